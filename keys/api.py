@@ -70,7 +70,7 @@ class TokenWishSerializer(serializers.Serializer[Any]):
         days = attrs.pop("days", None)
         if days is not None and attrs.get("expires"):
             raise serializers.ValidationError(
-                {"days": gettext_lazy("Give “expires” or “days”, not both.")}
+                {"days": gettext_lazy("Send “expires” or “days”, not both.")}
             )
         return attrs if days is None else {**attrs, "expires": expiry_in_days(days)}
 
@@ -82,8 +82,8 @@ class ExceedsIssuingToken(PermissionDenied):
 
     def __init__(self) -> None:
         text = _(
-            "A token made with a token has no more scopes and no later end than that one."
-            " Ask for less, or make it on your account page."
+            "A token made with another token cannot have more scopes than that one or "
+            "expire later. Ask for less, or create it on your account page."
         )
         super().__init__(text)
 
@@ -115,7 +115,7 @@ class TokensView(OwnTokens, generics.ListAPIView[Token]):
 
     @extend_schema(
         operation_id="make_token",
-        summary="Make a token",
+        summary="Create a token",
         request=TokenWishSerializer,
         responses={201: NewTokenSerializer},
     )

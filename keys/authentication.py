@@ -48,7 +48,8 @@ class HasScope(BasePermission):
 def missing_scope_message(scope: str) -> str:
     """Return the message for a person whose token lacks the scope."""
     text = _(
-        "This token has not the scope “%(scope)s” (%(means)s). Make one that has it at %(where)s."
+        "This token does not have the scope “%(scope)s” (%(means)s). Create one that has "
+        "it at %(where)s."
     )
     where = f"{settings.PORTAL_URL}/account/#tokens"
     return text % {"scope": scope, "means": SCOPES[scope], "where": where}
@@ -83,7 +84,10 @@ class TokenAuthentication(BaseAuthentication):
         token = Token.objects.find_by_secret(secret)
         if token is None:
             raise AuthenticationFailed(
-                _("This token is unknown, revoked or expired. Make another on your account page."),
+                _(
+                    "This token is unknown, revoked or expired. Create another on your account "
+                    "page."
+                ),
                 code="token.invalid",
             )
         return token.user, token

@@ -18,7 +18,7 @@ def check_key_length(**kwargs: Any) -> list[CheckMessage]:
     """Refuse a short key, which anyone with a copy of the database could guess (keys.E001)."""
     if all(len(key) >= MIN_KEY_LENGTH for key in settings.PORTAL_ENCRYPTION_KEYS):
         return []
-    words = f"{VARIABLE} has a key of less than {MIN_KEY_LENGTH} characters"
+    words = f"{VARIABLE} has a key of fewer than {MIN_KEY_LENGTH} characters"
     return [Error(words, hint=HINT, id="keys.E001")]
 
 

@@ -31,7 +31,9 @@ def issue(
     with transaction.atomic():
         User.objects.select_for_update().get(pk=user.pk)  # so that concurrent requests are counted
         if Token.objects.filter(user=user).count() >= MAX_TOKENS:
-            text = _("You have %(most)d tokens, which is the most. Revoke some you do not use.")
+            text = _(
+                "You have %(most)d tokens, which is the maximum. Revoke some that you do not use."
+            )
             raise ValidationError({"name": text % {"most": MAX_TOKENS}})
         return Token.objects.issue(user, name, scopes, expires)
 
@@ -39,7 +41,7 @@ def issue(
 def expiry_in_days(days: int) -> datetime:
     """Return when a token of this many days ends. Raises `ValidationError`."""
     if not 1 <= days <= settings.PORTAL_TOKEN_DAYS:
-        text = _("A token lasts from 1 to %(most)d days here.")
+        text = _("A token lasts from 1 to %(most)d days.")
         raise ValidationError(text % {"most": settings.PORTAL_TOKEN_DAYS})
     return timezone.now() + timedelta(days=days)
 
@@ -50,17 +52,17 @@ def _scopes_error(scopes: Collection[str]) -> str:
         return ""
     known = ", ".join(SCOPES)
     if unknown:
-        text = _("There is no scope “%(scope)s”. There are: %(known)s.")
+        text = _("There is no scope “%(scope)s”. The scopes are: %(known)s.")
         return text % {"scope": unknown[0], "known": known}
-    return _("Say what it is for, one at least of: %(known)s.") % {"known": known}
+    return _("Choose at least one scope: %(known)s.") % {"known": known}
 
 
 def _expiry_error(expires: datetime | None) -> str:
     if expires is None:
         return ""
     if expires <= timezone.now():
-        return _("This moment is past. Choose one to come.")
+        return _("This time is in the past. Choose a later one.")
     if expires > latest_expiry():
-        text = _("A token lasts at most %(most)d days here. Choose an earlier end.")
+        text = _("A token lasts at most %(most)d days. Choose an earlier date.")
         return text % {"most": settings.PORTAL_TOKEN_DAYS}
     return ""

@@ -85,9 +85,9 @@ LAST_USED_STEP = timedelta(minutes=1)
 EXPIRES_SOON = timedelta(days=7)
 
 SCOPES = {
-    "read": _("look at projects, limits and keys"),
+    "read": _("view projects, limits and keys"),
     "launch": _("launch, stop and delete projects, and change what is yours"),
-    "notebook": _("reach running notebooks: their files and kernels"),
+    "notebook": _("use running notebooks: their files and kernels"),
 }
 """Scopes of tokens."""
 IMPLIED_SCOPES = {"launch": ("read",)}
@@ -142,7 +142,7 @@ class TokenQuerySet(models.QuerySet["Token"]):
             with transaction.atomic(using=self.db):  # or PostgreSQL would refuse later queries
                 self.filter(pk=token.pk).update(last_used=timezone.now())
         except DatabaseError:
-            log.warning("cannot note the use of token %s", token.pk, exc_info=True)
+            log.warning("cannot record the use of token %s", token.pk, exc_info=True)
 
 
 class Token(models.Model):

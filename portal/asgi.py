@@ -35,8 +35,8 @@ from sessions.gateway.app import Gateway  # noqa: E402
 from sessions.progress.consumers import routes  # noqa: E402
 
 UNBOUNDED_MESSAGE = (
-    "web has no bounds on what strangers send, and opens no notebook's socket, unless uvicorn is"
-    " started with --http portal.server.connection:Http (or UVICORN_HTTP is set to that)."
+    "web does not limit what clients send, and cannot open notebooks' WebSockets. Start "
+    "uvicorn with --http portal.server.connection:Http, or set UVICORN_HTTP to that."
 )
 
 
@@ -117,8 +117,8 @@ application = requests.RequestsMiddleware(
     on_end=[collectors.count_end, *_logging],
 )
 
-# Load all pages, then exempt everything loaded from garbage collection: each full collection had
-# held up all requests for a tenth of a second.
+# Load all pages, then exempt everything loaded from garbage collection: each full collection
+# used to hold up all requests for a tenth of a second.
 get_resolver().url_patterns  # noqa: B018
 gc.collect()
 gc.freeze()

@@ -22,7 +22,7 @@ TRUSTED_HOST_SETTINGS = ("PORTAL_TRUSTED_GIT_HOSTS", "PORTAL_TRUSTED_HOSTS")
 def check_trusted_hosts(**kwargs: Any) -> list[CheckMessage]:
     """Report each entry that is neither a host nor a host and port (portal.E007)."""
     return [
-        Error(f"{name} has “{entry}”", hint="Give host or host:port.", id="portal.E007")
+        Error(f"{name} contains “{entry}”", hint="Use host or host:port.", id="portal.E007")
         for name in TRUSTED_HOST_SETTINGS
         for entry in getattr(settings, name)
         if not _is_host(entry)
@@ -53,22 +53,23 @@ def check_addresses(**kwargs: Any) -> list[CheckMessage]:
 
 
 PLAIN_HTTP = (
-    "PORTAL_URL begins with http: passwords, tokens and cookies can be read and changed on their"
-    " way, and browsers keep no cookie of the portal's from being overwritten by a notebook."
+    "PORTAL_URL begins with http: passwords, tokens and cookies can be read and changed in "
+    "transit, and browsers let a notebook overwrite the portal's cookies."
 )
-HTTPS_HINT = "Put a web server with a certificate in front (docs/install.md), and give https://…."
+HTTPS_HINT = "Put a web server with a certificate in front (docs/install.md), and use https://…."
 SHARED_DOMAIN = (
-    "Notebooks are below %(domain)s, which shares a domain with the portal at %(host)s: whatever"
-    " runs in them can send the portal cookies, which sign nobody in, but may keep a browser out"
-    " until its cookies are deleted."
+    "Notebooks are below %(domain)s, which shares a domain with the portal at %(host)s: "
+    "code in a notebook can set cookies for the portal. They sign nobody in, but can lock "
+    "a browser out until its cookies are deleted."
 )
 SHARED_DOMAIN_OVER_HTTP = (
-    "Notebooks are below %(domain)s, which shares a domain with the portal at %(host)s, and over"
-    " http whatever runs in them can plant cookies that sign a browser in as somebody else."
+    "Notebooks are below %(domain)s, which shares a domain with the portal at %(host)s: "
+    "over http, code in a notebook can plant cookies that sign a browser in as somebody "
+    "else."
 )
 OWN_DOMAIN_HINT = (
-    "Give PORTAL_GATEWAY_DOMAIN a domain that has nothing to do with the portal's, as"
-    " githubusercontent.com has nothing to do with github.com (docs/security.md)."
+    "Set PORTAL_GATEWAY_DOMAIN to a domain that has nothing to do with the portal's, as "
+    "githubusercontent.com has nothing to do with github.com (docs/security.md)."
 )
 
 
@@ -101,21 +102,22 @@ def check_trusted_proxies(**kwargs: Any) -> list[CheckMessage]:
         return [
             Warning(
                 _(
-                    "PORTAL_URL begins with https, and PORTAL_TRUSTED_PROXIES names no web server: "
-                    "all people count as one address, and one who mistypes a password too often "
-                    "makes all others wait."
+                    "PORTAL_URL begins with https, but PORTAL_TRUSTED_PROXIES names no web "
+                    "server: everybody counts as one address, so one person who mistypes a "
+                    "password too often makes everybody wait."
                 ),
                 hint=_(
-                    "Add PORTAL_TRUSTED_PROXIES=127.0.0.1,::1 for a web server on this machine, "
-                    "else the addresses that it comes from (docs/configure.md)."
+                    "Set PORTAL_TRUSTED_PROXIES=127.0.0.1,::1 for a web server on this "
+                    "machine, otherwise to the addresses that it connects from "
+                    "(docs/configure.md)."
                 ),
                 id="portal.W014",
             )
         ]
     return [
         Error(
-            f"PORTAL_TRUSTED_PROXIES has “{entry}”",
-            hint=_("Give addresses or networks, such as 10.0.0.0/8."),
+            f"PORTAL_TRUSTED_PROXIES contains “{entry}”",
+            hint=_("Use addresses or networks, such as 10.0.0.0/8."),
             id="portal.E014",
         )
         for entry in settings.PORTAL_TRUSTED_PROXIES

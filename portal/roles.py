@@ -92,7 +92,7 @@ def ensure_group(role: str) -> Group:
     wanted = ROLES[role]
     found = Permission.objects.filter(_any_of(wanted))
     if len(found) != len(wanted):
-        raise LookupError(f"not all permissions of the role {role} are there yet")
+        raise LookupError(f"some permissions of the role {role} do not exist yet")
     group.permissions.set(found)
     return group
 

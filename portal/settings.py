@@ -18,12 +18,12 @@ import environ
 from csp.constants import NONE, SELF
 from django.utils.translation import gettext_lazy as _
 
+from portal import VERSION
 from portal.accounts.oidc.claims import read_policy
 from portal.accounts.oidc.provider import is_oidc_configured, read_providers
 from portal.lib.datafolder import default_folder, load_secret
 from portal.lib.env import Environment
 from portal.lib.logs.formats import FORMS, LEVELS, logging_config
-from portal.lib.version import VERSION
 from portal.mail.transport import mail_settings, operator_addresses
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -36,7 +36,7 @@ PORTAL_URL = ENVIRONMENT.text("PORTAL_URL", f"http://localhost:{PORTAL_PORT}").r
 _address = urlsplit(PORTAL_URL)
 if _address.scheme not in {"http", "https"} or not _address.hostname:
     ENVIRONMENT.add_problem(
-        "portal.E006", "PORTAL_URL", f"is “{PORTAL_URL}”", "Give http(s)://host."
+        "portal.E006", "PORTAL_URL", f"is “{PORTAL_URL}”", "Use http(s)://host."
     )
     PORTAL_URL = f"http://localhost:{PORTAL_PORT}"
     _address = urlsplit(PORTAL_URL)
@@ -297,12 +297,12 @@ AXES_DISABLE_ACCESS_LOG = True
 AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
 AXES_SENSITIVE_PARAMETERS = ["csrfmiddlewaretoken", "next", "code", "state"]
-# Forwarded headers are believed from these addresses only (portal/asgi.py).
+# Forwarded headers are trusted from these addresses only (portal/asgi.py).
 PORTAL_TRUSTED_PROXIES = ENVIRONMENT.words("PORTAL_TRUSTED_PROXIES")
 # The secret of an nginx that proxies notebooks' content itself (sessions/gateway/app.py).
 PORTAL_NGINX_SECRET = ENVIRONMENT.text("PORTAL_NGINX_SECRET")
 if PORTAL_NGINX_SECRET and not re.fullmatch(r"[!-~]{32,}", PORTAL_NGINX_SECRET):
-    _hint = "Give what openssl rand -hex 32 makes."
+    _hint = "Use the output of: openssl rand -hex 32"
     ENVIRONMENT.add_problem("portal.E010", "PORTAL_NGINX_SECRET", "is too easy to guess", _hint)
     PORTAL_NGINX_SECRET = ""
 
@@ -429,8 +429,10 @@ REST_FRAMEWORK = {
 
 SPECTACULAR_SETTINGS = {
     "TITLE": "Bindery",
-    "DESCRIPTION": "Turns Git repositories into running notebooks. Errors are always"
-    " `{code, detail}`; what is not yours is 404.",
+    "DESCRIPTION": (
+        "Turns Git repositories into running notebooks. Errors are always `{code, detail}`; "
+        "anything that is not yours is 404."
+    ),
     "VERSION": VERSION,
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "SERVERS": [{"url": PORTAL_URL}],

@@ -61,5 +61,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("examples/<slug:name>.git/<path:path>", examples.serve, name="example"),
 ]
 
-handler400 = "portal.pages.errors.bad_request"
-handler500 = "portal.pages.errors.server_error"
+handler400 = "portal.pages.responses.bad_request"
+handler500 = "portal.pages.responses.server_error"

@@ -21,11 +21,10 @@ from rest_framework.views import APIView
 from portal import roles
 from portal.models import User
 from quotas import changes
-from quotas.effective import Effective
+from quotas.fields import Effective
 from quotas.limits import effective_of
 
-from .effective import Source
-from .fields import FIELDS
+from .fields import FIELDS, Source
 
 Field = serializers.Field[Any, Any, Any, Any]
 
@@ -33,11 +32,13 @@ Field = serializers.Field[Any, Any, Any, Any]
 class FigureSerializer(serializers.Serializer[Any]):
     """One limit of a person."""
 
-    own = serializers.FloatField(allow_null=True, help_text="Set for this person; null inherits.")
-    inherited = serializers.FloatField(help_text="What holds without it.")
-    effective = serializers.FloatField(help_text="What holds now.")
+    own = serializers.FloatField(
+        allow_null=True, help_text="The value set for this person; null if it is inherited."
+    )
+    inherited = serializers.FloatField(help_text="The value that would apply otherwise.")
+    effective = serializers.FloatField(help_text="The value in force now.")
     source = serializers.ChoiceField(choices=Source.choices)  # type: ignore[assignment]  # a name of theirs
-    group = serializers.CharField(required=False, help_text="The group that it is set for.")
+    group = serializers.CharField(required=False, help_text="The group that the value is set for.")
     until = serializers.DateField(required=False, help_text="The last day of a grant.")
 
 
@@ -63,7 +64,7 @@ class LimitsChangeSerializer(serializers.Serializer[Any]):
 
     def _one(self, *, whole: bool) -> Field:
         kind = serializers.IntegerField if whole else serializers.FloatField
-        return kind(required=False, allow_null=True, help_text="null inherits again.")
+        return kind(required=False, allow_null=True, help_text="null to inherit the value again.")
 
 
 class LimitsView(APIView):
@@ -107,11 +108,11 @@ def _find(request: Request, username: str) -> User:
 
 def _parse_limits(data: Any) -> dict[str, float | None]:
     if not isinstance(data, dict):
-        raise ValidationError(_("Give an object with a number or null for each limit."))
+        raise ValidationError(_("Send an object with a number or null for each limit."))
     errors = {
-        name: [_("There is no limit of this name.")]
+        name: [_("There is no limit with this name.")]
         if name not in FIELDS
-        else [_("Give a number, or null to inherit again.")]
+        else [_("Send a number, or null to inherit the value again.")]
         for name, value in data.items()
         if name not in FIELDS or not _is_limit_value(value)
     }

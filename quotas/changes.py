@@ -39,14 +39,14 @@ def validate_grant(
     """
     errors = {}
     if FIELDS[limit].whole and not float(value).is_integer():
-        errors["value"] = _("Give a whole number.")
+        errors["value"] = _("Enter a whole number.")
     elif until < timezone.localdate():
-        errors["until"] = _("This day is over. Choose today or a later one.")
+        errors["until"] = _("This day is in the past. Choose today or a later day.")
     elif not by.has_perm("quotas.exceed_bounds"):
         bounds = SupportBounds.objects.first() or SupportBounds(**default_bounds())
         errors = _bound_errors(bounds, limit, value, until)
         if by in people:
-            errors["value"] = _("You cannot grant to yourself. Ask an operator.")
+            errors["value"] = _("You cannot grant more to yourself. Ask an operator.")
     if errors:
         raise ValidationError(errors)
 
@@ -57,13 +57,13 @@ def _bound_errors(bounds: SupportBounds, limit: str, value: float, until: date) 
     amount = FIELDS[limit].amount
     last = timezone.localdate() + timedelta(days=bounds.days)
     if most is None:
-        sentence = _("Support does not grant more of this. Ask an operator.")
+        sentence = _("Support cannot grant more of this. Ask an operator.")
         errors["value"] = sentence
     elif not amount(value) <= amount(most):
         sentence = _("Support may grant at most %(most)s %(unit)s. Ask an operator for more.")
         errors["value"] = sentence % {"most": f"{most:g}", "unit": FIELDS[limit].unit}
     if until > last:
-        sentence = _("Support may grant until %(day)s at most. Ask an operator for longer.")
+        sentence = _("Support may grant until %(day)s at the latest. Ask an operator for longer.")
         errors["until"] = sentence % {"day": date_format(last)}
     return errors
 

@@ -67,10 +67,6 @@ class LimitValues(models.Model):
 class LimitSetQuerySet(models.QuerySet["LimitSet"]):
     """Sets of limits, with filters by owner."""
 
-    def of_site(self) -> LimitSetQuerySet:
-        """Return the site's set."""
-        return self.filter(user=None, group=None)
-
     def concerning(self, **whose: Any) -> LimitSetQuerySet:
         """Return the sets of the site, of all groups (there are few), and of the chosen people.
 

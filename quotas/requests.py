@@ -22,10 +22,8 @@ from portal.mail import outbox
 from portal.models import User
 
 from . import changes
-from .admission import usage_by_user, usage_of_limit
-from .effective import format_day, format_limit
-from .fields import FIELDS
-from .limits import effective_of
+from .fields import FIELDS, format_day, format_limit
+from .limits import effective_of, usage_by_user, usage_of_limit
 from .models import Grant, LimitRequest
 
 ANSWER_PERMISSION = "quotas.answer_limitrequest"
@@ -107,7 +105,7 @@ def submit(user: User, limit: str, value: float, until: date, why: str) -> Limit
     Raises `ValidationError` if that is not possible.
     """
     if not can_request(limit):
-        raise ValidationError({"limit": _("There is no more of this to ask for here.")})
+        raise ValidationError({"limit": _("You cannot ask for more of this here.")})
     _require_below_daily_maximum(user)
     limit_request = LimitRequest(user=user, limit=limit, value=value, until=until, why=why.strip())
     _require_valid_values(user, limit, value, until)
@@ -159,7 +157,7 @@ def decline(limit_request: LimitRequest, by: User, answer: str) -> None:
     """
     _require_permission(by)
     if not answer.strip():
-        raise ValidationError({"answer": _("Say in a word why not: the person reads it.")})
+        raise ValidationError({"answer": _("Give a short reason: the person will read it.")})
     with transaction.atomic():
         _close(limit_request, LimitRequest.State.DECLINED, by, answer)
         notify_requester(LimitRequest.objects.get(pk=limit_request.pk))
@@ -186,7 +184,7 @@ def _require_permission(by: User) -> None:
 def _require_below_daily_maximum(user: User) -> None:
     since = timezone.now() - timedelta(days=1)
     if LimitRequest.objects.filter(user=user, created__gt=since).count() >= MAX_REQUESTS_PER_DAY:
-        message = _("You have asked for something %(number)d times since yesterday. Ask tomorrow.")
+        message = _("You have made %(number)d requests since yesterday. Ask again tomorrow.")
         raise ValidationError(message % {"number": MAX_REQUESTS_PER_DAY})
 
 
@@ -196,13 +194,13 @@ def _require_valid_values(user: User, limit: str, value: float, until: date) -> 
     today = timezone.localdate()
     wrong: dict[str, str] = {}
     if not amount(value) > amount(has):  # this way round, NaN is refused too
-        wrong["value"] = _("It must be more than the %(has)s of now.") % {
+        wrong["value"] = _("It must be more than your present %(has)s.") % {
             "has": format_limit(limit, has)
         }
     elif FIELDS[limit].whole and not float(value).is_integer():
-        wrong["value"] = _("Give a whole number.")
+        wrong["value"] = _("Enter a whole number.")
     if not today < until <= today + timedelta(days=MAX_DAYS):
-        wrong["until"] = _("Give a day after today, %(days)d days away at most.") % {
+        wrong["until"] = _("Choose a day after today, at most %(days)d days away.") % {
             "days": MAX_DAYS
         }
     if wrong:
@@ -211,17 +209,19 @@ def _require_valid_values(user: User, limit: str, value: float, until: date) -> 
 
 def _already_open_message(user: User, limit: str) -> str:
     return _(
-        "You have asked for more of this already (%(limit)s), and staff have not answered yet."
-        " Take that back first to ask for something else."
+        "You have already asked for more of this (%(limit)s), and staff have not answered "
+        "yet. Take that request back before you make another."
     ) % {"limit": FIELDS[limit]}
 
 
 def _already_closed_message(limit_request: LimitRequest) -> str:
     now = LimitRequest.objects.select_related("answered_by").get(pk=limit_request.pk)
     if now.state == LimitRequest.State.WITHDRAWN:
-        return _("It has been taken back, so there is nothing left to answer.")
+        return _("This request was taken back, so there is nothing to answer.")
     by = now.answered_by.username if now.answered_by else _("staff")
-    return _("%(name)s has answered it already: it is %(state)s. Nothing was changed.") % {
+    return _(
+        "%(name)s has already answered this request: it is %(state)s. Nothing was changed."
+    ) % {
         "name": by,
         "state": now.get_state_display(),
     }

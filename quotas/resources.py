@@ -107,9 +107,9 @@ def _require_order(requested: RequestedResources, kind: _Maximum) -> None:
     if limit is None or request is None or request <= limit:
         return
     template = _(
-        "Line %(line)d of .resources asks for %(request)g %(unit)s to be guaranteed (%(least)s),"
-        " and line %(other)d allows %(limit)g %(unit)s at most (%(most)s)."
-        " Lower %(least)s or raise %(most)s."
+        "Line %(line)d of .resources asks for %(request)g %(unit)s to be guaranteed "
+        "(%(least)s), but line %(other)d allows at most %(limit)g %(unit)s (%(most)s). "
+        "Lower %(least)s or raise %(most)s."
     )
     values = {"request": request, "limit": limit, "unit": kind.unit, "least": least, "most": most}
     values |= {"line": requested.lines[least], "other": requested.lines[most]}
@@ -129,8 +129,9 @@ def _excess_error(
     kind: _Maximum, key: str, line: int, figure: float, allowed: float
 ) -> ResourcesRefused:
     template = _(
-        "Line %(line)d of .resources asks for %(asked)g %(unit)s (%(key)s), and you may ask for"
-        " %(allowed)g %(unit)s at most in one notebook. Ask staff for more, or lower the value."
+        "Line %(line)d of .resources asks for %(asked)g %(unit)s (%(key)s), but you may "
+        "ask for at most %(allowed)g %(unit)s in one notebook. Ask staff for more, or "
+        "lower the value."
     )
     values = {"line": line, "asked": figure, "unit": kind.unit, "key": key, "allowed": allowed}
     message = template % values

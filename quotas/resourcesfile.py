@@ -37,7 +37,7 @@ _MISSPELT = {
     "comma": re.compile(r"\+?[0-9]*,[0-9]+"),
 }
 _FAULTS = {
-    "missing": gettext_lazy("Line %(line)d of .resources names %(key)s and gives it no value."),
+    "missing": gettext_lazy("Line %(line)d of .resources gives no value for %(key)s."),
     "infinite": gettext_lazy(
         "Line %(line)d of .resources sets %(key)s to “%(found)s”, which is not a finite number."
     ),
@@ -48,8 +48,8 @@ _FAULTS = {
         "Line %(line)d of .resources sets %(key)s to “%(found)s”, which has a unit."
     ),
     "comma": gettext_lazy(
-        "Line %(line)d of .resources sets %(key)s to “%(found)s”. Decimals are written with a"
-        " point, and thousands without a comma."
+        "Line %(line)d of .resources sets %(key)s to “%(found)s”. Use a point for "
+        "decimals, and no comma for thousands."
     ),
     "other": gettext_lazy(
         "Line %(line)d of .resources sets %(key)s to “%(found)s”, which is not a number."
@@ -61,7 +61,8 @@ _FAULTS = {
         "Line %(line)d of .resources sets %(key)s to “%(found)s”, which is more than 1,000,000."
     ),
     "nothing": gettext_lazy(
-        "Line %(line)d of .resources sets %(key)s to “%(found)s”, with which no notebook can run."
+        "Line %(line)d of .resources sets %(key)s to “%(found)s”, which is too little to "
+        "run a notebook."
     ),
 }
 _CPU_SPELLING = gettext_lazy(
@@ -134,15 +135,15 @@ class _LineWarning:
         values = {"line": self.line, "text": _excerpt(self.text), "earlier": self.earlier}
         if self.earlier:
             template = _(
-                "Line %(line)d of .resources sets %(text)s again. It counts, and line"
-                " %(earlier)d does not; take one of them out."
+                "Line %(line)d of .resources sets %(text)s again. This line counts, and "
+                "line %(earlier)d does not; remove one of them."
             )
         elif "=" in self.text:
             return _unknown_key_message(self.line, self.text.partition("=")[0].strip())
         else:
             template = _(
-                "Line %(line)d of .resources is ignored: “%(text)s” is not a key, = and a number."
-                " Write it like gpu=1, or put # before a comment."
+                "Line %(line)d of .resources is ignored: “%(text)s” is not a key, = and a "
+                "number. Write a line like gpu=1, or put # before a comment."
             )
         return template % values
 
@@ -166,8 +167,8 @@ def parse(content: bytes) -> RequestedResources:
 def _decode(content: bytes) -> str:
     if len(content) > MAX_BYTES:
         message = _(
-            "The file .resources is larger than 64 KB, so it was not read. Five lines say all"
-            " that it can say; take out the rest."
+            "The file .resources is larger than 64 KB, so it was not read. It never needs "
+            "more than five lines; remove the rest."
         )
         raise ResourcesRefused("resources.too-large", message)
     try:
@@ -225,9 +226,15 @@ def _warnings(oddities: list[_LineWarning]) -> tuple[str, ...]:
 def _unknown_key_message(line: int, key: str) -> str:
     values = {"line": line, "key": _excerpt(key), "keys": ", ".join(KEYS)}
     if near := get_close_matches(key.casefold(), KEYS, n=1, cutoff=0.5):
-        template = _("Line %(line)d of .resources is ignored: “%(key)s” is no key. Is it %(near)s?")
+        template = _(
+            "Line %(line)d of .resources is ignored: “%(key)s” is not a known key. Did you "
+            "mean %(near)s?"
+        )
         return template % {**values, "near": near[0]}
-    template = _("Line %(line)d of .resources is ignored: “%(key)s” is no key. There are %(keys)s.")
+    template = _(
+        "Line %(line)d of .resources is ignored: “%(key)s” is not a known key. The keys are "
+        "%(keys)s."
+    )
     return template % values
 
 

@@ -18,16 +18,16 @@ class SessionsConfig(AppConfig):
     def ready(self) -> None:
         from auditlog.registry import auditlog
 
-        from quotas import admission as uses
+        from quotas.limits import register_usage_counter
         from sessions.backends import BACKENDS
-        from sessions.lifecycle import admission as room
+        from sessions.lifecycle.admission import usage_of_many
         from sessions.models import RepositoryRule
 
         auditlog.register(RepositoryRule, exclude_fields=["id", "created"])
-        uses.register_usage_counter(room.usage_of_many)
-        if settings.IN_WORKER:  # its processes are forked and share whatever is loaded before
+        register_usage_counter(usage_of_many)
+        if settings.IN_WORKER:  # its processes are forked and share everything loaded before that
             import_module("sessions.tasks")
             if settings.OIDC_PROVIDERS:
                 import_module("portal.accounts.oidc.signins")
             import_module(BACKENDS[settings.PORTAL_BACKEND].rpartition(".")[0])
-            gc.freeze()  # keep it shared: the garbage collector skips it
+            gc.freeze()  # keep it shared: exempt it from garbage collection

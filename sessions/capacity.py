@@ -50,8 +50,8 @@ def min_free_gb(disk_gb: float | None) -> float:
 def no_space_message() -> str:
     """Return the message for people who wait for a build."""
     return _(
-        "The disk of this portal is nearly full, so no build is begun. The staff are told; yours "
-        "begins by itself when there is room."
+        "This portal's disk is nearly full, so no new build starts. The staff have been notified; "
+        "your build starts by itself when there is room."
     )
 
 
@@ -65,7 +65,7 @@ def refresh() -> None:
     try:
         found = backends.get_backend().capacity() or backends.Capacity()
     except BinderyError as error:
-        log.warning("the capacity is not known at present: %s", error)
+        log.warning("the capacity is unknown right now: %s", error)
         return
     figures = {**asdict(found), "gpu": None if found.gpu is None else int(found.gpu)}
     Capacity.objects.update_or_create(pk=_ROW, defaults={**figures, "at": timezone.now()})

@@ -15,10 +15,10 @@ from datetime import datetime, timedelta
 from django.utils import timezone
 
 MAX_DRIFT = timedelta(seconds=5)
-"""Clocks that are synchronised over the network move by a little all the time."""
+"""Clocks that are synchronised over the network are adjusted a little all the time."""
 MAX_JUMPS = 100
 MAX_WARM_UP_SECONDS = 3600.0
-"""The most seconds that this process must have watched before anything is over."""
+"""Maximum seconds that this process must have watched before anything counts as elapsed."""
 
 
 class SteadyClock:

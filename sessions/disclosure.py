@@ -32,16 +32,16 @@ PUBLIC_CODES = frozenset(
         "spawn.folder-owner",
     }
 )
-"""Codes whose messages quote neither a build nor a notebook nor a file of the repository. A new
-code is not among them until somebody has checked.
+"""Codes whose messages quote neither a build nor a notebook nor a file of the repository. Add a new
+code only after checking that.
 """
 
 _PUBLIC_MESSAGES = {
     Phase.WAITING: re.compile(r"Launched by \S+; looking for the commit\."),
     Phase.LAUNCHING: re.compile(r"Starting the notebook\."),
 }
-"""Events without a code are ours as well, except in these phases: there, warnings about
-``.resources`` and names of files appear beside these sentences.
+"""Events without a code are public as well, except in these phases: there, only these sentences
+are, because warnings about ``.resources`` and file names appear beside them.
 """
 
 
@@ -49,7 +49,7 @@ def redact(message: str, code: str, phase: str = "") -> str:
     """Return the message, or the sentence that replaces it for people other than the owner."""
     if not message or _is_public(message, code, phase):
         return message
-    return _("What was said is shown to its owner only.")
+    return _("Only the owner can see this message.")
 
 
 def _is_public(message: str, code: str, phase: str) -> bool:

@@ -10,9 +10,8 @@ from collections.abc import Mapping
 
 CONFIG_FILE = "jupyter_server_config.py"
 MAX_WEBSOCKET_MESSAGE = 64 * 1024 * 1024
-"""The most bytes of a message to or from a kernel. Tornado's own limit is 10 MB, and files that are
-uploaded through a widget are one message. The gateway has the same limit
-(`sessions.gateway.websocket`).
+"""Maximum bytes of a message to or from a kernel. Tornado's own limit is 10 MB, and a file uploaded
+through a widget is one message. The gateway has the same limit (`sessions.gateway.websocket`).
 """
 OVERRIDES_FILE = "labconfig/default_setting_overrides.json"
 
@@ -24,7 +23,7 @@ def server_config(values: Mapping[str, object]) -> str:
     arguments and variables.
     """
     lines = [f"c.{name} = {value!r}\n" for name, value in values.items()]
-    # Update, not replace: others set values there, such as headers.
+    # Update, not replace: others set values there, too, such as headers.
     bound = {"websocket_max_message_size": MAX_WEBSOCKET_MESSAGE}
     return "".join([*lines, f"c.ServerApp.tornado_settings.update({bound!r})\n"])
 

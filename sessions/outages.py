@@ -43,9 +43,9 @@ def run_safely(work: Callable[P, object], *arguments: P.args, **more: P.kwargs) 
             work(*arguments, **more)
         except Exception as error:
             if _is_temporary(error):
-                log.warning("%s is tried again: %s", _name(work), error)
+                log.warning("%s will be retried: %s", _name(work), error)
             else:
-                log.exception("%s failed; it is tried again", _name(work))
+                log.exception("%s failed and will be retried", _name(work))
             return False
     return True
 
@@ -101,8 +101,8 @@ def is_database_disk_full() -> bool:
 def disk_full_message() -> str:
     """Return the message for people whose action has to be stored."""
     return _(
-        "The portal's disk is full, so nothing can be saved at present. Running notebooks go on. "
-        "The staff are told; try again when they have made room."
+        "The portal's disk is full, so nothing can be saved right now. Running notebooks go on. "
+        "The staff have been notified; try again when they have made room."
     )
 
 
@@ -119,15 +119,18 @@ def retry_on_disk_error() -> Iterator[None]:
         if is_disk_full_error(error):
             raise TemporaryError(DISK_FULL, disk_full_message()) from error
         if error.errno == errno.EROFS:
-            message = _("The portal's disk can only be read at present. The staff are told.")
+            message = _("The portal's disk is read-only right now. The staff have been notified.")
             raise TemporaryError("disk.read-only", message) from error
         if error.errno == errno.EPERM:
             message = _(
-                "The portal's disk does not let it give people's folders to them. Tell the staff."
+                "The portal's disk does not allow it to change the owner of people's folders. "
+                "Tell the staff."
             )
             raise TemporaryError("disk.refused", message) from error
         if error.errno in DISK_UNREACHABLE_ERRNOS:
-            message = _("The portal's disk does not answer at present. The staff are told.")
+            message = _(
+                "The portal's disk does not answer right now. The staff have been notified."
+            )
             raise TemporaryError("disk.away", message) from error
         raise
 
@@ -141,7 +144,7 @@ _AWAY_IN_SQLITE = frozenset({
 _MAIN = 0xFF
 """Mask for SQLite's primary result code; the bits above it only give details."""
 _AWAY_IN_POSTGRESQL = ("08", "53", "57P", "25006")
-"""Connections, too many of them, a server that starts or ends, and one that is read-only."""
+"""Connection errors, too many connections, and a server that starts, stops or is read-only."""
 
 
 def is_database_away_error(error: BaseException | None) -> bool:
@@ -162,7 +165,7 @@ def _is_away(cause: BaseException | None) -> bool:
 def database_away_message() -> str:
     """Return the message for people while the database does not answer."""
     return _(
-        "The portal's database does not answer at present, so nothing could be looked up or saved. "
-        "Running notebooks and builds go on. Try again in a moment; what you wanted may not be "
-        "done yet."
+        "The portal's database does not answer right now, so nothing could be read or saved. "
+        "Running notebooks and builds go on. Try again in a moment; your last change may not have "
+        "been made."
     )

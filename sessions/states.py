@@ -81,7 +81,7 @@ SESSION_TRANSITIONS: dict[str, frozenset[str]] = {
 BUILD_ACTIVE = frozenset({BuildState.PENDING, BuildState.BUILDING})
 SESSION_LIVE = frozenset(state for state, following in SESSION_TRANSITIONS.items() if following)
 SESSION_HOLDING = SESSION_LIVE - {SessionState.STOPPING}
-"""A notebook that is being stopped no longer counts against its owner."""
+"""A notebook that is being stopped no longer counts against its owner's limits."""
 
 FOLLOWS_BUILD = frozenset({Phase.FETCHING, Phase.BUILDING, Phase.PUSHING})
-"""After an event of one of these phases, the log of its build follows live."""
+"""After an event in one of these phases, the build's log is followed live."""

@@ -1,113 +1,88 @@
-"""The tasks of the queue, by name: each hands a row's number to its step.
+"""The tasks of the queue, by name: each hands a row's number, or a name, to its step.
 
-Delivery is at least once. Unknown keywords, from a newer or older portal, are ignored. A task that
-tells the back end something first checks that the back end belongs to this database: elsewhere the
-same number is another row.
+Delivery is at least once. Keywords, from a newer or older portal, are ignored. A task that tells
+the back end something first checks that the back end belongs to this database: elsewhere the same
+number is another row.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from portal.lib.version import VERSION
+from portal import VERSION
 from portal.mail import announcements, outbox
 from sessions import retention
 from sessions.installation import ownership
 from sessions.installation import set_aside as asides
 from sessions.lifecycle import files, lookups, orphans, sshkey, steps
 
-
-def prepare(session_id: int, **_newer: Any) -> None:
-    """Find the commit of a waiting session, and its build."""
-    lookups.prepare(session_id)
+Task = Callable[..., None]
 
 
-def start_build(build_id: int, **_newer: Any) -> None:
-    """Have the back end start a build."""
-    ownership.require()
-    steps.start_build(build_id)
+def _task(name: str, step: Callable[..., object], *, check_ownership: bool = True) -> Task:
+    """Return the task of this module called ``name``, which runs ``step``.
+
+    With ``check_ownership``, it first raises `TemporaryError` unless the back end may be told
+    something; the task is then delivered again.
+    """
+
+    def task(*rows: int | str, **_newer: Any) -> None:
+        if check_ownership:
+            ownership.require()
+        step(*rows)
+
+    task.__name__ = task.__qualname__ = name
+    task.__doc__ = step.__doc__
+    return task
 
 
-def cancel_unwanted_build(build_id: int, **_newer: Any) -> None:
-    """Cancel a build that nobody waits for any more."""
-    ownership.require()
-    steps.cancel_unwanted_build(build_id)
+prepare = _task("prepare", lookups.prepare, check_ownership=False)
+"""Find a waiting session's commit and its build."""
+start_build = _task("start_build", steps.start_build)
+"""Have the back end start a build."""
+cancel_unwanted_build = _task("cancel_unwanted_build", steps.cancel_unwanted_build)
+"""Cancel a build that nobody waits for any more."""
+cancel_build = _task("cancel_build", steps.cancel_build)
+"""Have the back end stop a build that staff cancelled."""
+spawn = _task("spawn", steps.spawn)
+"""Have the back end start a notebook."""
+remove_server = _task("remove_server", steps.remove_server)
+"""Have the back end stop a notebook."""
+renew_identity = _task("renew_identity", sshkey.renew)
+"""Update the SSH key in a person's running notebooks."""
 
+remove_project = _task("remove_project", steps.remove_project)
+"""Have the back end remove the files of a deleted project."""
+measure_project = _task("measure_project", files.measure)
+"""Measure a project's files."""
+drop_project = _task("drop_project", orphans.drop_project)
+"""Have the back end remove the files of a deleted project with this name."""
 
-def cancel_build(build_id: int, **_newer: Any) -> None:
-    """Have the back end end a build that staff have cancelled."""
-    ownership.require()
-    steps.cancel_build(build_id)
+set_aside = _task("set_aside", orphans.set_aside)
+"""Set aside files that the back end keeps under a name without a row."""
+weigh_aside = _task("weigh_aside", asides.measure, check_ownership=False)
+"""Measure something that was set aside."""
+put_back = _task("put_back", asides.put_back)
+"""Give a project its folder back."""
+remove_aside = _task("remove_aside", lambda pk, now=0: asides.remove(pk, now=bool(now)))
+"""Remove something that was set aside, if it has expired or the second argument is 1."""
+sweep = _task("sweep", orphans.sweep)
+"""Have the back end remove unfinished work whose process was killed."""
 
-
-def spawn(session_id: int, **_newer: Any) -> None:
-    """Have the back end start a notebook."""
-    ownership.require()
-    steps.spawn(session_id)
-
-
-def remove_server(session_id: int, **_newer: Any) -> None:
-    """Have the back end stop a notebook."""
-    ownership.require()
-    steps.remove_server(session_id)
-
-
-def remove_project(project_id: int, **_newer: Any) -> None:
-    """Have the back end drop what it keeps of a deleted project."""
-    ownership.require()
-    steps.remove_project(project_id)
-
-
-def measure_project(project_id: int, **_newer: Any) -> None:
-    """Measure the kept files of a project."""
-    ownership.require()
-    files.measure(project_id)
-
-
-def drop_project(name: str, **_newer: Any) -> None:
-    """Have the back end drop what it keeps of a deleted project of this name."""
-    ownership.require()
-    orphans.drop_project(name)
-
-
-def set_aside(name: str, **_newer: Any) -> None:
-    """Set aside what the back end keeps under a name that has no row."""
-    ownership.require()
-    orphans.set_aside(name)
-
-
-def weigh_aside(pk: int, **_newer: Any) -> None:
-    """Store the size of something that was set aside."""
-    asides.measure(pk)
-
-
-def put_back(pk: int, **_newer: Any) -> None:
-    """Give a project its folder back."""
-    ownership.require()
-    asides.put_back(pk)
-
-
-def remove_aside(pk: int, now: int = 0, **_newer: Any) -> None:
-    """Remove something that was set aside, if its time is over or ``now`` is 1."""
-    ownership.require()
-    asides.remove(pk, now=bool(now))
-
-
-def sweep(**_newer: Any) -> None:
-    """Have the back end drop unfinished work whose process was killed."""
-    ownership.require()
-    orphans.sweep()
-
-
-def renew_identity(user_id: int, **_newer: Any) -> None:
-    """Give a person's running notebooks the current SSH key."""
-    ownership.require()
-    sshkey.renew(user_id)
+write_letters = _task("write_letters", announcements.write, check_ownership=False)
+"""Write the mails of an announcement."""
+send_letters = _task("send_letters", outbox.deliver_due, check_ownership=False)
+"""Send the mails that are due."""
+tidy = _task("tidy", retention.tidy, check_ownership=False)
+"""Remove rows and images whose time is over."""
+relieve = _task("relieve", retention.free_disk_space, check_ownership=False)
+"""Remove unused images until the disk has space again."""
 
 
 def refresh_sign_in(sign_in_id: int, **_newer: Any) -> None:
     """Refresh a sign-in at its identity provider."""
-    # The code for providers is a tenth of what a worker would load; most portals have none.
+    # The code for identity providers is a tenth of what a worker loads; most portals have none.
     from portal.accounts.oidc import signins  # noqa: PLC0415
 
     signins.refresh(sign_in_id)
@@ -118,26 +93,6 @@ def ask_providers(**_newer: Any) -> None:
     from portal.accounts.oidc import signins  # noqa: PLC0415  as above
 
     signins.probe_providers()
-
-
-def write_letters(announcement_id: int, **_newer: Any) -> None:
-    """Write the letters of an announcement."""
-    announcements.write(announcement_id)
-
-
-def send_letters(**_newer: Any) -> None:
-    """Send the letters that are due."""
-    outbox.deliver_due()
-
-
-def tidy(**_newer: Any) -> None:
-    """Remove what nobody needs any more."""
-    retention.tidy()
-
-
-def relieve(**_newer: Any) -> None:
-    """Remove unused images until the disk has room again."""
-    retention.free_disk_space()
 
 
 def version(**_newer: Any) -> str:

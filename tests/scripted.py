@@ -144,7 +144,7 @@ class ScriptedBackend:
     def put_back(self, item_id: str) -> None:
         if item_id in self.kept_aside:
             if self.kept_aside[item_id] in self.kept_projects:
-                raise StateConflict("aside.taken", "It has a folder by now.")
+                raise StateConflict("aside.taken", "It now has a folder.")
             self.kept_projects.add(self.kept_aside.pop(item_id))
 
     def remove_set_aside(self, item_id: str) -> None:

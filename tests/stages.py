@@ -39,7 +39,7 @@ def _go_on(project: Project, state: ProjectState) -> None:
         (SessionState.SPAWNING, Phase.LAUNCHING, "Starting the notebook."),
         (SessionState.READY, Phase.READY, "Your notebook is ready."),
         (SessionState.STOPPING, None, ""),
-        (SessionState.STOPPED, Phase.STOPPED, "The notebook is stopped."),
+        (SessionState.STOPPED, Phase.STOPPED, "The notebook has stopped."),
     ):
         Session.objects.advance(session.pk, reached, by="test")
         if phase:

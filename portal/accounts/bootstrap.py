@@ -44,7 +44,9 @@ def describe_password() -> str:
     given = settings.PORTAL_ADMIN_PASSWORD
     if account and given and account.check_password(given):
         return _("the one in PORTAL_ADMIN_PASSWORD")
-    return _("the one set since the first start; “manage.py changepassword admin” sets another")
+    return _(
+        "the one you set after the first start; run “manage.py changepassword admin” to set another"
+    )
 
 
 def _path() -> Path:

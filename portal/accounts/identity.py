@@ -47,14 +47,14 @@ def template_context(user: User) -> dict[str, Any]:
 
 def provider_of(user: User) -> str:
     """Return the name of the person's identity provider, or the words for a password."""
-    return _name_of(user.issuer) if user.subject else _("a password of this portal")
+    return _name_of(user.issuer) if user.subject else _("a password for this portal")
 
 
 def _membership(name: str, is_claimed: bool, provider: str) -> Membership:
     shown = str(TITLES.get(name, name))
     if is_claimed:
         return Membership(shown, _("from %(provider)s") % {"provider": provider})
-    return Membership(shown, _("given by staff"))
+    return Membership(shown, _("added by staff"))
 
 
 def _name_of(issuer: str) -> str:

@@ -55,7 +55,9 @@ class ChoosePasswordForm(SetPasswordForm):  # type: ignore[type-arg]
     def clean_new_password1(self) -> str:
         chosen: str = self.cleaned_data["new_password1"]
         if self.user.check_password(chosen):
-            raise ValidationError(_("This is the one that staff have set. Choose another."))
+            raise ValidationError(
+                _("This is the password that staff set for you. Choose a different one.")
+            )
         return chosen
 
     @transaction.atomic

@@ -27,10 +27,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from keys.models import Token
+from portal.lib.admin import ReadOnlyMixin
 from portal.lib.db import row_number
 from portal.models import User
-from quotas.effective import format_number
-from quotas.fields import FIELDS
+from quotas.fields import FIELDS, format_number
 from quotas.models import Grant, LimitSet
 
 NOTHING = frozenset({"None", ""})
@@ -148,7 +148,7 @@ class ModelFilter(admin.SimpleListFilter):
 
 
 @admin.register(LogEntry)
-class HistoryAdmin(admin.ModelAdmin[Any]):
+class HistoryAdmin(ReadOnlyMixin, admin.ModelAdmin[Any]):
     """The read-only list of the audit log."""
 
     list_display = ["timestamp", "actor_name", "action", "changed_object", "changed_fields"]
@@ -168,15 +168,6 @@ class HistoryAdmin(admin.ModelAdmin[Any]):
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     list_per_page = 50
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
     @admin.display(description=gettext_lazy("who"))
     def actor_name(self, entry: Any) -> str:

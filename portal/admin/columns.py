@@ -20,8 +20,7 @@ from django.utils.translation import gettext_lazy as _
 
 from portal.models import User
 from portal.roles import TITLES
-from quotas.effective import Effective
-from quotas.fields import FIELDS
+from quotas.fields import FIELDS, Effective
 from quotas.limits import effective_of_many
 from quotas.models import Grant, LimitSet
 from sessions.models import Project, Session

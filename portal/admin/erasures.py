@@ -94,8 +94,9 @@ class EraseMixin:
         by = staff_user(request)
         row = erase.erase(person, by)
         said = _(
-            "They are signed out, their projects are deleted, and what tells of them goes as soon"
-            " as their notebooks have stopped. The volume %(volume)s is yours to remove."
+            "They are signed out, their projects are deleted, and their personal data are "
+            "removed as soon as their notebooks have stopped. Remove the volume %(volume)s "
+            "by hand."
         )
         messages.success(request, said % {"volume": row.volume})
         lists = "erasure" if by.has_perm("portal.view_erasure") else "user"
@@ -116,7 +117,7 @@ def immediate_effects(person: User) -> list[str]:
         ngettext("%(n)d token is revoked, and the SSH key pair is gone for good.",
                  "%(n)d tokens are revoked, and the SSH key pair is gone for good.", tokens)
         % {"n": tokens},
-        _("Name, e-mail, groups, own limits, letters and what they asked for are blanked."),
+        _("Their name, email address, groups, own limits, mail and requests are removed."),
     ]  # fmt: skip
 
 
@@ -126,8 +127,8 @@ def later_effects(person: User) -> list[str]:
     return [
         ngettext("The log of %(n)d private build is removed.",
                  "The logs of %(n)d private builds are removed.", builds) % {"n": builds},
-        _("The stories of their projects are removed, and the addresses of private repositories."),
-        _("In the audit and wherever else they are named, “%(alias)s” takes the place of the name.")
+        _("The events of their projects and the addresses of private repositories are removed."),
+        _("In the audit log and wherever else they are named, “%(alias)s” replaces their name.")
         % {"alias": f"erased-{person.pk}"},
     ]  # fmt: skip
 
@@ -135,12 +136,15 @@ def later_effects(person: User) -> list[str]:
 def kept_data(person: User) -> list[str]:
     """Return sentences on what erasing does not remove."""
     return [
-        _("Their use in hours, counted for “%(alias)s”, and the addresses of public repositories.")
+        _(
+            "Their usage in hours, counted for “%(alias)s”, and the addresses of public "
+            "repositories."
+        )
         % {"alias": f"erased-{person.pk}"},
-        _("The volume %(volume)s: remove it by hand, then say so under “Erased people”.")
+        _("The volume %(volume)s: remove it by hand, then confirm that under “Erased people”.")
         % {"volume": f"{files.volume_of(person)}-nfs-pvc"},
         _("Images of private builds: remove them from the registry by hand."),
-        _("The username stays taken, so that nobody else comes upon the volume."),
+        _("The username stays taken, so that nobody else gets the volume."),
     ]
 
 
@@ -150,14 +154,14 @@ def confirm_volume_removed(row: Erasure, _user: User) -> None:
     Raises `StateConflict` if the volume is still in use or already removed.
     """
     if not _effect(row):
-        raise StateConflict("erasure.state", _("Its volume is in use yet, or is gone already."))
+        raise StateConflict("erasure.state", _("Its volume is still in use, or is already gone."))
     row.confirm_removal()
 
 
 def _effect(row: Erasure) -> str:
     if row.removed or erase.unfinished_erasures([row]):
         return ""
-    return _("It is noted that the volume was removed, and its name is forgotten here.")
+    return _("The removal of the volume is recorded, and the volume’s name is deleted here.")
 
 
 class VolumeRemovedFilter(admin.SimpleListFilter):
@@ -202,7 +206,6 @@ class ErasureAdmin(ReadOnlyAdmin[Erasure]):
             "portal.confirm_removal",
             confirm_volume_removed,
             _effect,
-            lambda _row: set(),
         ),
     )
     columns = (
@@ -222,13 +225,13 @@ class ErasureAdmin(ReadOnlyAdmin[Erasure]):
         """Return the volume's name, or "removed"."""
         return row.volume or _("removed")
 
-    @admin.display(description=gettext_lazy("how it stands"))
+    @admin.display(description=gettext_lazy("status"))
     def progress(self, row: Any) -> str:
         """Return whether notebooks still stop, the volume must be removed, or all is done."""
         if row.removed:
-            return _("all done")
+            return _("completed")
         if row.is_awaited if hasattr(row, "is_awaited") else erase.unfinished_erasures([row]):
-            return _("notebooks still stop: the volume is in use")
+            return _("notebooks are still stopping: the volume is in use")
         return _("remove the volume by hand")
 
     @admin.display(description=gettext_lazy("erased"), ordering="erased")

@@ -23,9 +23,8 @@ from portal.models import User
 from portal.roles import ROLES, may_change_group
 from quotas.admin import limits_form
 from quotas.admin.limits_form import LimitsForm
-from quotas.admission import Usage
-from quotas.effective import format_limit
-from quotas.fields import FIELDS
+from quotas.fields import FIELDS, format_limit
+from quotas.limits import Usage
 from sessions.lifecycle.admission import usage_of
 
 

@@ -48,7 +48,7 @@ class AnnouncementAdmin(admin.ModelAdmin[Announcement]):
         """Return whether it is to come, shown or over."""
         moment = timezone.now()
         if announcement.starts > moment:
-            return gettext_lazy("to come")
+            return gettext_lazy("scheduled")
         if announcement.ends and announcement.ends <= moment:
             return gettext_lazy("over")
         return gettext_lazy("shown")
@@ -72,17 +72,19 @@ class AnnouncementAdmin(admin.ModelAdmin[Announcement]):
             "waiting": theirs.waiting().count(),
             "failed": theirs.failed().count(),
         }
-        return gettext("%(sent)d sent, %(waiting)d to go, %(failed)d failed") % figures
+        return gettext("%(sent)d sent, %(waiting)d waiting, %(failed)d failed") % figures
 
 
 def retry(letter: Letter, _user: User) -> None:
     """Have a letter that was given up sent again. Raises `StateConflict` for any other letter."""
     if not outbox.try_again(letter.pk):
-        raise StateConflict("letter.state", _("It has gone out, or is tried by itself."))
+        raise StateConflict(
+            "letter.state", _("It was sent already, or will be retried automatically.")
+        )
 
 
 def _effect(letter: Letter) -> str:
-    return _("It is sent within about a minute.") if letter.is_given_up else ""
+    return _("It will be sent within about a minute.") if letter.is_given_up else ""
 
 
 def _recipients(letter: Letter) -> set[str]:
@@ -92,7 +94,7 @@ def _recipients(letter: Letter) -> set[str]:
 class LetterStatusFilter(admin.SimpleListFilter):
     """Filter by whether a letter waits, was sent or failed."""
 
-    title = gettext_lazy("how it stands")
+    title = gettext_lazy("status")
     parameter_name = "stands"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
@@ -147,12 +149,12 @@ class LetterAdmin(ReadOnlyAdmin[Letter]):
         """Return the recipient's username, or the address."""
         return str(letter.to or letter.address)
 
-    @admin.display(description=gettext_lazy("how it stands"))
+    @admin.display(description=gettext_lazy("status"))
     def progress(self, letter: Letter) -> str:
         """Return whether the letter was sent, waits or failed for good."""
         if letter.sent:
             return _("sent")
-        return _("failed, and is not tried again") if letter.is_given_up else _("waits")
+        return _("failed, and is no longer retried") if letter.is_given_up else _("waits")
 
     @admin.display(description=gettext_lazy("written"), ordering="created")
     def written_ago(self, letter: Letter) -> SafeString | str:

@@ -2,8 +2,7 @@
 
 Beside the row itself, a person's page shows what runs, what failed, what they own and who changed
 what about them. Each part is shown only to those who may view its rows. `columns` has the list's
-extra columns and filters, `forms` the form, `actions` the actions, `erasures` the page that erases
-somebody.
+extra columns and filters, `actions` the actions, `erasures` the page that erases somebody.
 """
 
 from __future__ import annotations
@@ -11,11 +10,13 @@ from __future__ import annotations
 from copy import copy
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.forms import UserChangeForm
+from django.contrib.auth.models import Group
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -35,15 +36,15 @@ from portal.admin import actions
 from portal.admin.actions import staff_user
 from portal.admin.columns import LastSignInFilter, OwnLimitsFilter, PeopleChangeList, RoleFilter
 from portal.admin.erasures import EraseMixin
-from portal.admin.forms import PersonForm
 from portal.admin.groups import LimitsMixin
+from portal.lib.admin import FastCheckboxMixin
 from portal.models import UsedName, User
 from portal.privacy import erase
 from quotas.admin.grants import GrantInline, set_given_by
-from quotas.effective import Source, format_day, format_limit
-from quotas.fields import FIELDS
+from quotas.admin.limits_form import LimitsForm
+from quotas.fields import FIELDS, Source, format_day, format_limit
+from sessions.admin.bulk_action import BulkActionsMixin
 from sessions.admin.filters import PerColumnSearchAdmin
-from sessions.admin.readonly import FastCheckboxMixin
 from sessions.models import Project, Session
 from sessions.states import SessionState
 
@@ -110,9 +111,42 @@ def _history(person: User) -> list[dict[str, Any]]:
 FOR_SUPERUSERS = ["is_superuser", "user_permissions"]
 
 
+class PersonForm(LimitsForm[User], UserChangeForm[User]):
+    """A person's page; ``by`` fills it in and cannot give rights that they lack themselves."""
+
+    by: ClassVar[User]
+
+    class Meta:
+        model = User
+        fields = "__all__"
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        if "groups" not in data:
+            return data
+        chosen = set(data["groups"])
+        if not roles.may_assign_groups(self.by, _changed_groups(self.instance, chosen)):
+            self.add_error(
+                "groups", _("You need all of a group's permissions to add people to it.")
+            )
+        if any(group.name in roles.ROLES for group in chosen):
+            data["is_staff"] = True  # without it, the role would give no access
+        return data
+
+
+def _changed_groups(person: User, chosen: set[Group]) -> Any:
+    before = set(person.groups.all())
+    return Group.objects.filter(pk__in=[group.pk for group in chosen ^ before])
+
+
 @admin.register(User)
 class PersonAdmin(
-    EraseMixin, LimitsMixin, FastCheckboxMixin, PerColumnSearchAdmin[User], UserAdmin[User]
+    EraseMixin,
+    LimitsMixin,
+    BulkActionsMixin,
+    FastCheckboxMixin,
+    PerColumnSearchAdmin[User],
+    UserAdmin[User],
 ):
     """Django's admin of users, with limits, grants and history.
 
@@ -143,11 +177,12 @@ class PersonAdmin(
         "password_chosen",
     ]
     inlines = [GrantInline]
-    actions = [getattr(actions, name) for name in actions.ACTIONS]
+    bulk_actions = actions.BULK_ACTIONS
+    actions = [actions.export]
     fieldsets = [
         (None, {"fields": ["username", "password", ("first_name", "last_name"), "email"]}),
-        (_("Rights"), {"fields": ["is_active", "is_staff", "groups"]}),
-        (_("Rights that superusers give"), {"fields": ["is_superuser", "user_permissions"],
+        (_("Permissions"), {"fields": ["is_active", "is_staff", "groups"]}),
+        (_("Permissions that superusers grant"), {"fields": ["is_superuser", "user_permissions"],
                                             "classes": ["collapse"]}),
         (_("Sign-in"), {"fields": [("last_login", "date_joined", "signed_out"),
                                    ("password_given", "password_chosen")]}),
@@ -166,7 +201,7 @@ class PersonAdmin(
         fields = list(super().get_readonly_fields(request, obj))
         if not request.user.is_superuser:
             fields += FOR_SUPERUSERS
-        if not self.has_disable_permission(request):
+        if not request.user.has_perm("portal.disable_user"):
             fields.append("is_active")
         return fields
 
@@ -187,7 +222,7 @@ class PersonAdmin(
         person = context.get("original")
         if person:
             context |= change_form_context(person, staff_user(request))
-            context["may_grant"] = self.has_grant_permission(request)
+            context["may_grant"] = request.user.has_perm("quotas.add_grant")
             context["may_erase"] = erase.may_erase(staff_user(request), person)
         return super().render_change_form(request, context, *args, **kwargs)
 
@@ -204,7 +239,9 @@ class PersonAdmin(
         """
         person = self.get_object(request, unquote(id))
         if person and person.subject and not request.user.is_superuser:
-            said = _("They sign in by their provider: only a superuser sets a password for them.")
+            said = _(
+                "They sign in with their provider: only a superuser can set a password for them."
+            )
             messages.error(request, said)
             return redirect("admin:portal_user_changelist")
         here: Any = copy(self)  # for this request only
@@ -234,22 +271,6 @@ class PersonAdmin(
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         """Forbid deletion: it would free the username, and the volume with it (see `erasures`)."""
         return False
-
-    def has_set_limits_permission(self, request: HttpRequest) -> bool:
-        """Return whether the signed-in user may set limits."""
-        return request.user.has_perm("quotas.change_limitset")
-
-    def has_grant_permission(self, request: HttpRequest) -> bool:
-        """Return whether the signed-in user may give grants."""
-        return request.user.has_perm("quotas.add_grant")
-
-    def has_sign_out_permission(self, request: HttpRequest) -> bool:
-        """Return whether the signed-in user may sign people out."""
-        return request.user.has_perm("portal.sign_out_user")
-
-    def has_disable_permission(self, request: HttpRequest) -> bool:
-        """Return whether the signed-in user may disable people."""
-        return request.user.has_perm("portal.disable_user")
 
     # --- Columns (`columns` looks them up) ---
     @admin.display(description=_("username"), ordering="username")

@@ -68,7 +68,7 @@ class AdminGuard:
             answer: HttpResponse = super().changelist_view(  # type: ignore[misc]
                 request, extra_context
             )
-        except OverflowError:  # a time that is no date in UTC
+        except OverflowError:  # a time that UTC cannot express
             return HttpResponseRedirect(f"{request.path}?{ERROR}=1")
         return answer
 
@@ -89,13 +89,7 @@ class AdminGuard:
             field.validators.append(_require_moment)
         return field
 
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Drop from a form rows that cannot exist, and the "save as new" parameter.
 
         Django looks up whatever a form names as another row, and saves a changed row as a new one
@@ -104,7 +98,7 @@ class AdminGuard:
         if request.method == "POST":
             request.POST = self._drop_impossible_relations(request.POST)  # type: ignore[assignment]
         answer: HttpResponse = super().changeform_view(  # type: ignore[misc]
-            request, object_id, form_url, extra_context
+            request, *args, **kwargs
         )
         return answer
 
@@ -136,7 +130,7 @@ def _require_moment(value: datetime) -> None:
     try:
         value.astimezone(UTC)
     except OverflowError:
-        raise ValidationError(_("Give a date between the years 1 and 9999.")) from None
+        raise ValidationError(_("Enter a date between the years 1 and 9999.")) from None
 
 
 def with_guard(inner: type[admin.ModelAdmin[Any]]) -> type[admin.ModelAdmin[Any]]:

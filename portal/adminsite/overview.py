@@ -151,8 +151,8 @@ def _watch_alerts() -> Iterator[Alert]:
         last = Heartbeat.objects.filter(name=HeartbeatName.WATCH).first()
         yield Alert(
             "portal.watch",
-            _("watch gives no sign of life: nobody sees what becomes of builds and notebooks."),
-            _("Look at its log, and start it again. It goes on where it was."),
+            _("watch is not responding, so builds and notebooks are not monitored."),
+            _("Check its log and restart it. It continues where it stopped."),
             last.at if last else None,
         )
 
@@ -169,8 +169,8 @@ def _capacity_alerts(capacity: Capacity | None) -> Iterator[Alert]:
     if capacity and capacity.at < timezone.now() - MAX_CAPACITY_AGE:
         yield Alert(
             "portal.capacity",
-            _("What there is was seen for the last time more than ten minutes ago."),
-            _("watch asks the back end for it once a minute; its log says why it cannot."),
+            _("Capacity was last read over ten minutes ago."),
+            _("watch reads it from the back end every minute; its log says why that fails."),
             capacity.at,
         )
 
@@ -179,8 +179,9 @@ def _letter_alerts() -> Iterator[Alert]:
     if count := Letter.objects.failed().count():
         yield Alert(
             "portal.mail.outbox",
-            _("Letters could not be sent and are not tried again: %(count)d.") % {"count": count},
-            _("“Letters” in the admin says why, and has them tried once more."),
+            _("Emails that could not be sent and are no longer retried: %(count)d.")
+            % {"count": count},
+            _("“Letters” in the admin says why, and can send them again."),
         )
 
 
@@ -188,10 +189,11 @@ def _undecided_alerts() -> Iterator[Alert]:
     if count := Project.objects.with_refused_letter().count():
         yield Alert(
             "portal.undecided",
-            _("Nobody could be told that projects are to be deleted: %(count)d.")
+            _("Projects due for deletion whose owners could not be told: %(count)d.")
             % {"count": count},
             _(
-                "Their owners’ letters have been refused for 14 days. “Projects” in the admin "
-                "lists them under “deletion”: mend the address, keep or delete them."
+                "Emails to their owners have been refused for 14 days. “Projects” in the "
+                "admin lists them under “deletion”: correct the address, or keep or delete "
+                "the project."
             ),
         )

@@ -31,7 +31,7 @@ class AdminSignInForm(AdminAuthenticationForm):
         super().confirm_login_allowed(user)
         if user.must_choose_password:
             raise ValidationError(
-                _("Staff have set this password: sign in on the portal’s own page and change it."),
+                _("Staff set this password. Sign in on the portal’s own page and change it."),
                 code="must-choose",
             )
 

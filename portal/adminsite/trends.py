@@ -77,7 +77,7 @@ def launches(history: History) -> list[Trend]:
 def builds(history: History) -> Trend:
     """Return the chart of builds that ended, per day."""
     rows = _rows(history.builds, BUILDS, "j M")
-    return _count_trend("builds", _("Builds that ended on each of the last 30 days"), rows, WEEK)
+    return _count_trend("builds", _("Builds finished on each of the last 30 days"), rows, WEEK)
 
 
 def _rows(slots: Sequence[Bucket], where: tuple[str, str], form: str) -> list[TrendRow]:
@@ -111,12 +111,12 @@ def _time_trend(rows: list[TrendRow], median: float | None) -> Trend:
     """Chart the time from launch to ready."""
     most = max((row.bucket.seconds or 0 for row in rows), default=0)
     unit, size = (_("minutes"), 60) if most > MINUTES_ABOVE else (_("seconds"), 1)
-    title = _("From launch to ready, median of each day in %(unit)s") % {"unit": unit}
+    title = _("Time from launch to ready, daily median in %(unit)s") % {"unit": unit}
     places = [
         DataPoint(*_point(row, unit, size), _label(rows, index, WEEK))
         for index, row in enumerate(rows)
     ]
-    summary = _("no notebook got ready")
+    summary = _("no notebook became ready")
     if median is not None:
         values = {"time": f"{median / size:.3g}", "unit": unit}
         summary = _("%(time)s %(unit)s over all 30 days") % values

@@ -13,3 +13,6 @@ missing.
 - `database`, `postgresql`: the copy of the database, and which tables are the portal's.
 - `manifest` writes and reads the manifest; `programs` runs tar and PostgreSQL's programs.
 """
+
+INCOMPLETE = 3
+"""The exit status if a backup or restore is done, but something is missing from it."""

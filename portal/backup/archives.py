@@ -38,7 +38,7 @@ SAMPLE_BYTES = 64_000_000
 """How many files of a folder are read again, and how large one may be for that."""
 NOT_READ = "could not be read"
 NOT_IN_ARCHIVE = "not in the archive"
-DIFFERENT = "other in the archive than in the folder"
+DIFFERENT = "different in the archive and in the folder"
 FILES_CHANGED_STATUS = 1
 """The exit status of ``tar`` when a file was written or removed while it was read."""
 _METADATA_OPTIONS = ["--numeric-owner", "--acls", "--xattrs", "--xattrs-include=user.*"]
@@ -114,7 +114,7 @@ def differences(folder: Path, contents: Contents) -> list[str]:
     for path, expected in contents.samples.items():
         state = found.files.get(path)
         if state is None or digest(folder, path, state) != expected:
-            problems.append(_("%(path)s is not as it was") % {"path": ascii(path)})
+            problems.append(_("%(path)s differs from the backup") % {"path": ascii(path)})
     return problems
 
 
@@ -210,8 +210,8 @@ def _members(
 
 def _raise_if_fatal(done: ProcessResult) -> None:
     if done.code and _DISK_FULL.search(done.output):
-        raise BackupError(_("There is no room left: %(why)s") % {"why": done.output})
+        raise BackupError(_("No space is left: %(why)s") % {"why": done.output})
     if done.code and _FATAL.search(done.output):
         raise program_failed("tar", done)
     if done.code < 0:
-        raise BackupError(_("tar was ended by signal %(number)d.") % {"number": -done.code})
+        raise BackupError(_("tar was killed by signal %(number)d.") % {"number": -done.code})

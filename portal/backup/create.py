@@ -16,7 +16,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from portal.lib.version import VERSION
+from portal import VERSION
 from portal.models import Installation
 from sessions.backends.local import owners
 from sessions.backends.local.folders import Folders
@@ -37,14 +37,14 @@ def back_up(target: Path, *, with_keys: bool) -> Manifest:
     The manifest names what could not be read; everything else is in the backup.
     """
     if target.exists():
-        text = _("%(folder)s is there already. Name a new folder for this backup.")
+        text = _("%(folder)s already exists. Choose a new folder for this backup.")
         raise BackupError(text % {"folder": target})
     try:
         with preconditions.lock(exclusive=False), draft(target) as staging:
             preconditions.refuse_interrupted()
             return _fill(staging, with_keys=with_keys)
     except AlreadyInProgress as error:
-        text = _("Another program is making %(folder)s at this moment. Wait for it to end.")
+        text = _("Another program is creating %(folder)s right now. Wait for it to finish.")
         raise BackupError(text % {"folder": target}) from error
     except OSError as error:
         text = _("The backup could not be written to %(folder)s: %(why)s.")
@@ -98,7 +98,7 @@ def _pack_folders(
         name = archive_of(folder, path.name)
         try:
             packed[name] = archives.pack(path, staging / name)
-            if packed[name].missing:  # perhaps somebody moved files around meanwhile
+            if packed[name].missing:  # files may have been moved around meanwhile
                 packed[name] = archives.pack(path, staging / name)
         except (FileNotFoundError, NotADirectoryError):  # it was removed meanwhile
             (staging / name).unlink(missing_ok=True)

@@ -99,9 +99,9 @@ Environments are built again, and running processes are in no file.
 FILES = (f"homes/{uids.UIDS_FILE}",)
 """The portal's own notes on the folders; the folders are of no use without them."""
 HIDDEN = "hidden, or being removed"
-NO_FOLDER = "no folder of a person or project"
-LEADS_NOWHERE = "links that lead nowhere: is their disk mounted?"
-ABSENT = "people or projects that ran and have no folder"
+NO_FOLDER = "not the folder of a person or project"
+LEADS_NOWHERE = "broken links: is their disk mounted?"
+ABSENT = "people or projects whose folder is missing"
 
 
 def top_folder(name: str) -> Path | None:
@@ -114,7 +114,8 @@ def top_folder(name: str) -> Path | None:
         return Path(folder)
     if folder.is_symlink():
         text = _(
-            "%(folder)s leads to %(target)s, where no folder is. Mount its disk, and try again."
+            "%(folder)s is a link to %(target)s, which is not a folder. Mount its disk and "
+            "try again."
         )
         raise BackupError(text % {"folder": folder, "target": folder.readlink()})
     return None

@@ -39,7 +39,7 @@ def describe_size(made: Manifest) -> str:
     }
     return (
         _(
-            "%(rows)d rows of the database; %(folders)d folders of people and projects with "
+            "%(rows)d database rows; %(folders)d folders of people and projects with "
             "%(entries)d files and folders, %(size)s"
         )
         % words
@@ -50,7 +50,7 @@ def describe_omissions(made: Manifest, kind: str) -> Iterator[str]:
     """Yield a line for each group of things that are ``left_out`` of a backup or ``missing``."""
     for number, (folder, each) in enumerate(made.omissions(kind)):
         if number == MAX_LINES:
-            yield _("… and more: the manifest has all of them.")
+            yield _("… and more: the manifest lists them all.")
             return
         yield _line(folder, each, kind)
 
@@ -153,7 +153,7 @@ def read(folder: Path) -> Manifest:
         for name in made.files:
             _refuse_outside(name)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        text = _("%(folder)s is no whole backup: its %(file)s cannot be read (%(why)s).")
+        text = _("%(folder)s is not a complete backup: its %(file)s cannot be read (%(why)s).")
         words = {"folder": folder, "file": FILE, "why": error}
         raise BackupError(text % words) from error
     return made
@@ -170,8 +170,8 @@ def verify(folder: Path, manifest: Manifest) -> None:
         path = folder / name
         if not path.is_file() or _digest(path) != digest:
             text = _(
-                "%(path)s is missing or not as it was when the backup was made. Take another copy "
-                "of this backup, or another backup. Nothing was changed."
+                "%(path)s is missing or has changed since the backup was made. Use another "
+                "copy of this backup, or another backup. Nothing was changed."
             )
             raise BackupError(text % {"path": path})
 

@@ -20,6 +20,7 @@ from django.db import DatabaseError
 from django.db.migrations.loader import MigrationLoader
 from django.utils.translation import gettext as _
 
+from portal.lib.datafolder import sync
 from portal.models import User
 from sessions.backends import get_backend
 from sessions.errors import TemporaryError
@@ -28,7 +29,6 @@ from sessions.models import Heartbeat
 from . import database, folders, postgresql, swap
 from .manifest import Manifest
 from .programs import BackupError
-from .swap import sync
 
 FILE = "restoring.json"
 
@@ -70,7 +70,7 @@ def interrupted_restore() -> RestoreRecord | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError) as error:
-        text = _("%(file)s cannot be read: %(why)s. Move it away, and restore with --force.")
+        text = _("%(file)s cannot be read: %(why)s. Move it away and restore with --force.")
         raise BackupError(text % {"file": _path(), "why": error}) from error
 
 
@@ -78,8 +78,9 @@ def refuse_interrupted() -> None:
     """Raise `BackupError` if a restore was interrupted, which leaves half a portal in place."""
     if _path().exists():
         text = _(
-            "A restore into %(folder)s broke off, so half of it is there. Run manage.py restore "
-            "again: it begins anew, and what was there before the first one stays where it is."
+            "A restore into %(folder)s was interrupted, so its data is incomplete. Run "
+            "manage.py restore again: it starts over, and what the first restore moved "
+            "aside stays where it is."
         )
         raise BackupError(text % {"folder": settings.PORTAL_DATA})
 
@@ -99,7 +100,7 @@ def lock(*, exclusive: bool) -> Iterator[None]:
         try:
             fcntl.flock(file, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
         except BlockingIOError:
-            text = _("A backup or a restore of this portal is under way. Wait for it to end.")
+            text = _("A backup or restore of this portal is running. Wait for it to finish.")
             raise BackupError(text) from None
         yield
 
@@ -113,14 +114,14 @@ def refuse_incompatible(made: Manifest) -> None:
     known = {".".join(key) for key in MigrationLoader(None).disk_migrations}
     if set(made.migrations) - known:
         text = _(
-            "This backup was made by version %(theirs)s, which is newer than this one. Bring this "
-            "installation to that version first, then restore."
+            "This backup was made by version %(theirs)s, which is newer than this one. "
+            "Upgrade this installation to that version first, then restore."
         )
         raise BackupError(text % {"theirs": made.version})
     if made.database != database.kind():
         text = _(
-            "This backup is of %(theirs)s, and this installation uses %(ours)s. Set or unset "
-            "DATABASE_URL, so that both are the same."
+            "This backup is of %(theirs)s, but this installation uses %(ours)s. Set or "
+            "unset DATABASE_URL so that both are the same."
         )
         raise BackupError(text % {"theirs": made.database, "ours": database.kind()})
 
@@ -130,14 +131,16 @@ def refuse_while_running() -> None:
     if _is_watched():
         raise BackupError(
             _(
-                "A portal uses this database: its watch process was there within the last half "
-                "minute. End web, worker and watch, wait that long, and restore again."
+                "A portal is using this database: its watch process was active in the last "
+                "half minute. Stop web, worker and watch, wait half a minute, and restore "
+                "again."
             )
         )
     if running := _count_running():
         text = _(
-            "%(count)d notebooks or builds still run, and after a restore nobody would know whose "
-            "they are. Stop them first: start the portal, stop them in the admin, end the portal."
+            "%(count)d notebooks or builds are still running, and after a restore nobody "
+            "would know whose they are. Start the portal, stop them in the admin, stop the "
+            "portal, and restore again."
         )
         raise BackupError(text % {"count": running})
 
@@ -151,8 +154,8 @@ def refuse_dependents() -> None:
         names := postgresql.dependents_of(postgresql.installed_tables())
     ):
         text = _(
-            "These views and tables of others use the portal's, and would go with them: "
-            "%(names)s. Keep their definitions, drop them, and restore again."
+            "These views and tables depend on the portal's, and would be dropped with "
+            "them: %(names)s. Save their definitions, drop them, and restore again."
         )
         raise BackupError(text % {"names": ", ".join(names)})
 
@@ -161,8 +164,8 @@ def refuse_to_replace() -> None:
     """Raise `BackupError` if there are people or files already."""
     if is_in_use():
         text = _(
-            "%(folder)s or its database is in use: there are people or files. Restore into a new "
-            "PORTAL_DATA; or add --force, which moves what is there to a folder beside it."
+            "%(folder)s or its database is in use: it has people or files. Restore into a "
+            "new PORTAL_DATA, or add --force to move what is there to a folder beside it."
         )
         raise BackupError(text % {"folder": settings.PORTAL_DATA})
 

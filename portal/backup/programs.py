@@ -9,10 +9,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from django.core.management import CommandError
 from django.utils.translation import gettext as _
 
 
-class BackupError(Exception):
+class BackupError(CommandError):
     """A backup or restore that could not be done: nothing was made, or nothing was changed.
 
     The message says what to do about it.

@@ -65,8 +65,8 @@ def find_unreadable_columns() -> Iterator[str]:
     for column in COLUMNS:
         if lost := count_unreadable(column, MAX_SEALED_ROWS):
             text = _(
-                "%(what)s: %(lost)d cannot be opened with this encryption key. Name the folder "
-                "where the keys are kept (--keys)."
+                "%(what)s: %(lost)d cannot be decrypted with this encryption key. Pass the "
+                "folder that has the keys (--keys)."
             )
             yield text % {"what": column.model._meta.verbose_name_plural, "lost": lost}
 
@@ -81,7 +81,7 @@ def _check_page(client: Client, address: str, reader: str) -> Iterator[str]:
         return
     if status != 200:
         words = {"page": address, "who": reader, "status": status}
-        yield _("%(page)s answers %(status)d to %(who)s") % words
+        yield _("%(page)s returns %(status)d for %(who)s") % words
 
 
 _DROPPED_PREFIXES = (
@@ -96,7 +96,9 @@ def scratch_folder(place: Path, source: Path, *, keep: bool) -> Iterator[Path]:
     """Yield a new data folder in ``place``. Raises `BackupError` if the backup has no room."""
     size = sum(path.stat().st_size for path in source.rglob("*") if path.is_file())
     if (free := shutil.disk_usage(place).free) < size:
-        text = _("%(place)s has %(free)d MB free, and the backup has %(size)d. Name another place.")
+        text = _(
+            "%(place)s has %(free)d MB free, but the backup needs %(size)d. Choose another --place."
+        )
         words = {"place": place, "free": free // 10**6, "size": size // 10**6 + 1}
         raise BackupError(text % words)
     folder = Path(tempfile.mkdtemp(prefix="bindery-rehearsal-", dir=place))
@@ -121,7 +123,10 @@ def scratch_database(*, keep: bool) -> Iterator[str]:
         with connection.cursor() as cursor:
             cursor.execute(f"CREATE DATABASE {quote(name)} TEMPLATE template0")
     except DatabaseError as error:
-        text = _("No database can be made for this (%(why)s). Make an empty one; add --database.")
+        text = _(
+            "Cannot create a database for the rehearsal (%(why)s). Create an empty one and "
+            "pass its URL with --database."
+        )
         raise BackupError(text % {"why": str(error).strip()}) from error
     try:
         url = settings.ENVIRONMENT.text("DATABASE_URL")

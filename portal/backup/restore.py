@@ -61,8 +61,8 @@ def _end(session: Session, made: datetime) -> None:
         journal.record(session, Phase.STOPPED, _("The notebook is stopped."))
         return
     text = _(
-        "The portal was brought back from its backup of %(when)s, and the notebook that ran then "
-        "is gone. Your files are as they were at that time. Start it again."
+        "The portal was restored from its backup of %(when)s, and the notebook that was "
+        "running then is gone. Your files are as they were at that time. Start it again."
     )
     when = date_format(timezone.localtime(made), "DATETIME_FORMAT")
     fail(session, CODE, text % {"when": when}, by="restore")
@@ -113,7 +113,7 @@ def _unpack_and_restore(
         unpack(source, made, unpacked)
         return _restore(source, made, interrupted, unpacked)
     except OSError as error:
-        text = _("The restore was broken off: %(why)s. Mend that, and restore again.")
+        text = _("The restore was interrupted: %(why)s. Fix that and restore again.")
         raise BackupError(text % {"why": error}) from error
     finally:
         unpacked.clean_up()
@@ -208,7 +208,7 @@ def _require_same_rows(made: Manifest) -> None:
     there = database.count_rows()
     if other := [name for name, rows in made.rows.items() if there.get(name) != rows]:
         text = _(
-            "These tables of the database do not have the rows that they had: %(names)s. Restore "
-            "again, or take another backup."
+            "These database tables do not have as many rows as the backup: %(names)s. "
+            "Restore again, or use another backup."
         )
         raise BackupError(text % {"names": ", ".join(other)})

@@ -21,8 +21,8 @@ LOST_AND_FOUND = "lost+found"
 """The file system's own folder at the top of a disk, which only root reads."""
 MAX_NAMES = 20
 """How many names of each kind are listed; all are counted."""
-SOCKET = "sockets, which only a running program fills"
-TOO_LONG = f"paths of {MAX_PATH_BYTES} bytes or more, which no program opens by their names"
+SOCKET = "sockets, which are of use only to a running program"
+TOO_LONG = f"paths of {MAX_PATH_BYTES} bytes or more, which programs cannot open by name"
 
 _KINDS = {
     stat.S_IFDIR: "folder", stat.S_IFREG: "file", stat.S_IFLNK: "link", stat.S_IFIFO: "fifo",

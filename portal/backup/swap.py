@@ -24,6 +24,8 @@ from pathlib import Path
 
 from django.utils.translation import gettext as _
 
+from portal.lib.datafolder import sync
+
 from .programs import BackupError, run, run_unchecked
 from .survey import LOST_AND_FOUND
 
@@ -57,15 +59,6 @@ def draft(target: Path) -> Iterator[Path]:
             sync(target.parent)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-
-
-def sync(folder: Path) -> None:
-    """Flush the names in a folder to disk."""
-    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
 
 
 @contextmanager

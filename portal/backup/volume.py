@@ -20,11 +20,9 @@ from pathlib import Path
 
 from django.conf import settings
 
-from portal.backup import archives, manifest, swap
+from portal.backup import INCOMPLETE, archives, manifest, swap
 from portal.backup.archives import Contents
 from portal.backup.programs import BackupError
-
-INCOMPLETE = 3
 
 
 def main(words: list[str]) -> int:
@@ -56,7 +54,7 @@ def pack(volume: Path, backup: Path) -> int:
     """
     archive, note = _archive_and_note(backup)
     if note.exists():
-        raise BackupError(f"{note} is there already.")
+        raise BackupError(f"{note} already exists.")
     archive.parent.mkdir(parents=True, exist_ok=True)
     draft = archive.with_name(f".{archive.name}.partial")
     draft.unlink(missing_ok=True)
@@ -84,10 +82,10 @@ def unpack(backup: Path, volume: Path, *, force: bool) -> int:
     archive, note = _archive_and_note(backup)
     about = json.loads(note.read_text())
     if manifest.digests(archive.parent, [archive.name])[archive.name] != about["sha256"]:
-        raise BackupError(f"{archive} is not as it was when it was made.")
+        raise BackupError(f"{archive} has changed since it was made.")
     there = [path for path in volume.iterdir() if swap.must_be_moved(path)]
     if there and not force:
-        raise BackupError(f"There are files in {volume}: add --force, which moves them aside.")
+        raise BackupError(f"{volume} has files: add --force to move them aside.")
     staging = volume / swap.STAGING
     swap.remove(staging)
     staging.mkdir()
@@ -99,7 +97,7 @@ def unpack(backup: Path, volume: Path, *, force: bool) -> int:
     os.sync()
     swap.remove(staging)
     for line in filter(None, [*differing, problem]):
-        sys.stderr.write(f"not as it was: {line}\n")
+        sys.stderr.write(f"differs: {line}\n")
     return INCOMPLETE if differing or problem else 0
 
 

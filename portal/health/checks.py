@@ -20,7 +20,7 @@ from django.utils.crypto import salted_hmac
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from portal.lib.version import VERSION
+from portal import VERSION
 from sessions import outages
 from sessions.backends import get_backend
 from sessions.installation import ownership
@@ -39,11 +39,11 @@ TOLERATED = frozenset({"", OwnershipStatus.UNREADABLE.value})
 """Problems with which launches still work."""
 
 # Words for programs and operators: short, in English, and safe for outsiders to read.
-NO_HEARTBEAT = "no sign of life"
+NO_HEARTBEAT = "no heartbeat"
 UNREACHABLE = "cannot be reached"
 NOT_MIGRATED = "migrations are missing"
-UNKNOWN = "cannot be known without the database"
-UNWATCHED = "cannot be known without watch"
+UNKNOWN = "unknown without the database"
+UNWATCHED = "unknown without watch"
 
 
 class PartState(NamedTuple):

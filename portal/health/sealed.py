@@ -16,7 +16,7 @@ from portal.accounts.oidc.signins import REFRESH_TOKEN
 from portal.models import SignIn
 from sessions.models import Session, session
 
-from .doctor.finding import Finding
+from .doctor import Finding
 
 COLUMNS = (
     SealedColumn(KeyPair, "sealed", keypairs.SEAL_PURPOSE, "user__username"),
@@ -38,5 +38,5 @@ def check_sealed() -> Iterator[Finding]:
 def _finding(column: SealedColumn, lost: int) -> Finding:
     message = _("%(what)s: %(lost)d of the newest %(sample)d are encrypted with an unknown key.")
     words = {"what": column.model._meta.verbose_name_plural, "lost": lost, "sample": SAMPLE}
-    hint = _("Add the key that they were stored with to PORTAL_ENCRYPTION_KEYS (docs/keys.md).")
+    hint = _("Add the key that they were encrypted with to PORTAL_ENCRYPTION_KEYS (docs/keys.md).")
     return Finding("doctor.unreadable", message % words, hint)

@@ -51,7 +51,7 @@ def write_once(path: Path, text: str) -> str:
                 os.link(draft, path)
         finally:
             draft.unlink(missing_ok=True)
-        _sync(path.parent)
+        sync(path.parent)
     return path.read_text()
 
 
@@ -63,7 +63,8 @@ def _write(path: Path, text: str) -> None:
         os.fsync(descriptor)
 
 
-def _sync(folder: Path) -> None:
+def sync(folder: Path) -> None:
+    """Flush the names in a folder to disk."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -82,6 +83,9 @@ def exclusive_lock() -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            text = _("A portal runs on %(path)s already. End it first, or set PORTAL_DATA.")
+            text = _(
+                "A portal is already running on %(path)s. Stop it first, or set PORTAL_DATA to "
+                "another folder."
+            )
             raise CommandError(text % {"path": settings.PORTAL_DATA}) from None
         yield

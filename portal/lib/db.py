@@ -77,7 +77,7 @@ class CompiledQuery(Generic[Row]):
         queryset = self._make()
         compiler, made = _compile(queryset)
         if _compile(self._make())[1] != made:
-            raise ValueError(f"changes from one moment to the next: {queryset.query}")
+            raise ValueError(f"the query is different each time it is made: {queryset.query}")
         return queryset, compiler, made
 
 
@@ -106,8 +106,9 @@ def index(name: str, table: str, *columns: str) -> migrations.RunPython:
                 editor.execute(f'CREATE INDEX "{name}" ON "{table}" USING gin ({parts})')
         except DatabaseError as error:
             log.warning(
-                "There is no index %s, so that searches take longer the more rows there are: the "
-                "database has no extension pg_trgm (%s). docs/configure.md says how to add both.",
+                "Index %s was not created, so searches slow down as rows are added: the "
+                "database has no pg_trgm extension (%s). docs/configure.md says how to add "
+                "both.",
                 name,
                 str(error).strip(),
             )

@@ -44,7 +44,7 @@ class Environment:
             return Path(path).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
             self.add_problem(
-                "portal.E002", f"{name}_FILE", f"cannot be read: {error}", "Mend the path."
+                "portal.E002", f"{name}_FILE", f"cannot be read: {error}", "Correct the path."
             )
             return default
 
@@ -60,7 +60,7 @@ class Environment:
         """Return a boolean: 1, true, yes, on; 0, false, no, off."""
         value = self.text(name, "yes" if default else "no").strip().lower()
         if value not in TRUE | FALSE:
-            self.add_problem("portal.E004", name, f"is “{value}”", "Say 1 or 0.")
+            self.add_problem("portal.E004", name, f"is “{value}”", "Use 1 or 0.")
             return default
         return value in TRUE
 
@@ -69,7 +69,7 @@ class Environment:
         value = self.text(name, default)
         if value not in allowed:
             known = ", ".join(sorted(allowed))
-            self.add_problem("portal.E005", name, f"is “{value}”", f"Say one of: {known}.")
+            self.add_problem("portal.E005", name, f"is “{value}”", f"Use one of: {known}.")
             return default
         return value
 
@@ -95,6 +95,6 @@ class Environment:
         except ValueError:
             value = None
         if value is None or not fits(value):
-            self.add_problem("portal.E003", name, f"is “{text}”", f"Give a number, {range_}.")
+            self.add_problem("portal.E003", name, f"is “{text}”", f"Use a number, {range_}.")
             return default
         return value

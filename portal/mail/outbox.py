@@ -227,6 +227,6 @@ def _record_failure(letter: Letter, error: Exception) -> None:
         attempts -= 1
     Letter.objects.filter(pk=letter.pk).update(error=why, attempts=attempts)
     if attempts >= ATTEMPTS:
-        log.error("letter %d was not sent in %d attempts: %s", letter.pk, ATTEMPTS, error)
+        log.error("gave up on letter %d after %d attempts: %s", letter.pk, ATTEMPTS, error)
     elif why != letter.error:  # logged once, not each minute
-        log.warning("letter %d was not sent, and is tried again: %s", letter.pk, error)
+        log.warning("letter %d was not sent and will be retried: %s", letter.pk, error)

@@ -22,14 +22,14 @@ def mail_settings(environment: Environment, url: str, sender: str) -> dict[str, 
     if not url:
         return {}
     if "@" not in parseaddr(sender)[1] or not sender.isprintable():
-        hint = "Give an address, such as Bindery <bindery@example.org>."
+        hint = "Use an address, such as Bindery <bindery@example.org>."
         environment.add_problem("portal.E008", "PORTAL_EMAIL_FROM", f"is “{sender}”", hint)
     try:
         return _settings(url)
     except (ImproperlyConfigured, ValueError):  # do not quote it: it may hold a password
-        hint = "Give smtp://host, smtp+tls://user:password@host:587 or smtp+ssl://…"
+        hint = "Use smtp://host, smtp+tls://user:password@host:587 or smtp+ssl://…"
         environment.add_problem(
-            "portal.E008", "PORTAL_EMAIL_URL", "is no address of a mail server", hint
+            "portal.E008", "PORTAL_EMAIL_URL", "is not the address of a mail server", hint
         )
         return {}
 
@@ -38,8 +38,10 @@ def operator_addresses(environment: Environment, words: list[str]) -> list[str]:
     """Return the words of ``PORTAL_OPERATORS_MAIL`` that are addresses; report the others."""
     for word in words:
         if not _is_address(word):
-            hint = "Give addresses such as ops@example.org, separated by commas."
-            environment.add_problem("portal.E009", "PORTAL_OPERATORS_MAIL", f"has “{word}”", hint)
+            hint = "Use addresses such as ops@example.org, separated by commas."
+            environment.add_problem(
+                "portal.E009", "PORTAL_OPERATORS_MAIL", f"contains “{word}”", hint
+            )
     return [word for word in words if _is_address(word)]
 
 

@@ -81,7 +81,7 @@ class UsedName(models.Model):
         return self.name or self.digest[:12]
 
 
-TAKEN = _("Somebody else has this name or had it once; nobody gets it again.")
+TAKEN = _("Somebody else has or had this name, so it cannot be used again. Choose another.")
 
 
 ALIAS = "erased-{}"

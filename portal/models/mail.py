@@ -124,7 +124,7 @@ class Letter(models.Model):
     address = models.EmailField(_("address"), blank=True)
     announcement = models.ForeignKey(
         "portal.Announcement",
-        models.CASCADE,  # what is withdrawn is no longer sent to anybody
+        models.CASCADE,  # a withdrawn announcement is no longer sent
         null=True,
         related_name="letters",
         verbose_name=_("announcement"),

@@ -183,7 +183,10 @@ class User(AbstractUser):
         if not self.username:
             return
         if Erasure.objects.is_reserved(self.username):
-            message = _("Somebody had this name who was erased; nobody gets it again.")
+            message = _(
+                "This name belonged to somebody who was erased, so it cannot be used again. "
+                "Choose another."
+            )
             raise ValidationError({"username": message})
         if UsedName.objects.is_used_by_other(self.username, self):
             raise ValidationError({"username": TAKEN})

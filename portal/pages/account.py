@@ -22,8 +22,7 @@ from keys.models import KeyPair
 from portal.accounts import identity, manage
 from portal.models import User
 from portal.pages import tokens, usage
-from portal.pages.forms import LimitRequestForm
-from portal.pages.limits import limit_groups_of
+from portal.pages.limits import LimitRequestForm, limit_groups_of
 from portal.pages.responses import person, signed_in
 from portal.privacy import export
 from quotas import requests
@@ -79,7 +78,7 @@ def sign_out_everywhere(request: HttpRequest) -> HttpResponseBase:
     logout(request)
     messages.success(
         request,
-        _("You are signed out everywhere. Sign in again where you want to go on."),
+        _("You are signed out everywhere. Sign in again wherever you want to continue."),
     )
     return redirect_to(request, reverse("sign-in"))
 
@@ -102,7 +101,7 @@ def key_context(user: User) -> dict[str, Any]:
 def make_key(request: HttpRequest) -> HttpResponseBase:
     """Create the person's first SSH key; an existing one is kept."""
     keypairs.ensure(person(request))
-    text = _("Your SSH key is made. Add its public half wherever it shall open something.")
+    text = _("Your SSH key is ready. Add its public half wherever you want to use it.")
     messages.success(request, text)
     return redirect_to(request, _key())
 
@@ -113,8 +112,8 @@ def replace_key(request: HttpRequest) -> HttpResponseBase:
     """Replace the person's SSH key by a new one."""
     sshkey.replace_key_pair(person(request))
     text = _(
-        "Your SSH key is replaced, and notebooks that run have the new one within a minute or two. "
-        "Add it wherever you had added the old one, and remove the old one there."
+        "Your SSH key is replaced. Running notebooks get the new one within a minute or "
+        "two. Add it wherever you had added the old one, and remove the old one there."
     )
     messages.success(request, text)
     return redirect_to(request, _key())

@@ -90,7 +90,7 @@ def _success_message(verb: str) -> str:
     return {
         "stop": _("%(repository)s is being stopped."),
         "cancel": _("The launch of %(repository)s is cancelled."),
-        "keep": _("%(repository)s stays: its time without use begins anew."),
+        "keep": _("%(repository)s is kept: its days of inactivity start over."),
         "delete": gone,
         "delete-for-good": gone,
         "restore": _("%(repository)s is restored, with all its files. Start it when you like."),
@@ -117,7 +117,7 @@ def open_notebook(request: HttpRequest, name: str) -> HttpResponseBase:
     project = find_project(request, name)
     try:
         if project.state != ProjectState.READY:
-            raise StateConflict("project.state", _("The notebook is not running at present."))
+            raise StateConflict("project.state", _("The notebook is not running."))
         path, entrant = request.GET.get("path", ""), request.GET.get("entrant", "")
         if not tickets.is_entrant_digest(entrant):
             return redirect(tickets.entry_url(person(request), project, path))

@@ -62,10 +62,12 @@ def keep_all(request: HttpRequest) -> HttpResponseBase:
     user = person(request)
     kept = sum(_keep(project, user) for project in Project.objects.expiring_of(user))
     if kept:
-        sentence = ngettext("%(number)d project stays.", "%(number)d projects stay.", kept)
+        sentence = ngettext("%(number)d project is kept.", "%(number)d projects are kept.", kept)
         messages.success(request, sentence % {"number": kept})
     else:
-        messages.warning(request, _("There was nothing left to keep: see below what there is."))
+        messages.warning(
+            request, _("There was nothing left to keep. The list below is up to date.")
+        )
     return redirect_to(request, return_address(request))
 
 

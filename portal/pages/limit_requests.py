@@ -14,7 +14,7 @@ from quotas import requests
 from quotas.models import LimitRequest
 
 from .account import render_account
-from .forms import LimitRequestForm
+from .limits import LimitRequestForm
 from .responses import person, redirect_to, return_address, signed_in
 
 
@@ -33,7 +33,7 @@ def request_limits(request: HttpRequest) -> HttpResponseBase:
     form = LimitRequestForm.for_limit(user, limit, request.POST)
     if form.send(user) is None:
         return render_account(request, form, status=400)
-    messages.success(request, _("You have asked for more. Staff will answer, and you are told."))
+    messages.success(request, _("Your request is sent. You will be told when staff answer it."))
     return redirect_to(request, _requests())
 
 

@@ -1,35 +1,58 @@
-"""Find who asks and for which project, answer by htmx or as a page, and throttle forms.
+"""Answer requests: find who asks and for which project, throttle forms, and report errors.
 
 Somebody may send forms as often as the API lets them change something. The counters are the API's
 own (`sessions.api.throttles`), so that using both does not double the limit. People who are signed
 out are counted by address, because a form of theirs may cost a password check.
+
+Requests that fail get a page, or JSON below ``/api/``: errors of ours, requests that nobody can
+read, and outages of the database or the disk, which pass by themselves. Errors carry the request's
+reference (`portal.lib.logs`).
 """
 
 from __future__ import annotations
 
+import logging
 import math
+import sys
 from collections.abc import Callable
 from functools import wraps
 from typing import Concatenate, ParamSpec, cast
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.core.exceptions import RequestDataTooBig
+from django.db import DatabaseError, InterfaceError
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import redirect, render
+from django.template import loader
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
-from django.utils.translation import ngettext
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 from rest_framework.permissions import SAFE_METHODS
 
+from portal.lib.logs import context
 from portal.models import User
+from sessions import outages
 from sessions.api import throttles
 from sessions.errors import NotAllowed
 from sessions.models import Project
 
+log = logging.getLogger(__name__)
+
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
+
+API = "/api/"
+"""Addresses below this get JSON; the API throttles them itself: they may be called with a token."""
+RETRY_AFTER = 10
+"""Seconds after which to try again when the database or the disk is away."""
+BAD_REQUESTS = {
+    400: ("bad_request", gettext_lazy("The request could not be read. Check its address.")),
+    413: ("too_large", gettext_lazy("The body is larger than the largest that is accepted here.")),
+}
 
 
 def htmx(request: HttpRequest) -> HtmxDetails:
@@ -91,10 +114,6 @@ def return_address(request: HttpRequest) -> str:
     return address if ours else reverse("home")
 
 
-API = "/api/"
-"""Addresses below this are counted by the API itself: they may be called with a token."""
-
-
 class Throttle:
     """Middleware that refuses a form that is sent too often, with 429 and ``Retry-After``."""
 
@@ -117,9 +136,9 @@ def _is_over(request: HttpRequest) -> bool:
 def _too_many_requests(request: HttpRequest) -> HttpResponse:
     seconds = math.ceil(throttles.seconds_to_next_minute())
     text = ngettext(
-        "You send more in a minute than the portal does, and this was not done. Try again in "
+        "You sent too many requests in a minute, so this was not done. Try again in "
         "%(seconds)d second.",
-        "You send more in a minute than the portal does, and this was not done. Try again in "
+        "You sent too many requests in a minute, so this was not done. Try again in "
         "%(seconds)d seconds.",
         seconds,
     ) % {"seconds": seconds}
@@ -131,3 +150,68 @@ def _too_many_requests(request: HttpRequest) -> HttpResponse:
         answer = render(request, "429.html", {"text": text}, status=429)
     answer["Retry-After"] = str(seconds)
     return answer
+
+
+def outage_response(request: HttpRequest, error: BaseException | None) -> HttpResponse | None:
+    """Return a 503 for an outage that passes by itself; None if ``error`` is anything else."""
+    if not isinstance(error, DatabaseError | InterfaceError | OSError):
+        return None
+    if outages.is_disk_full_error(error):
+        log.warning("%s %s: the disk is full (%s)", request.method, request.path, error)
+        return _unavailable_response(
+            request, outages.DISK_FULL, _("The portal's disk is full"), outages.disk_full_message()
+        )
+    if outages.is_database_away_error(error):
+        log.warning("%s %s: no database (%s)", request.method, request.path, error)
+        return _unavailable_response(
+            request, outages.DATABASE_AWAY, _("Back in a moment"), outages.database_away_message()
+        )
+    return None
+
+
+def _unavailable_response(request: HttpRequest, code: str, title: str, text: str) -> HttpResponse:
+    response: HttpResponse
+    reference = context.reference()
+    if request.path.startswith(API):
+        body = {"code": code, "detail": text, "reference": reference}
+        response = JsonResponse(body, status=503)
+    else:
+        about = {"title": title, "text": text, "code": code, "reference": reference}
+        response = HttpResponse(loader.render_to_string("503.html", about), status=503)
+    response._has_been_logged = True  # type: ignore[attr-defined]  # by us, without a traceback
+    response.headers["Retry-After"] = str(RETRY_AFTER)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Answer 500, or 503 for an outage, as Django's ``handler500``.
+
+    Django itself logs the traceback. The page uses nothing of the request, which may be what is
+    broken.
+    """
+    if passing := outage_response(request, sys.exception()):
+        return passing
+    reference = context.reference()
+    if request.path.startswith(API):
+        return _json_server_error(reference)
+    page = loader.render_to_string("500.html", {"reference": reference})
+    return HttpResponse(page, status=500)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer 400 or 413 as Django's ``handler400``: requests refused before a view sees them."""
+    status = 413 if isinstance(exception, RequestDataTooBig) else 400
+    if request.path.startswith(API):
+        code, text = BAD_REQUESTS[status]
+        return JsonResponse({"code": code, "detail": text}, status=status)
+    return HttpResponse(loader.render_to_string("400.html"), status=status)
+
+
+def _json_server_error(reference: str) -> HttpResponse:
+    text = _(
+        "Something went wrong on our side, and we do not know how far this got. Try again; "
+        "if it keeps happening, tell staff the reference %(reference)s."
+    )
+    body = {"code": "error", "detail": text % {"reference": reference}, "reference": reference}
+    return JsonResponse(body, status=500)

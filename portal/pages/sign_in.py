@@ -67,7 +67,7 @@ class ChoosePasswordView(views.LoginView):
         user = form.save()
         del self.request.session[passwords.CHOOSER_KEY]
         login(self.request, user, backend=BACKEND)
-        messages.success(self.request, _("From now on you sign in with the password you chose."))
+        messages.success(self.request, _("From now on, sign in with the password you chose."))
         return redirect(self.get_success_url())
 
 
@@ -76,11 +76,11 @@ class SignInForm(AuthenticationForm):
 
     error_messages = {  # noqa: RUF012  as its parent has it
         "invalid_login": gettext_lazy(
-            "This name and password do not belong together. Mind capital letters; whoever runs"
-            " this portal can give you a new password."
+            "This name and password do not match. Check capital letters; whoever runs this "
+            "portal can give you a new password."
         ),
         "inactive": gettext_lazy(
-            "This account is closed. Whoever runs this portal can open it again."
+            "This account is disabled. Whoever runs this portal can enable it again."
         ),
     }
 
@@ -231,7 +231,7 @@ def _redirect_to(then: str) -> HttpResponse:
 
 
 def _problem(request: HttpRequest, provider: Provider, error: BinderyError) -> HttpResponse:
-    log.info("%s: no sign-in: %s", provider.slug, error.code)
+    log.info("%s: sign-in failed: %s", provider.slug, error.code)
     context = {
         "provider": provider,
         "error": error,

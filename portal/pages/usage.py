@@ -105,8 +105,8 @@ def export(request: HttpRequest) -> HttpResponseBase:
         or not first <= last < first.plus(MAX_MONTHS)
     ):
         return HttpResponseBadRequest(
-            _("Ask for by=person, group, repository or all, and for months such as 2026-01, at most"
-              " %(most)s: from=2026-01&to=2026-03.") % {"most": MAX_MONTHS},
+            _("Use by=person, group, repository or all, and months such as 2026-01, at most "
+                "%(most)s: from=2026-01&to=2026-03.") % {"most": MAX_MONTHS},
             content_type="text/plain; charset=utf-8",
         )  # fmt: skip
     header = [

@@ -118,7 +118,7 @@ def _projects(person: User, names: Names, alias: str) -> None:
             where |= {"repository": alias, "url": "", "ref": "", "commit": ""}
             where |= {"resources": None, "content": ""}
             builds = Session.objects.filter(project=project, build__owner=None)
-            builds.update(build=None)  # a shared build, which has the address
+            builds.update(build=None)  # a shared build, which has the repository's address
         Project.objects.filter(pk=project.pk).update(**where)
 
 

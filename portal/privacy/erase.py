@@ -137,4 +137,4 @@ def _anonymize(person: User) -> None:
         User.objects.filter(pk=person.pk).update(username=alias, volume="")
         Erasure.objects.filter(person=person).update(person=None)
     retention.run_soon()  # removes their private images now
-    log.info("%s: all that told of the person is gone", alias)
+    log.info("%s: finished erasing this person", alias)

@@ -75,64 +75,64 @@ _SESSION = ("id", "project__name", "build", "state", "cpu_request", "cpu_limit",
             "ended")  # fmt: skip
 
 EXPORT_FILES = (
-    ExportFile("account", "your row: who you are, by whom you sign in",
+    ExportFile("account", "your account: who you are, and how you sign in",
                lambda user: User.objects.filter(pk=user.pk),
                ("username", "first_name", "last_name", "email", "issuer", "subject", "claimed",
                 "vouched_until", "is_active", "is_staff", "is_superuser", "date_joined",
                 "last_login", "signed_out", "password_given", "password_chosen", "volume")),
-    ExportFile("names", "the names that you have or had here", _rows_of(UsedName),
+    ExportFile("names", "names that you have or had here", _rows_of(UsedName),
                ("name", "since"), ("portal.UsedName.user",)),
-    ExportFile("groups", "groups that you are in", lambda user: user.groups.order_by("name"),
+    ExportFile("groups", "your groups", lambda user: user.groups.order_by("name"),
                ("name",), ("portal.User_groups.user",)),
-    ExportFile("permissions", "rights that were given to you alone",
+    ExportFile("permissions", "permissions given to you personally",
                lambda user: user.user_permissions.order_by("pk"),
                ("content_type__app_label", "codename"), ("portal.User_user_permissions.user",)),
-    ExportFile("limits-set", "limits that were set for you alone", _rows_of(LimitSet),
+    ExportFile("limits-set", "limits set for you personally", _rows_of(LimitSet),
                tuple(field.name for field in LimitSet._meta.fields if field.name not in
                      {"id", "user", "group"}), ("quotas.LimitSet.user",)),
-    ExportFile("grants", "more that was granted to you for a time", _rows_of(Grant),
+    ExportFile("grants", "higher limits granted to you for a time", _rows_of(Grant),
                ("limit", "value", "until", "reason", "given_by__username", "created"),
                ("quotas.Grant.user",)),
-    ExportFile("requests", "what you have asked for", _rows_of(LimitRequest),
+    ExportFile("requests", "your requests for higher limits", _rows_of(LimitRequest),
                ("limit", "value", "until", "why", "state", "created", "answer",
                 "answered_by__username", "answered_at", "seen"), ("quotas.LimitRequest.user",)),
-    ExportFile("letters", "letters to you", _rows_of(Letter, "to"),
+    ExportFile("letters", "emails to you", _rows_of(Letter, "to"),
                ("subject", "text", "created", "sent"), ("portal.Letter.to",)),
-    ExportFile("projects", "your projects, deleted ones too", _rows_of(Project, "owner"),
+    ExportFile("projects", "your projects, including deleted ones", _rows_of(Project, "owner"),
                ("name", "provider", "repository", "ref", "commit", "path", "created",
                 "last_activity", "removed", "drops"), ("notebook_sessions.Project.owner",)),
-    ExportFile("sessions", "each run of a notebook of yours",
+    ExportFile("sessions", "each run of your notebooks",
                _rows_of(Session, "project__owner"), _SESSION),
-    ExportFile("transitions", "how each of these came from one state to the next",
+    ExportFile("transitions", "how each of these runs changed state",
                _rows_of(Transition, "session__project__owner"),
                ("session", "before", "after", "by", "why", "at")),
-    ExportFile("events", "what you were told on your projects' pages",
+    ExportFile("events", "messages on your projects' pages",
                _rows_of(Event, "project__owner"),
                ("project__name", "session", "seq", "phase", "message", "code", "at")),
-    ExportFile("builds", "builds that your notebooks were made by", _builds, _BUILD,
+    ExportFile("builds", "builds of your notebooks’ environments", _builds, _BUILD,
                ("notebook_sessions.Build.owner",)),
-    ExportFile("tokens", "your tokens; the secrets are not kept", _rows_of(Token),
+    ExportFile("tokens", "your tokens, without their secrets", _rows_of(Token),
                ("name", "start", "scope", "created", "last_used", "expires"), ("keys.Token.user",)),
     ExportFile("ssh-key", "your SSH key's public half", _rows_of(KeyPair),
                ("public", "fingerprint", "created"), ("keys.KeyPair.user",)),
     ExportFile("ssh-servers", "SSH servers that you were the first to use",
                _rows_of(KnownHost, "first_user"),
                ("host", "fingerprint", "first_used"), ("keys.KnownHost.first_user",)),
-    ExportFile("sign-ins", "sign-ins by an identity provider that last", _rows_of(SignIn),
+    ExportFile("sign-ins", "your current sign-ins with an identity provider", _rows_of(SignIn),
                ("provider", "created", "refreshed", "due"), ("portal.SignIn.user",)),
-    ExportFile("attempts", "sign-ins with your name that failed lately",
+    ExportFile("attempts", "recent failed sign-ins with your name",
                lambda user: AccessAttempt.objects.filter(username=user.username).order_by("pk"),
                ("attempt_time", "ip_address", "user_agent", "failures_since_start")),
-    ExportFile("notebooks-open", "browsers that may open a notebook of yours", _rows_of(Access),
+    ExportFile("notebooks-open", "browsers that may open your notebooks", _rows_of(Access),
                ("project__name", "created"), ("notebook_sessions.Access.user",)),
-    ExportFile("repeated-requests", "requests to the API that could be sent twice",
+    ExportFile("repeated-requests", "API requests that can be safely repeated",
                _rows_of(Idempotency),
                ("key", "status", "created"), ("notebook_sessions.Idempotency.user",)),
-    ExportFile("changes-about-you", "who changed what about you, your limits and your grants",
+    ExportFile("changes-about-you", "changes to your account, limits and grants, and who made them",
                _audit_about, (*_DONE, "actor__username", "changes")),
-    ExportFile("changes-by-you", "what you have changed", _rows_of(LogEntry, "actor"), _DONE,
+    ExportFile("changes-by-you", "changes that you made", _rows_of(LogEntry, "actor"), _DONE,
                ("auditlog.LogEntry.actor",)),
-    ExportFile("deeds-in-the-admin", "what you did in the admin", _rows_of(AdminEntry),
+    ExportFile("deeds-in-the-admin", "your actions in the admin", _rows_of(AdminEntry),
                ("action_time", "content_type__model", "object_repr", "change_message"),
                ("admin.LogEntry.user",)),
 )  # fmt: skip
@@ -140,8 +140,8 @@ EXPORT_FILES = (
 EXCLUDED_COLUMNS = {
     "quotas.Grant.given_by": "what staff gave to others is in the audit: changes-by-you",
     "quotas.LimitRequest.answered_by": "the request is the other person's; see deeds-in-the-admin",
-    "portal.Erasure.person": "their erasure is under way: nobody signs in as them any more",
-    "portal.Erasure.by": "about somebody else, of whom nothing is to be told",
+    "portal.Erasure.person": "their erasure is in progress: they can no longer sign in",
+    "portal.Erasure.by": "about somebody else, so it is not disclosed",
 }
 """Columns that lead to a person and are in no part, and why."""
 
@@ -177,10 +177,10 @@ def _log(build_id: int) -> Iterator[str]:
 def _readme(user: User) -> str:
     parts = "".join(f"{part.name}.jsonl: {part.title}\n" for part in EXPORT_FILES)
     return (
-        f"All that this portal knows about {user.username}.\n\n"
-        "Each .jsonl file has one row a line, as JSON; times are in UTC. No secret is in here: of\n"
-        "tokens, passwords and the SSH key's private half the portal gives nothing out. Your own\n"
-        "files are in your notebooks, in your own folder, and not in here.\n\n"
-        f"{parts}limits.jsonl: the limits that hold for you, and where each comes from\n"
-        "logs/: the logs of builds of private repositories, which are yours alone\n"
+        f"Everything this portal knows about {user.username}.\n\n"
+        "Each .jsonl file has one JSON object a line; times are in UTC. Secrets are not included:\n"
+        "the portal never gives out tokens, passwords or the private half of your SSH key. Your\n"
+        "own files are not included: you find them in your notebooks, in your own folder.\n\n"
+        f"{parts}limits.jsonl: your current limits, and where each comes from\n"
+        "logs/: the build logs of your private repositories\n"
     )

@@ -112,7 +112,7 @@ class ManagedProcess:
         elif self._run.deadline == math.inf and now >= self._check_at:
             self._check_at = now + CHECK_INTERVAL
             if self._is_stalled():
-                self._say("does nothing any more and is started again")
+                self._say("has stalled and is being restarted")
                 self._run.terminate()
 
     def terminate(self) -> None:
@@ -144,7 +144,7 @@ class ManagedProcess:
         self._deaths = 1 if now - run.began > STABLE_AFTER else self._deaths + 1
         pause = RESTART_DELAYS[min(self._deaths, len(RESTART_DELAYS)) - 1]
         self._start_at = now + pause
-        self._say(f"ended ({run.reap()}) and is started again in {pause:g} s")
+        self._say(f"ended ({run.reap()}) and restarts in {pause:g} s")
 
     def _relay_output(self, lines: IO[str]) -> None:
         with lines:
@@ -152,7 +152,7 @@ class ManagedProcess:
                 self._say(line.rstrip("\n"))
 
     def _say(self, text: str) -> None:
-        # If nobody reads our output any more (`make run | head`), the part goes on all the same.
+        # If nobody reads our output any more (`make run | head`), the part keeps running.
         with contextlib.suppress(OSError, ValueError):
             sys.stdout.write(f"{self._format_line(self.name, text)}\n")
             sys.stdout.flush()

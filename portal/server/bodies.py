@@ -105,14 +105,12 @@ class BodyLimit:
 
 def _refusal(request: HttpRequest, status: int) -> HttpResponse:
     if status == 413:
-        code, title = "request.body-too-large", _("This is too much at once")
-        text = _(
-            "What was sent is larger than %(size)d KB, which is the most that this address takes."
-        )
+        code, title = "request.body-too-large", _("This is too large")
+        text = _("The request is larger than %(size)d KB, the most that this address accepts.")
         text %= {"size": max_bytes(request.path) // 1024}
     else:
         code, title = "request.timeout", _("This took too long")
-        text = _("What was sent did not arrive within %(seconds)d seconds. Try again.")
+        text = _("The request did not arrive within %(seconds)d seconds. Try again.")
         text %= {"seconds": SECONDS}
     reference = context.reference()
     response: HttpResponse

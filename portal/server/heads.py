@@ -56,16 +56,16 @@ TOO_MANY_COOKIES = Refusal(
     431,
     "Request Header Fields Too Large",
     "request.cookies-too-large",
-    "Your browser sent more cookies than this site takes; an application in a notebook may have set"
-    " them. The site has just asked your browser to delete its cookies. Open this page again, and"
-    " sign in. If you see this page once more, delete the cookies and data of this address in your"
-    " browser's settings, under privacy.",
+    "Your browser sent more cookies than this site accepts; an application in a notebook "
+    "may have set them. The site has just asked your browser to delete its cookies. Open "
+    "this page again and sign in. If you see this page once more, delete the cookies and "
+    "data of this address in your browser's settings, under privacy.",
 )
 TOO_LONG = Refusal(
     414,
     "URI Too Long",
     "request.address-too-long",
-    "The address of this request is longer than 64 KB. Send what it holds in the body instead.",
+    "The address of this request is longer than 64 KB. Send its data in the body instead.",
 )
 TOO_LATE = Refusal(
     408,

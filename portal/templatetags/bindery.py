@@ -1,4 +1,4 @@
-"""Template tags for states, times, resources and commits, on every page and in the admin."""
+"""Template tags for states, times, limits and commits, in pages, the admin and letters."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django import template
+from django.template.defaultfilters import stringfilter
 from django.template.loader import render_to_string
 from django.templatetags.static import static
 from django.utils import formats, timezone
@@ -15,8 +16,9 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 
-from quotas.admission import exceeds
-from quotas.limits import Limits
+from quotas.fields import FIELDS, format_limit
+from quotas.limits import Limits, exceeds
+from quotas.models import LimitRequest
 from quotas.resources import Resources
 from sessions.names import owner_slug
 from sessions.states import ProjectState
@@ -31,6 +33,13 @@ ICONS = {
     ProjectState.STOPPING: "idle",
     ProjectState.STOPPED: "idle",
 }
+REQUEST_BADGES = {
+    "open": "waiting",
+    "granted": "ready",
+    "declined": "failed",
+    "withdrawn": "stopped",
+}
+"""For each state of a limit request, the state of a project that it looks like."""
 
 
 @register.inclusion_tag("portal/_state.html")
@@ -38,6 +47,14 @@ def state_badge(state: str) -> dict[str, Any]:
     """Show a state as a word, a shape and a colour."""
     shape = f"portal/states/{state}.svg"
     return {"state": state, "label": ProjectState(state).label, "icon": shape}
+
+
+@register.inclusion_tag("portal/_state.html")
+def limit_request_badge(state: str) -> dict[str, Any]:
+    """Show a limit request's state as a word, a shape and a colour."""
+    badge_state = REQUEST_BADGES[state]
+    label = LimitRequest.State(state).label
+    return {"state": badge_state, "label": label, "icon": f"portal/states/{badge_state}.svg"}
 
 
 @register.simple_tag
@@ -149,3 +166,28 @@ def volume_path(username: str) -> str:
 def as_seconds(time: timedelta | None) -> str:
     """Return a duration in seconds as a plain number, for scripts."""
     return "" if time is None else f"{time.total_seconds():.1f}"
+
+
+@register.filter
+def with_unit(value: float, limit: str) -> str:
+    """Return a value with its unit: ``{{ row.value|with_unit:row.limit }}`` is ``8 CPU``."""
+    return format_limit(limit, value)
+
+
+@register.filter
+def limit_label(limit: str) -> str:
+    """Return the name of a limit."""
+    return str(FIELDS[limit])
+
+
+@register.filter
+@stringfilter
+def quote_lines(text: str) -> str:
+    """Quote somebody else's words in a plain-text letter."""
+    return "\n".join(f"> {line}".rstrip() for line in text.splitlines())
+
+
+@register.filter
+def limit_unit(limit: str) -> str:
+    """Return the unit of a limit's values, "" if it has none."""
+    return str(FIELDS[limit].unit)

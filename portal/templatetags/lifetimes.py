@@ -46,7 +46,7 @@ def relative_time(moment: datetime) -> str:
     days = (local.date() - timezone.localdate()).days
     time = f"{local:%H:%M %Z}"  # Django's own formats omit the zone in that hour
     if moment <= timezone.now():
-        return _("at any moment")
+        return _("any moment now")
     if days <= 1:
         sentence = _("tomorrow at %(time)s") if days else _("today at %(time)s")
         return sentence % {"time": time}
@@ -79,7 +79,7 @@ def until(moment: datetime) -> SafeString:
     days = (local.date() - timezone.localdate()).days
     time = f"{local:%H:%M %Z}"
     if moment <= timezone.now():
-        sentence = _("for a short while yet")
+        sentence = _("for a little while longer")
     elif days <= 1:
         sentence = _("until tomorrow at %(time)s") if days else _("until today at %(time)s")
         sentence %= {"time": time}

@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from portal import roles
 from portal.models import User
 from quotas import changes
-from quotas.effective import format_limit
+from quotas.fields import format_limit
 from quotas.models import Grant
 
 

@@ -14,6 +14,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
 from django.utils.translation import gettext_lazy as _
 
+from portal.lib.admin import FixedRowsMixin
 from quotas import changes
 from quotas.admin import limits_form
 from quotas.admin.limits_form import LimitsForm
@@ -23,7 +24,7 @@ from quotas.models import LimitSet, SupportBounds
 R = TypeVar("R", bound=models.Model)
 
 
-class SingletonAdmin(admin.ModelAdmin[R]):
+class SingletonAdmin(FixedRowsMixin, admin.ModelAdmin[R]):
     """An admin whose list is the one row's page; the row is made on the first visit."""
 
     lookup: ClassVar[dict[str, Any]]
@@ -45,12 +46,6 @@ class SingletonAdmin(admin.ModelAdmin[R]):
             row, _made = rows.get_or_create(**self.lookup, defaults=self.initial_values())
         opts = self.model._meta
         return redirect(f"admin:{opts.app_label}_{opts.model_name}_change", row.pk)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
     def response_post_save_change(self, request: HttpRequest, obj: Any) -> HttpResponseRedirect:
         return HttpResponseRedirect(request.path)
@@ -109,10 +104,10 @@ class BoundsAdmin(SingletonAdmin[SupportBounds]):
     fieldsets = [
         (None, {"fields": ["days"]}),
         (
-            _("The most that support grants"),
+            _("The most that support may grant"),
             {
                 "fields": list(FIELDS),
-                "description": _("An empty field: support grants no more of it."),
+                "description": _("Where a field is empty, support cannot grant more."),
             },
         ),
     ]

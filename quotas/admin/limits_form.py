@@ -16,12 +16,10 @@ from django.db import models
 from django.forms.boundfield import BoundField
 
 from portal.models import User
-from quotas import admission, changes
-from quotas.admission import Usage
+from quotas import changes
 from quotas.changes import Owner
-from quotas.effective import Effective, combine, describe_source, format_number
-from quotas.fields import FIELDS, LimitField
-from quotas.limits import defaults, effective_of
+from quotas.fields import FIELDS, Effective, LimitField, combine, describe_source, format_number
+from quotas.limits import Usage, defaults, effective_of, usage_of_limit
 
 M = TypeVar("M", bound=models.Model)
 PREFIX = "limit_"
@@ -84,7 +82,7 @@ def limit_rows(form: forms.BaseForm, owner: Owner, usage: Usage | None = None) -
         bound = form[PREFIX + name] if PREFIX + name in form.fields else None
         if bound:
             bound.field.widget.attrs["placeholder"] = format_number(found.inherited)
-        in_use = admission.usage_of_limit(usage, name) if usage else None
+        in_use = usage_of_limit(usage, name) if usage else None
         shown.append(
             LimitRow(FIELDS[name], bound, found, describe_source(found, str(owner or "")), in_use)
         )

@@ -20,11 +20,11 @@ from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from portal.lib.admin import ReadOnlyMixin
 from portal.models import User
 from quotas import changes, requests
-from quotas.admission import usage_by_user, usage_of_limit
-from quotas.effective import Effective, describe_source, format_day, format_limit, format_number
-from quotas.limits import effective_of_many
+from quotas.fields import Effective, describe_source, format_day, format_limit, format_number
+from quotas.limits import effective_of_many, usage_by_user, usage_of_limit
 from quotas.models import LimitRequest
 from quotas.requests import ANSWER_PERMISSION
 
@@ -38,7 +38,7 @@ class AnswerForm(forms.Form):
     """
 
     value = forms.FloatField(
-        label=gettext_lazy("How much"), widget=forms.NumberInput(attrs={"step": "any"})
+        label=gettext_lazy("Amount"), widget=forms.NumberInput(attrs={"step": "any"})
     )
     until = forms.DateField(
         label=gettext_lazy("Until"),
@@ -46,11 +46,13 @@ class AnswerForm(forms.Form):
         input_formats=["%Y-%m-%d"],
     )
     answer = forms.CharField(
-        label=gettext_lazy("A word to the person"),
+        label=gettext_lazy("Message to the person"),
         required=False,
         max_length=2000,
         widget=forms.Textarea(attrs={"rows": 3}),
-        help_text=gettext_lazy("They read it on their page and in the letter. Declining needs it."),
+        help_text=gettext_lazy(
+            "Shown on their account page and in the email. Required to decline."
+        ),
     )
     verdict = forms.ChoiceField(choices=DECISIONS, widget=forms.HiddenInput)
 
@@ -78,7 +80,7 @@ class AnswerForm(forms.Form):
         name = self.limit_request.user.username
         if verdict == "decline":
             requests.decline(self.limit_request, by, answer)
-            return _("Declined: %(name)s is told.") % {"name": name}
+            return _("Declined: %(name)s will be told.") % {"name": name}
         requests.grant(self.limit_request, by, value, until, answer)
         words = {
             "name": name,
@@ -111,7 +113,7 @@ class RequesterLimits:
 
 
 @admin.register(LimitRequest)
-class LimitRequestAdmin(admin.ModelAdmin[LimitRequest]):
+class LimitRequestAdmin(ReadOnlyMixin, admin.ModelAdmin[LimitRequest]):
     """The list of requests, and the page that answers one."""
 
     list_display = ("user", "limit_label", "requested", "limits_and_usage", "reason", "outcome")
@@ -125,15 +127,6 @@ class LimitRequestAdmin(admin.ModelAdmin[LimitRequest]):
         Case(When(OPEN, then=F("created"))).asc(),  # the longest wait comes first
         "-created",
     )
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         changelist = super().get_changelist_instance(request)

@@ -29,6 +29,7 @@ from sessions.progress import journal
 from sessions.states import BUILD_ACTIVE, BuildState, SessionState
 
 MAX_LOG_CHUNKS = 100
+MAX_SESSIONS = 100
 MAX_NAMED_USERS = 20
 
 
@@ -36,7 +37,7 @@ def cancel_effect(build: Build) -> str:
     """Return what cancelling does to the build; "" if nothing."""
     if build.state not in BUILD_ACTIVE:
         return ""
-    return _("The build ends, and the launches of all who wait for it fail.")
+    return _("The build stops, and every launch waiting for it fails.")
 
 
 def rebuild(build: Build, user: User) -> None:
@@ -46,7 +47,7 @@ def rebuild(build: Build, user: User) -> None:
     """
     projects = list(failed_projects(build))
     if not projects:
-        raise StateConflict("build.state", _("No project waits since it failed."))
+        raise StateConflict("build.state", _("No project has been waiting since it failed."))
     for project in projects:
         lifecycle.rebuild(project, user)
 
@@ -55,7 +56,7 @@ def rebuild_effect(build: Build) -> str:
     """Return what rebuilding does for the build's projects; "" if nothing."""
     if build.state in BUILD_ACTIVE or not failed_projects(build).exists():
         return ""
-    return _("The projects whose launch failed by it are built anew and started.")
+    return _("Projects whose launch failed because of it are rebuilt and started.")
 
 
 def failed_projects(build: Build) -> QuerySet[Project]:
@@ -209,23 +210,23 @@ class BuildAdmin(ReadOnlyAdmin[Build]):
         """Return the repository's ``.resources``; "" for a private one: that is its owner's."""
         return (build.resources or "") if build.owner_id is None else ""
 
-    @admin.display(description=gettext_lazy("who depends on it"))
+    @admin.display(description=gettext_lazy("used by"))
     def waiting_users(self, build: Build) -> str:
         names = sorted(waiting_usernames(build))
         return ", ".join(names[:MAX_NAMED_USERS]) + (" …" if len(names) > MAX_NAMED_USERS else "")
 
-    @admin.display(description=gettext_lazy("size of the image"))
+    @admin.display(description=gettext_lazy("image size"))
     def image_size(self, build: Build) -> str:
         return filesizeformat(build.size) if build.size else ""
 
-    @admin.display(description=gettext_lazy("the image is"))
+    @admin.display(description=gettext_lazy("image"))
     def image_status(self, build: Build) -> str:
         """Return whether the image is there, or why it is gone."""
         if build.state != BuildState.BUILT or not build.dropped:
             return _("there") if build.state == BuildState.BUILT else ""
         removal = Removal.objects.filter(kind=RemovalKind.IMAGE, name=build.image).first()
         if removal is None:
-            return _("gone: it was not there any more when somebody needed it")
+            return _("gone: it was missing when someone needed it")
         words = {"when": date_format(removal.at, "DATE_FORMAT"), "why": removal.why}
         return _("gone, removed on %(when)s: %(why)s") % words
 
@@ -252,12 +253,9 @@ class BuildAdmin(ReadOnlyAdmin[Build]):
         shows_log = row.shows_log_to(request.user)
         chunks = LogChunk.objects.filter(build=row) if shows_log else LogChunk.objects.none()
         newest = chunks.order_by("-seq")[:MAX_LOG_CHUNKS]
-        of_it = {"build__id__exact": row.pk}
-        sessions = row.sessions.select_related("project__owner").order_by("-pk")[:MAX_LOG_CHUNKS]
         return {
             "timeline": transition_entries(Q(build=row)),
-            "sessions": sessions if request.user.has_perm("notebook_sessions.view_session") else (),
-            "all_sessions": display.link_to_list("session", _("All sessions"), **of_it),
+            **display.sessions_context(row, cast(User, request.user), MAX_SESSIONS),
             "shows_log": shows_log,
             "lines": "\n".join(chunk.text for chunk in reversed(newest)),
             "is_active": row.state in BUILD_ACTIVE,

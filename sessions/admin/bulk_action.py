@@ -1,7 +1,7 @@
 """Act on several rows at once: a page says what will happen, then the action runs.
 
-Each row's action is a call of `lifecycle` in a transaction of its own, so that a refusal for one
-row leaves the others alone. The outcome is shown afterwards and kept in the row's history.
+Each row's action is a call in a transaction of its own, so that a refusal for one row leaves the
+others alone. The outcome is shown afterwards and kept in the row's history.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, ClassVar, Generic, TypeVar, cast
 
+from django import forms
 from django.contrib import messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db.models import Model, QuerySet
@@ -33,18 +34,27 @@ R = TypeVar("R", bound=Model)
 class BulkAction(Generic[R]):
     """An action on rows, with a confirmation page.
 
-    ``act`` does it to one row, and raises `BinderyError` if that is not possible. ``effect``
-    returns in advance what it will do to a row, "" if nothing. ``affected_people`` returns the
-    usernames of those it concerns. ``label`` is the text of the button.
+    ``act`` does it to one row. It gets the row, the user and, if there is one, the valid form; it
+    raises `BinderyError` if it is not possible. ``effect`` returns in advance what it will do to a
+    row, "" if nothing. ``affected_people`` returns the usernames of those it concerns. ``label`` is
+    the text of the button.
+
+    ``form`` makes the form on the page, or None, from the POST data (None at first), the user and
+    the rows. ``allowed`` narrows rows to those that a user may act on; ``excluded`` says why the
+    others are skipped.
     """
 
     name: str
     label: Any
     permission: str
-    act: Callable[[R, User], Any]
+    act: Callable[..., Any]
     effect: Callable[[R], str]
-    affected_people: Callable[[R], set[str]]
+    affected_people: Callable[[R], set[str]] = lambda _row: set()
     danger: bool = False
+    form: Callable[[Any, User, list[R]], forms.BaseForm | None] = lambda *_given: None
+    allowed: Callable[[User, QuerySet[R]], QuerySet[R]] = lambda _user, rows: rows
+    excluded: Any = ""
+    max_rows: int = MAX_ROWS
 
     def is_possible(self, row: R, user: Any) -> bool:
         """Return whether the user may do this and it would change the row."""
@@ -58,24 +68,41 @@ class BulkAction(Generic[R]):
         self, admin: Any, request: HttpRequest, queryset: QuerySet[R]
     ) -> TemplateResponse | None:
         """Show the confirmation page; once that is submitted, act on the rows."""
-        if "confirmed" in request.POST:  # whatever filters the list has by now
+        confirmed = "confirmed" in request.POST
+        if confirmed:  # whatever filters the list has by now
             pks = request.POST.getlist(ACTION_CHECKBOX_NAME)
-            queryset = admin.get_queryset(request).filter(pk__in=pks[:MAX_ROWS])
-        rows = list(queryset[: MAX_ROWS + 1])
-        if len(rows) > MAX_ROWS:
-            message = _("At most %(most)d at once. Narrow the list, or choose fewer.")
-            admin.message_user(request, message % {"most": MAX_ROWS}, messages.WARNING)
+            queryset = admin.get_queryset(request).filter(pk__in=pks[: self.max_rows])
+        chosen = list(queryset[: self.max_rows + 1])
+        if len(chosen) > self.max_rows:
+            message = _(
+                "You can select at most %(most)d at once. Narrow the list, or select fewer."
+            )
+            admin.message_user(request, message % {"most": self.max_rows}, messages.WARNING)
             return None
-        if "confirmed" not in request.POST:
-            return self._confirm(admin, request, rows)
-        self._apply(admin, request, rows)
-        return None
+        user = cast(User, request.user)
+        allowed = set(self.allowed(user, queryset))
+        rows = [row for row in chosen if row in allowed]
+        form = self.form(request.POST if confirmed else None, user, rows)
+        if confirmed and rows and (form is None or form.is_valid()):
+            self._apply(admin, request, rows, form)
+            return None
+        excluded = [row for row in chosen if row not in allowed]
+        return self._confirm(admin, request, rows, excluded, form)
 
-    def _confirm(self, admin: Any, request: HttpRequest, rows: list[R]) -> TemplateResponse:
+    def _confirm(
+        self,
+        admin: Any,
+        request: HttpRequest,
+        rows: list[R],
+        excluded: list[R],
+        form: forms.BaseForm | None,
+    ) -> TemplateResponse:
         will = [(row, self.effect(row)) for row in rows]
         concerned = Counter(
             name for row, what in will if what for name in self.affected_people(row)
         )
+        unaffected = [row for row, what in will if not what]
+        unchanged = ngettext("%(n)d does not change", "%(n)d do not change", len(unaffected))
         context = {
             **admin.admin_site.each_context(request),
             "title": self.label,
@@ -83,17 +110,24 @@ class BulkAction(Generic[R]):
             "bulk_action": self,
             "outcomes": _grouped(will),
             "affected_people": concerned.most_common(),
-            "unaffected_rows": [row for row, what in will if not what],
+            "skipped": [
+                (unchanged % {"n": len(unaffected)}, unaffected),
+                (self.excluded, excluded),
+            ],
+            "form": form,
             "checkbox_name": ACTION_CHECKBOX_NAME,
         }
-        return TemplateResponse(request, "admin/notebook_sessions/confirm.html", context)
+        return TemplateResponse(request, "admin/bulk_action.html", context)
 
-    def _apply(self, admin: Any, request: HttpRequest, rows: list[R]) -> None:
+    def _apply(
+        self, admin: Any, request: HttpRequest, rows: list[R], form: forms.BaseForm | None
+    ) -> None:
         done: list[R] = []
         refused: dict[str, list[R]] = defaultdict(list)
+        given = [request.user] if form is None else [request.user, form]
         for row in rows:
             try:
-                self.act(row, cast(User, request.user))
+                self.act(row, *given)
             except BinderyError as error:
                 refused[error.message].append(row)
             else:
@@ -106,6 +140,20 @@ class BulkAction(Generic[R]):
             message = _("Not possible for %(rows)s: %(reason)s")
             values = {"rows": _named(rows_), "reason": sentence}
             admin.message_user(request, message % values, messages.WARNING)
+
+
+class BulkActionsMixin:
+    """An admin with ``bulk_actions``, for those who have their permissions."""
+
+    bulk_actions: ClassVar[tuple[BulkAction[Any], ...]] = ()
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """Return Django's own actions, and those of ``bulk_actions`` that this person may do."""
+        allowed = [
+            action for action in self.bulk_actions if request.user.has_perm(action.permission)
+        ]
+        actions = super().get_actions(request)  # type: ignore[misc]
+        return {**{action.name: action.as_action() for action in allowed}, **actions}
 
 
 def _grouped(will: list[tuple[R, str]]) -> list[tuple[str, list[R]]]:

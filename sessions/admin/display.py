@@ -18,14 +18,17 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
+from django.utils.translation import gettext as _
 
 from portal.models import User
+from portal.templatetags.bindery import ago
 from sessions.models import Build, Event, Project, Removal, Session, SetAside, Transition
 from sessions.progress import journal
 from sessions.states import BUILD_ACTIVE, BuildState, ProjectState, SessionState
 
 MAX_REASON_LENGTH = 70
-# Builds have states of their own, shown in the shape of the project state that means the same.
+MAX_ENTRIES = 150
+# Builds have their own states, each drawn in the shape of the equivalent project state.
 _PROJECT_STATE_OF = {
     BuildState.PENDING: ProjectState.WAITING,
     BuildState.BUILDING: ProjectState.BUILDING,
@@ -115,7 +118,37 @@ def session_duration(session: Session) -> str:
     return format_duration(session.created, session.ended, until_now=True)
 
 
-MAX_ENTRIES = 150
+def sessions_context(row: Project | Build, user: User, limit: int) -> dict[str, Any]:
+    """Return the context of ``_sessions.html``: the newest sessions of a project or with a build.
+
+    They are at most ``limit``, and none for a user who may not see sessions.
+    """
+    related = "project__owner" if isinstance(row, Build) else "build"
+    sessions = row.sessions.select_related(related).order_by("-pk")[:limit]
+    narrowed = {f"{row._meta.model_name}__id__exact": row.pk}
+    may_view = user.has_perm("notebook_sessions.view_session")
+    return {
+        "sessions": [_session_cells(each, row) for each in sessions] if may_view else (),
+        "all_sessions": link_to_list("session", _("All sessions"), **narrowed),
+    }
+
+
+def _session_cells(session: Session, shown_with: Project | Build) -> list[Any]:
+    about: list[Any]
+    if isinstance(shown_with, Build):
+        owner = session.project.owner
+        about = [link(session.project), link(owner, owner.username)]
+    else:
+        about = [link(session.build, session.build_id) if session.build else "", session.node]
+    return [
+        link(session, session.pk),
+        state_badge(session),
+        *about,
+        ago(session.created),
+        format_duration(session.created, session.ready),
+        session_duration(session),
+        reason(session),
+    ]
 
 
 @dataclass(frozen=True)

@@ -169,8 +169,8 @@ class DeletionFilter(TemplatedListFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         return [
             ("announced", _("announced")),
-            ("untold", _("put off: its owner is not told yet")),
-            ("undecided", _("waits for you: the letter is refused")),
+            ("untold", _("postponed: its owner has not been notified yet")),
+            ("undecided", _("needs you: the letter was refused")),
         ]
 
     def queryset(self, request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
@@ -190,7 +190,7 @@ class DeletedFilter(TemplatedListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         return [
-            ("restorable", _("Deleted, can be restored")),
+            ("restorable", _("Deleted, restorable")),
             ("yes", _("Deleted")),
             ("all", _("All")),
         ]
@@ -211,7 +211,7 @@ class DeletedFilter(TemplatedListFilter):
 class CodeFilter(FieldFilter):
     """Failure codes of the last month. Any other can be given in the URL."""
 
-    title = _("code of failure")
+    title = _("error code")
     parameter_name = field = "code"
     ended_field: ClassVar[str] = "ended"
 
@@ -255,7 +255,7 @@ class LiveFilter(TemplatedListFilter):
     parameter_name = "live"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [("yes", _("On its way or running"))]
+        return [("yes", _("Starting or running"))]
 
     def queryset(self, request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
         return rows.live() if self.value() else rows  # type: ignore[attr-defined]

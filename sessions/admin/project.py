@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.contrib import admin
@@ -15,6 +15,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from portal.models import User
 from portal.templatetags.bindery import ago, breakable_address, resources
 from portal.templatetags.lifetimes import deletes_at, relative_time, until
 from quotas.limits import Limits, limits_of, limits_of_many
@@ -40,8 +41,8 @@ def stop_effect(project: Project) -> str:
     if not project.is_live or project.state == ProjectState.STOPPING:
         return ""
     if project.state == ProjectState.READY:
-        return _("The running notebook is stopped; what is not saved in it is lost.")
-    return _("The launch is given up.")
+        return _("The running notebook is stopped. Unsaved work is lost.")
+    return _("The launch is cancelled.")
 
 
 def delete_effect(project: Project) -> str:
@@ -52,8 +53,8 @@ def delete_effect(project: Project) -> str:
     if project.removed:
         return ""
     template = ngettext(
-        "The project is deleted, and its notebook stopped. It can be restored for %(days)d day.",
-        "The project is deleted, and its notebook stopped. It can be restored for %(days)d days.",
+        "The project is deleted and its notebook stopped. It can be restored for %(days)d day.",
+        "The project is deleted and its notebook stopped. It can be restored for %(days)d days.",
         days,
     )
     return template % {"days": days}
@@ -64,29 +65,32 @@ def delete_for_good_effect(project: Project) -> str:
     if project.removed and not project.is_restorable:
         return ""
     if project.is_live and not project.removed:
-        return _("The notebook is stopped, and the project is gone at once with what is in it.")
-    return _("The project is gone at once with what is in it. Its owner’s own folder stays.")
+        return _("The notebook is stopped, and the project is deleted for good with its files.")
+    return _("The project is deleted for good with its files. Its owner’s own folder stays.")
 
 
 def restore_effect(project: Project) -> str:
     """Return what restoring does to the project; "" if nothing."""
     if not project.is_restorable:
         return ""
-    return _("It is there again with its files, stopped, and counts against its owner’s limit.")
+    return _(
+        "The project comes back with its files, stopped, and counts against its owner’s limit "
+        "again."
+    )
 
 
 def rebuild_effect(project: Project) -> str:
     """Return what rebuilding does to the project; "" if nothing."""
     if project.is_live or project.removed:
         return ""
-    return _("Its environment is built anew, then the notebook starts.")
+    return _("Its environment is rebuilt, then the notebook starts.")
 
 
 def keep_effect(project: Project) -> str:
     """Return what keeping does to the project; "" if nothing."""
     if project.removed or not project.goes:
         return ""
-    return _("It stays for as long as if it had been used now.")
+    return _("It counts as just used, so its expiry moves back.")
 
 
 class ProjectChangeList(ChangeList):
@@ -123,7 +127,7 @@ class ProjectAdmin(ReadOnlyAdmin[Project]):
     list_select_related = ("owner", "current__build")
     linked_by = ("owner__id__exact",)
     search_fields = ("name", "repository", "owner__username", "^commit")
-    search_help_text = gettext_lazy("Name, repository, person, or commit")
+    search_help_text = gettext_lazy("Name, repository, person or commit")
     list_display_links = None
     ordering = ("-last_activity",)
     actions = ("export",)
@@ -242,13 +246,13 @@ class ProjectAdmin(ReadOnlyAdmin[Project]):
     def activity_and_deletion(self, project: Project) -> SafeString | str:
         return display.stacked(ago(project.last_activity), self.deletion(project))
 
-    @admin.display(description=gettext_lazy("is deleted if nobody uses it"))
+    @admin.display(description=gettext_lazy("expiry"))
     def deletion(self, project: Project) -> SafeString | str:
         if project.is_restorable and project.drops:
-            words = (_("deleted"), _("can be restored"), until(project.drops))
+            words = (_("deleted"), _("restorable"), until(project.drops))
             return format_html("{}, {} {}", *words)
         found = None if project.removed else deletes_at(project, self._limits(project))
-        return _("is deleted %(when)s") % {"when": relative_time(found)} if found else ""
+        return _("expires %(when)s") % {"when": relative_time(found)} if found else ""
 
     def _limits(self, project: Project) -> Limits:
         """Return the owner's limits; a list has looked them up for all its rows at once."""
@@ -275,11 +279,10 @@ class ProjectAdmin(ReadOnlyAdmin[Project]):
         )
 
     def page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
-        of_it = {"project__id__exact": row.pk}
-        sessions = row.sessions.select_related("build").order_by("-pk")[:MAX_SESSIONS]
         return {
-            "list_query": "?deleted=all" if row.removed else "",  # so that the actions find the row
+            "list_query": "?deleted=all"
+            if row.removed
+            else "",  # so that the actions can find the row
             "timeline": project_timeline(row),
-            "sessions": sessions if request.user.has_perm("notebook_sessions.view_session") else (),
-            "all_sessions": display.link_to_list("session", _("All sessions"), **of_it),
+            **display.sessions_context(row, cast(User, request.user), MAX_SESSIONS),
         }

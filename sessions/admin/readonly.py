@@ -1,112 +1,29 @@
-"""Base classes of read-only lists and pages, with CSV export.
-
-An export has all filtered or chosen rows, and is streamed while they are read.
-"""
+"""The base class of read-only lists and pages, with CSV export; actions go through `lifecycle`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any, ClassVar, TypeVar, cast
+from typing import Any, TypeVar
 
 from django.contrib import admin
-from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
-from django.core.paginator import Paginator
-from django.db.models import Model, QuerySet
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
-from django.utils.functional import cached_property
-from django.utils.html import format_html
-from django.utils.safestring import SafeString, mark_safe
-from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.db.models import Model
+from django.http import HttpRequest, HttpResponse
 
-from portal.lib import streaming
+from portal.lib.admin import BoundedPaginator, CsvExportMixin, FastCheckboxMixin, ReadOnlyMixin
 
-from .bulk_action import BulkAction
+from .bulk_action import BulkActionsMixin
 from .filters import PerColumnSearchAdmin
-
-EXPORT_PAGE_ROWS = 1000
-
-Column = tuple[str, Callable[[Any], Any]]
-
-
-class CsvExportMixin:
-    """A list with a CSV export; ``columns`` are the file's columns, by name."""
-
-    columns: ClassVar[tuple[Column, ...]]
-    opts: Any
-
-    @admin.action(description=gettext_lazy("Export as CSV"), permissions=["view"])
-    def export(self, request: HttpRequest, queryset: QuerySet[Any]) -> StreamingHttpResponse:
-        """Return a CSV file of the rows, as a stream."""
-        header = [name for name, _value in self.columns]
-        name = str(self.opts.model_name) + "s"
-        return streaming.csv_response(name, header, self._pages(queryset))
-
-    def _pages(self, rows: QuerySet[Any]) -> Iterator[list[list[Any]]]:
-        """Yield pages of rows, newest first.
-
-        Each page is a query of its own, so that none is long, and a file of 200,000 rows needs no
-        more memory than one of 1,000.
-        """
-        rows = rows.order_by("-pk")
-        page = list(rows[:EXPORT_PAGE_ROWS])
-        while page:
-            yield [[value(row) for _name, value in self.columns] for row in page]
-            page = list(rows.filter(pk__lt=page[-1].pk)[:EXPORT_PAGE_ROWS])
-
 
 R = TypeVar("R", bound=Model)
 
 
-class BoundedPaginator(Paginator[R]):
-    """A paginator of the first rows only.
-
-    Counting 200,000 rows, or skipping 190,000, takes too long; a person looking for one narrows the
-    list.
-    """
-
-    max_rows = 10_000
-
-    @cached_property
-    def count(self) -> int:
-        rows = cast(QuerySet[R], self.object_list)
-        return rows.order_by().values("pk")[: self.max_rows].count()
-
-
-class FastCheckboxMixin:
-    """Row checkboxes without a template for each, which took an eighth of a list's time."""
-
-    @admin.display(description=mark_safe('<input type="checkbox" id="action-toggle">'))
-    def action_checkbox(self, row: Model) -> SafeString:
-        """Return the row's checkbox."""
-        return format_html(
-            '<input type="checkbox" name="{}" value="{}" class="action-select" aria-label="{}">',
-            ACTION_CHECKBOX_NAME,
-            row.pk,
-            _("Select this object for an action - {}").format(row),
-        )
-
-
-class ReadOnlyMixin:
-    """An admin without adding, changing and deleting; actions go through `lifecycle`."""
-
-    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-
-class ReadOnlyAdmin(ReadOnlyMixin, CsvExportMixin, FastCheckboxMixin, PerColumnSearchAdmin[R]):
+class ReadOnlyAdmin(
+    ReadOnlyMixin, BulkActionsMixin, CsvExportMixin, FastCheckboxMixin, PerColumnSearchAdmin[R]
+):
     """A read-only list of many rows, with actions.
 
     The page of a row has the actions as buttons, which lead to the same confirmation page.
     """
 
-    bulk_actions: ClassVar[tuple[BulkAction[Any], ...]] = ()
     change_form_template = "admin/notebook_sessions/readonly_change_form.html"
     empty_value_display = ""
     paginator = BoundedPaginator
@@ -114,14 +31,6 @@ class ReadOnlyAdmin(ReadOnlyMixin, CsvExportMixin, FastCheckboxMixin, PerColumnS
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     actions_selection_counter = True
-
-    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        """Return Django's own actions, and those of ``bulk_actions`` that this person may do."""
-        allowed = [
-            action for action in self.bulk_actions if request.user.has_perm(action.permission)
-        ]
-        actions = super().get_actions(request)
-        return {**{action.name: action.as_action() for action in allowed}, **actions}
 
     def change_view(
         self,

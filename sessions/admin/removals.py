@@ -7,15 +7,13 @@ The installation's row has its id, and says how many days set-aside data is kept
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.contrib import admin
-from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from portal.lib.admin import FixedRowsMixin
 from portal.models import Installation
 from portal.templatetags.bindery import ago
 from portal.templatetags.lifetimes import relative_time_html
@@ -27,14 +25,23 @@ from .bulk_action import BulkAction
 from .readonly import ReadOnlyAdmin
 
 
+class SizeMixin:
+    """A list with the column ``size_display``."""
+
+    @admin.display(description=gettext_lazy("size"), ordering="size")
+    def size_display(self, row: Removal | SetAside) -> SafeString | str:
+        size = "" if row.size is None else filesizeformat(row.size)
+        return display.labelled(_("size"), size)
+
+
 @admin.register(Removal)
-class RemovalAdmin(ReadOnlyAdmin[Removal]):
+class RemovalAdmin(SizeMixin, ReadOnlyAdmin[Removal]):
     """The log of what the portal removed by itself."""
 
     list_display = ("kind_and_name", "count_display", "size_display", "removed_ago", "reason")
     list_filter = (("kind", filters.ChoicesFilter), ("at", filters.DateFilter))
     search_fields = ("name",)
-    search_help_text = gettext_lazy("What was removed, by its name")
+    search_help_text = gettext_lazy("Name of the removed item")
     ordering = ("-at", "-pk")
     actions = ("export",)
     columns = (
@@ -57,11 +64,6 @@ class RemovalAdmin(ReadOnlyAdmin[Removal]):
     def count_display(self, removal: Removal) -> SafeString | str:
         return display.labelled(_("number"), removal.count)
 
-    @admin.display(description=gettext_lazy("size"), ordering="size")
-    def size_display(self, removal: Removal) -> SafeString | str:
-        size = "" if removal.size is None else filesizeformat(removal.size)
-        return display.labelled(_("size"), size)
-
     @admin.display(description=gettext_lazy("when"), ordering="at")
     def removed_ago(self, removal: Removal) -> SafeString | str:
         return ago(removal.at)
@@ -78,27 +80,25 @@ PUT_BACK = BulkAction[SetAside](
     gettext_lazy("Put back"),
     ACT_PERMISSION,
     lambda row, _user: orphans.put_back(row),
-    lambda _row: _("The project of this name gets its folder back, if there is such a project."),
-    lambda _row: set(),
+    lambda _row: _("The project with this name gets its folder back, if it exists."),
 )
 REMOVE = BulkAction[SetAside](
     "remove_now",
     gettext_lazy("Remove now"),
     ACT_PERMISSION,
     lambda row, _user: orphans.remove_now(row),
-    lambda _row: _("All that is in it is removed for good."),
-    lambda _row: set(),
+    lambda _row: _("The folder and everything in it are removed for good."),
     danger=True,
 )
 
 
 @admin.register(SetAside)
-class SetAsideAdmin(ReadOnlyAdmin[SetAside]):
+class SetAsideAdmin(SizeMixin, ReadOnlyAdmin[SetAside]):
     """Things that were set aside, with actions to put them back or remove them now."""
 
     list_display = ("name_and_kind", "size_display", "set_aside_ago", "removed_on", "note")
     search_fields = ("name",)
-    search_help_text = gettext_lazy("What was set aside, by its name")
+    search_help_text = gettext_lazy("Name of the item set aside")
     ordering = ("since", "pk")
     actions = ("export",)
     bulk_actions = (PUT_BACK, REMOVE)
@@ -117,16 +117,11 @@ class SetAsideAdmin(ReadOnlyAdmin[SetAside]):
     def name_and_kind(self, row: SetAside) -> SafeString:
         return display.stacked(display.link(row, row.name), row.get_kind_display())
 
-    @admin.display(description=gettext_lazy("size"), ordering="size")
-    def size_display(self, row: SetAside) -> SafeString | str:
-        size = "" if row.size is None else filesizeformat(row.size)
-        return display.labelled(_("size"), size)
-
     @admin.display(description=gettext_lazy("since"), ordering="since")
     def set_aside_ago(self, row: SetAside) -> SafeString | str:
         return ago(row.since)
 
-    @admin.display(description=gettext_lazy("is removed"), ordering="since")
+    @admin.display(description=gettext_lazy("expires"), ordering="since")
     def removed_on(self, row: SetAside) -> SafeString:
         return relative_time_html(row.until)
 
@@ -136,15 +131,9 @@ class SetAsideAdmin(ReadOnlyAdmin[SetAside]):
 
 
 @admin.register(Installation)
-class InstallationAdmin(admin.ModelAdmin[Installation]):
+class InstallationAdmin(FixedRowsMixin, admin.ModelAdmin[Installation]):
     """One row; the first start creates it, and `manage.py adopt` changes it."""
 
     list_display = ("id", "made", "keep_days")
     fields = ("id", "made", "keep_days")
     readonly_fields = ("id", "made")
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False

@@ -10,8 +10,8 @@ from django.contrib.admin.utils import unquote
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 
+from portal.lib.admin import CsvExportMixin
 from sessions.admin import filters
-from sessions.admin.readonly import CsvExportMixin
 from sessions.errors import UserError
 from sessions.models import RepositoryRule
 from sessions.models.rule import evaluate_rules, repository_location, validate_pattern
@@ -45,7 +45,7 @@ class RepositoryRuleAdmin(CsvExportMixin, admin.ModelAdmin[RepositoryRule]):
         request: HttpRequest,
         object_id: str | None = None,
         form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
+        extra_context: Any = None,
     ) -> HttpResponse:
         """Show the form; trying an address stores nothing, and shows the typed rule and the
         decision.
@@ -97,9 +97,9 @@ def _try_rules(typed: RepositoryRule, url: str) -> dict[str, Any]:
 
 def _sentence(allowed: bool, rule: RepositoryRule | None, typed: RepositoryRule) -> str:
     if rule is None and allowed:
-        return _("Allowed: no rule is about it.")
+        return _("Allowed: no rule matches it.")
     if rule is None:
-        return _("Banned: some repositories are allowed, and it is none of them.")
+        return _("Banned: only some repositories are allowed, and this is not one of them.")
     which = _("this rule") if rule is typed else _("the rule %(rule)s") % {"rule": rule}
     sentence = _("Allowed by %(which)s.") if allowed else _("Banned by %(which)s.")
     return sentence % {"which": which}

@@ -32,7 +32,7 @@ def stop(session: Session, user: User) -> Project:
     Raises `StateConflict` if the session is over.
     """
     if not Session.objects.live().filter(pk=session.pk).exists():
-        message = gettext("It is over already, so there is nothing to stop.")
+        message = gettext("It has already ended, so there is nothing to stop.")
         raise StateConflict("session.state", message)
     return lifecycle.stop(session.project, user)
 
@@ -73,7 +73,7 @@ class SessionAdmin(ReadOnlyAdmin[Session]):
     list_select_related = ("project__owner", "project__current__build", "build")
     linked_by = ("project__id__exact", "build__id__exact", "code__exact")
     search_fields = ("=node",)
-    search_help_text = _("Project, repository, person, or a whole machine’s name")
+    search_help_text = _("Project, repository, person, or full machine name")
     ordering = ("-pk",)
     actions = ("export",)
     bulk_actions = (

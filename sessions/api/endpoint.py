@@ -60,7 +60,7 @@ class Endpoint(APIView):
         audit_actor.set_actor(current_user(request))
         key = request.headers.get(idempotency.KEY_HEADER)
         if request.method == "POST" and key is not None and hasattr(self, "post"):
-            # There is one view instance per request, so its handler can be replaced.
+            # Each request has its own view instance, so its handler can be replaced.
             view: Any = self
             act = partial(view.post, request, *args, **kwargs)
             view.post = lambda *_args, **_kwargs: idempotency.run_once(self, request, key, act)

@@ -76,6 +76,6 @@ def not_found(request: HttpRequest) -> HttpResponse:
     if not request.path.endswith("/") and resolve(f"{request.path_info}/").func is not not_found:
         _path, mark, query = request.get_full_path().partition("?")
         return PermanentRedirect308(f"{request.path}/{mark}{query}")
-    text = _("There is nothing at this address. The schema lists all there are.")
+    text = _("There is nothing at this address. The schema lists every address.")
     body = {"code": "not_found", "detail": text}
     return JsonResponse(body, status=404, headers={"Cache-Control": "no-store"})

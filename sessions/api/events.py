@@ -31,7 +31,6 @@ from sessions.progress import journal
 from sessions.progress.broadcast import hub
 
 EVENT_STREAM = "text/event-stream"
-EXAMPLE = 'id: 4294967296\ndata: {"cursor": 4294967296, "phase": "waiting", …}\n\n'
 
 
 class EventStreamRenderer(BaseRenderer):
@@ -51,20 +50,20 @@ class EventsView(APIView):
 
     @extend_schema(
         operation_id="list_events",
-        summary="What has happened, and the build's log",
+        summary="Events and build log",
         parameters=[
-            OpenApiParameter("after", int, description="A cursor: what comes after it."),
+            OpenApiParameter("after", int, description="A cursor: return the events after it."),
             OpenApiParameter(
                 "Last-Event-ID",
                 int,
                 OpenApiParameter.HEADER,
-                description="The same, as browsers send it when a stream has broken.",
+                description="Like `after`; browsers send it when they reconnect to a stream.",
             ),
         ],
         responses={
             (200, "application/json"): EventPageSerializer,
             (200, EVENT_STREAM): OpenApiResponse(
-                OpenApiTypes.STR, description="Live, from there on."
+                OpenApiTypes.STR, description="New events as they happen."
             ),
         },
     )
@@ -111,7 +110,7 @@ class EventsView(APIView):
     def _still_visible(self, request: Request, name: str) -> bool:
         user = User.objects.get(pk=current_user(request).pk)
         visible = Project.objects.get_visible(name, user) is not None
-        if request.auth is None:  # a browser; read its session again
+        if request.auth is None:  # a browser: check its sign-in again
             browser = SessionStore(request.session.session_key).load()
             return is_session_of(user, browser) and visible
         return is_still_valid(request.auth) and visible
@@ -122,5 +121,5 @@ def _cursor(request: Request) -> int:
     try:
         return journal.parse_cursor(after)
     except ValueError:
-        text = _("“after” must be a cursor from an earlier answer.")
+        text = _("“after” must be a cursor from an earlier response.")
         raise UserError("events.cursor", text) from None

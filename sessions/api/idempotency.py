@@ -74,37 +74,37 @@ def _run_and_store(view: APIView, row: Idempotency, act: Callable[[], Response])
     response = act()
     body = None if getattr(view, "has_secret_response", False) else _as_json(response.data)
     if not Idempotency.objects.store_response(row, response.status_code, body):
-        raise _in_progress()  # it took so long that another attempt began
+        raise _in_progress()  # this took so long that another attempt began
     return response
 
 
 def _replay(row: Idempotency, digest: str) -> Response:
     if row.request != digest:
         text = _(
-            "This Idempotency-Key came with another request before. Each request needs a key of"
-            " its own; only the same request is sent again with the same key."
+            "This Idempotency-Key was already used for a different request. Use a new key for "
+            "each request, and repeat a key only to send the same request again."
         )
         raise KeyReused("idempotency.key-reused", text)
     if row.status is None:
         raise _in_progress()
     if row.body is None and row.status == 201:
         text = _(
-            "This was done by an earlier request with this key, and its answer held a secret,"
-            " which is shown once. If that answer has not reached you, delete what was made"
-            " and make another one with a new key."
+            "An earlier request with this key succeeded, and its response held a secret, which is "
+            "shown only once. If you did not receive that response, delete what it created and "
+            "create another one with a new key."
         )
         raise StateConflict("idempotency.secret", text)
     return Response(row.body, status=row.status, headers={REPLAYED_HEADER: "true"})
 
 
 def _in_progress() -> StateConflict:
-    text = _("A request with this key is being worked on. Send it again in some seconds.")
+    text = _("A request with this key is still in progress. Send it again in a few seconds.")
     return StateConflict("idempotency.in-progress", text)
 
 
 def _validate_key(key: str) -> None:
     if not 0 < len(key) <= MAX_KEY_LENGTH or not key.isascii() or not key.isprintable():
-        text = _("An Idempotency-Key is 1 to %(most)d printable ASCII characters, such as a UUID.")
+        text = _("An Idempotency-Key has 1 to %(most)d printable ASCII characters, such as a UUID.")
         raise UserError("idempotency.key", text % {"most": MAX_KEY_LENGTH})
 
 

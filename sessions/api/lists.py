@@ -43,36 +43,36 @@ class ProjectFilter(filters.FilterSet):  # type: ignore[misc]  # untyped
     state = filters.MultipleChoiceFilter(
         choices=ProjectState.choices,
         method="in_states",
-        help_text=gettext_lazy("The state; give it several times for any of several."),
+        help_text=gettext_lazy("The state; repeat it to match any of several."),
     )
     provider = filters.ChoiceFilter(
         choices=[(name, name) for name in PROVIDERS],
-        help_text=gettext_lazy("Where the repository is."),
+        help_text=gettext_lazy("The repository's host."),
     )
     repository = filters.CharFilter(
-        help_text=gettext_lazy("The repository, as it stands in the answers.")
+        help_text=gettext_lazy("The repository, written as in responses.")
     )
     ref = filters.CharFilter(
-        help_text=gettext_lazy("The branch, tag or commit that was asked for.")
+        help_text=gettext_lazy("The branch, tag or commit requested at launch.")
     )
     q = filters.CharFilter(
-        method="with_text", help_text=gettext_lazy("Some text from the name or the repository.")
+        method="with_text", help_text=gettext_lazy("Text in the name or the repository.")
     )
     ordering = filters.ChoiceFilter(
         choices=[(order, order) for order in ORDERS],
         method="in_order",
-        help_text=gettext_lazy("The order; the newest first where nothing is said."),
+        help_text=gettext_lazy("The sort order; newest first by default."),
     )
     owner = filters.CharFilter(
         help_text=gettext_lazy(
-            "For staff: a username, or `all` for everybody's. Rows then have `owner`."
+            "For staff: a username, or `all` for everyone's projects. Rows then have `owner`."
         ),
     )
 
     deleted = filters.BooleanFilter(
         help_text=gettext_lazy(
-            "`true`: instead, those that were deleted and can be restored. Rows then have "
-            "`owner`, `deleted` and `restorable_until`."
+            "`true`: list deleted projects that can be restored instead. Rows then have `owner`, "
+            "`deleted` and `restorable_until`."
         ),
     )
 
@@ -141,13 +141,13 @@ class KeysetPagination(BasePagination):
             {
                 "name": "limit",
                 "in": "query",
-                "description": "The most rows of one page.",
+                "description": "The maximum number of rows per page.",
                 "schema": limit,
             },
             {
                 "name": "cursor",
                 "in": "query",
-                "description": "Where the page begins: as it stands in the `Link` before.",
+                "description": "Where the page begins; from the previous page's `Link` header.",
                 "schema": {"type": "string"},
             },
         ]
@@ -181,5 +181,5 @@ def _after(field: str, cursor: str) -> Q:
 
 
 def _wrong_cursor() -> UserError:
-    message = _("“cursor” must be one from the Link of an earlier answer to the same list.")
+    message = _("“cursor” must come from the Link header of an earlier page of the same list.")
     return UserError("page.cursor", message)

@@ -58,14 +58,14 @@ class MeSerializer(serializers.Serializer[Any]):
     """A person, with their limits and use."""
 
     username = serializers.CharField()
-    name = serializers.CharField(help_text="The full name, where it is known.")
+    name = serializers.CharField(help_text="The full name, if known.")
     email = serializers.CharField()
     is_staff = serializers.BooleanField()
     groups = serializers.ListField(child=serializers.CharField())
     scopes = serializers.ListField(
         child=serializers.CharField(),
         allow_null=True,
-        help_text="What the token is for; null for the signed-in browser, which needs none.",
+        help_text="The token's scopes; null for a signed-in browser, which needs no token.",
     )
     limits = LimitsSerializer()
     usage = UsageSerializer()
@@ -84,7 +84,7 @@ class MeView(APIView):
     """The signed-in person."""
 
     @extend_schema(
-        operation_id="get_me", summary="Who I am, my limits and my use", responses=MeSerializer
+        operation_id="get_me", summary="My account, limits and usage", responses=MeSerializer
     )
     def get(self, request: Request) -> Response:
         """The owner of the token, or the person who is signed in."""
@@ -123,7 +123,7 @@ class DownloadView(APIView):
 
     @extend_schema(
         operation_id="download_me",
-        summary="All that the portal knows about me",
+        summary="Download my data",
         responses={(200, ZIP): OpenApiResponse(OpenApiTypes.BINARY, description="A ZIP.")},
     )
     def get(self, request: Request) -> HttpResponseBase:
@@ -140,8 +140,8 @@ class NoKeyPair(NotFound):
 
     def __init__(self) -> None:
         text = _(
-            "You have no SSH key yet. One is made with your first launch, or with a POST to "
-            "ssh-key/rotate/."
+            "You have no SSH key yet. Your first launch creates one, or create it now with a POST "
+            "to ssh-key/rotate/."
         )
         super().__init__(text)
 
@@ -181,7 +181,7 @@ class RotateView(APIView):
 
     @extend_schema(
         operation_id="rotate_ssh_key",
-        summary="A new SSH key",
+        summary="Replace my SSH key",
         request=None,
         responses=SshKeySerializer,
     )

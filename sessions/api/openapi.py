@@ -40,7 +40,7 @@ ERROR_SCHEMA = {
     "type": "object",
     "required": ["code", "detail"],
     "properties": {
-        "code": {"type": "string", "description": "Stable, for programs."},
+        "code": {"type": "string", "description": "A stable code for programs."},
         "detail": {
             "type": "string",
             "description": "For people: what happened, what it means and what to do next.",
@@ -48,9 +48,12 @@ ERROR_SCHEMA = {
         "fields": {
             "type": "object",
             "additionalProperties": True,
-            "description": "With `invalid`: what is wrong with each of them.",
+            "description": "With `invalid`: what is wrong with each field.",
         },
-        "reference": {"type": "string", "description": "From 500 on: what to tell the staff."},
+        "reference": {
+            "type": "string",
+            "description": "With status 500 and above: a reference to give to staff.",
+        },
     },
     "additionalProperties": True,
 }
@@ -67,55 +70,59 @@ def _error(
     return {**answer, "headers": headers} if headers else answer
 
 
-_SECONDS = {"description": "Seconds to wait.", "schema": {"type": "integer"}}
+_SECONDS = {"description": "Seconds to wait before trying again.", "schema": {"type": "integer"}}
 
 RESPONSES = {
-    "BadRequest": _error("It is not understood.", "invalid", "repository: This field is required."),
+    "BadRequest": _error(
+        "The request is malformed or not valid.", "invalid", "repository: This field is required."
+    ),
     "NotSignedIn": _error(
-        "No token, or none that is good.",
+        "The token is missing or not valid.",
         "token.invalid",
         "This token is unknown or has expired. Make a new one.",
         {"WWW-Authenticate": {"schema": {"type": "string"}}},
     ),
     "Forbidden": _error(
-        "The token is not for this, or you may look only.",
+        "The token lacks the scope, or you have read-only access.",
         "token.scope",
-        "This token has not the scope “launch”.",
+        "This token does not have the scope “launch”.",
     ),
-    "NotFound": _error("It is not there, or not yours.", "not_found", "Not found."),
+    "NotFound": _error("It does not exist, or is not yours.", "not_found", "Not found."),
     "NotAcceptable": _error(
-        "It cannot be had in what `Accept` asks for.",
+        "None of the formats in `Accept` is available.",
         "not_acceptable",
         "Could not satisfy the request Accept header.",
     ),
     "Conflict": _error(
-        "The state or a limit is against it, or a request with this key is being worked on.",
+        "Its state or a limit does not allow this, or a request with this key is still in "
+        "progress.",
         "project.state",
-        "It is not running, so there is nothing to stop.",
+        "The notebook is not running, so there is nothing to stop.",
     ),
     "WrongType": _error(
-        "The body is of a kind that is not read here.",
+        "The media type of the body is not supported.",
         "unsupported_media_type",
         "Unsupported media type “text/plain” in request.",
     ),
     "KeyReused": _error(
-        "The `Idempotency-Key` came with another request before.",
+        "The `Idempotency-Key` was already used for a different request.",
         "idempotency.key-reused",
-        "This Idempotency-Key came with another request before.",
+        "This Idempotency-Key was already used for a different request.",
     ),
     "TooOften": _error(
-        "You ask too often.",
+        "Too many requests.",
         "throttled",
-        "You ask more often than the portal answers. Try again in 20 seconds.",
+        "You have sent too many requests, so this one was not carried out. Try again in 20 "
+        "seconds.",
         {"Retry-After": _SECONDS},
     ),
     "Ours": _error(
-        "An error of ours.", "error", "Something went wrong on our side. The reference is …"
+        "An internal error.", "error", "Something went wrong on our side. The reference is …"
     ),
     "NotNow": _error(
-        "It cannot be done at present; trying again later may help.",
+        "Temporarily unavailable; try again later.",
         "local.no-sandbox",
-        "Notebooks cannot be started at present.",
+        "Notebooks cannot be started right now.",
     ),
 }
 
@@ -166,7 +173,7 @@ def _parameters(operation: dict[str, Any]) -> list[dict[str, Any]]:
 IDEMPOTENCY_KEY_PARAMETER = {
     "name": KEY_HEADER,
     "in": "header",
-    "description": "Makes sure that what is sent twice happens once; a UUID, for example.",
+    "description": "Ensures that a request sent twice takes effect once; a UUID, for example.",
     "schema": {
         "type": "string",
         "minLength": 1,
@@ -192,7 +199,7 @@ class TokenAuthenticationScheme(OpenApiAuthenticationExtension):  # type: ignore
     name = "token"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
-        text = "A token of your account page: `Authorization: Bearer bdy_…`"
+        text = "A token from your account page: `Authorization: Bearer bdy_…`"
         return {"type": "http", "scheme": "bearer", "description": text}
 
 
@@ -238,7 +245,7 @@ def _add_to_operation(operation: dict[str, Any], path: str, method: str) -> None
     answers = operation["responses"]
     if method == "post":
         parameters.append(IDEMPOTENCY_KEY_PARAMETER)
-        _add_header(answers, REPLAYED_HEADER, "`true` where this was answered before.")
+        _add_header(answers, REPLAYED_HEADER, "`true` if this repeats an earlier response.")
     if any(parameter["name"] == "cursor" for parameter in parameters):
         _add_header(answers, "Link", 'The next page, as `<address>; rel="next"` (RFC 8288).')
     told = [status for status in answers if status >= "4" and "content" not in answers[status]]

@@ -17,7 +17,7 @@ from rest_framework.parsers import JSONParser
 
 MAX_DEPTH = 20
 MAX_NUMBER = 10**300
-"""Largest number; a float cannot go much beyond. Columns have their own, smaller limits."""
+"""Largest number, close to the largest float. Columns have their own, smaller limits."""
 
 
 class BoundedJSONParser(JSONParser):
@@ -56,7 +56,7 @@ def _inside(value: Any) -> Iterable[Any]:
     if isinstance(value, str):
         _require_text(value)
     elif isinstance(value, int | float) and not _fits(value):
-        raise ParseError(_("There is a number in it that is too large."))
+        raise ParseError(_("It contains a number that is too large."))
     return ()
 
 
@@ -69,7 +69,9 @@ def _require_text(text: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise ParseError(_("There is text in it that is no Unicode: half of a pair.")) from None
+        raise ParseError(
+            _("It contains text that is not valid Unicode: an unpaired surrogate.")
+        ) from None
 
 
 def _too_deep() -> ParseError:

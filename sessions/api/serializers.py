@@ -29,13 +29,13 @@ class LaunchSerializer(serializers.Serializer[Any]):
         allow_blank=True,
         default="",
         trim_whitespace=False,
-        help_text="A branch, tag or commit; the default branch where nothing is said.",
+        help_text="A branch, tag or commit; the default branch if omitted.",
     )
     path = serializers.CharField(
         allow_blank=True,
         default="",
         trim_whitespace=False,
-        help_text="The file to open in the repository.",
+        help_text="The file in the repository to open.",
     )
 
 
@@ -59,16 +59,18 @@ class FilesSerializer(serializers.Serializer[Any]):
 class ProjectSerializer(serializers.ModelSerializer[Project]):
     """A project and its notebook."""
 
-    # The context's `reader` is the person who asks, `limits` what `limits_for` returns.
+    # The context's `reader` is the person who asks; `limits` is what `limits_for` returns.
     state = serializers.ChoiceField(choices=ProjectState.choices)
-    message = serializers.SerializerMethodField(help_text="Why it is so, for a person.")
+    message = serializers.SerializerMethodField(
+        help_text="An explanation of the state, for people."
+    )
     code = serializers.CharField(
-        source="current.code", default="", help_text="Why it is so, for a program."
+        source="current.code", default="", help_text="The error code, for programs."
     )
     url = serializers.CharField(source="notebook_url", help_text="The notebook's address.")
     resources = serializers.SerializerMethodField()
     files = FilesSerializer(
-        source="*", read_only=True, help_text="The project's own files, which its deletion takes."
+        source="*", read_only=True, help_text="The project's own files, which are deleted with it."
     )
     deletes_at = serializers.SerializerMethodField()
 
@@ -127,13 +129,14 @@ class ListedProjectSerializer(ProjectSerializer):
 
     owner = serializers.CharField(source="owner.username", required=False)
     deleted = serializers.DateTimeField(
-        source="removed", required=False, allow_null=True, help_text="When it was deleted."
+        source="removed", required=False, allow_null=True, help_text="When the project was deleted."
     )
     restorable_until = serializers.DateTimeField(
         source="drops",
         required=False,
         allow_null=True,
-        help_text="Until then it can be restored, with all its files; then it is gone for good.",
+        help_text="The project can be restored with its files until then; after that it is "
+        "deleted for good.",
     )
 
     class Meta(ProjectSerializer.Meta):
@@ -145,7 +148,7 @@ class DeleteSerializer(serializers.Serializer[Any]):
 
     for_good = serializers.BooleanField(
         default=False,
-        help_text="Have it gone at once. One that was deleted before goes now, too.",
+        help_text="Delete the project for good, now; also one that was already deleted.",
     )
 
 
@@ -155,10 +158,12 @@ class EventSerializer(serializers.Serializer[Any]):
     cursor = serializers.IntegerField()
     at = serializers.DateTimeField()
     phase = serializers.ChoiceField(choices=Phase.choices)
-    message = serializers.CharField(help_text="What happened, or a piece of the build's log.")
-    code = serializers.CharField(required=False, help_text="Why it failed, for a program.")
-    url = serializers.CharField(required=False, help_text="With `ready`: the notebook's address.")
-    log = serializers.BooleanField(required=False, help_text="Whether it is output of the build.")
+    message = serializers.CharField(help_text="The message, or a piece of the build's log.")
+    code = serializers.CharField(required=False, help_text="The error code, for programs.")
+    url = serializers.CharField(
+        required=False, help_text="With the phase `ready`: the notebook's address."
+    )
+    log = serializers.BooleanField(required=False, help_text="Whether this is build output.")
 
 
 @extend_schema_serializer(component_name="Story")
@@ -166,7 +171,7 @@ class EventPageSerializer(serializers.Serializer[Any]):
     """A page of a project's events."""
 
     events = EventSerializer(many=True)
-    next = serializers.IntegerField(help_text="The cursor to go on with.")
+    next = serializers.IntegerField(help_text="The cursor for the next request.")
 
 
 def limits_for(projects: Sequence[Project]) -> dict[int, Limits]:

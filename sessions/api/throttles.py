@@ -34,7 +34,7 @@ MINUTE = 60
 class RateLimited(Throttled):
     """429 with ``Retry-After``."""
 
-    default_detail: Any = _("You ask more often than the portal answers, and this was not done.")
+    default_detail: Any = _("You have sent too many requests, so this one was not carried out.")
     extra_detail_singular: Any = _("Try again in {wait} second.")
     extra_detail_plural: Any = _("Try again in {wait} seconds.")
 
@@ -85,8 +85,8 @@ def _exceeds_limit(key: str, limit: int) -> bool:
         count = _count(f"api:{key}:{minute:.0f}")
         before = cache.get(f"api:{key}:{minute - 1:.0f}", 0)
     except redis_errors():
-        log.warning("cannot count calls of the API: the cache is away", exc_info=True)
-        return False  # better unbounded for a while than closed
+        log.warning("cannot count API calls: the cache is unavailable", exc_info=True)
+        return False  # better unlimited for a while than closed
     return bool(count + before * (1 - into / MINUTE) > limit)
 
 
@@ -95,7 +95,7 @@ def _count(key: str) -> int:
         return 1
     try:
         return cache.incr(key)
-    except ValueError:  # expired just now
+    except ValueError:  # just expired
         return 1
 
 

@@ -96,7 +96,7 @@ class ProjectView(APIView):
         operation_id="delete_project",
         summary="Delete a project",
         parameters=[DeleteSerializer],
-        responses={202: OpenApiResponse(description="It is being deleted.")},
+        responses={202: OpenApiResponse(description="The project is being deleted.")},
     )
     def delete(self, request: Request, name: str) -> Response:
         """Delete the project. A running notebook is stopped first; the files in your own folder
@@ -134,19 +134,20 @@ class ActionView(APIView):
 
 
 ACTION_DESCRIPTIONS = {
-    "start": (_("Start a project"), _("Run a notebook that is stopped or has failed.")),
-    "stop": (_("Stop a project"), _("End the running notebook. The project stays.")),
-    "keep": (_("Keep a project"), _("Say that you still want it: it counts as just used.")),
+    "start": (_("Start a project"), _("Start a notebook that is stopped or has failed.")),
+    "stop": (_("Stop a project"), _("Stop the running notebook. The project stays.")),
+    "keep": (_("Keep a project"), _("Count the project as just used, so that it expires later.")),
     "rebuild": (
         _("Rebuild a project"),
-        _("Run it with a new build, from what its branch or tag points to by now."),
+        _("Build the commit that its branch or tag points to now, and start it."),
     ),
-    "cancel": (_("Cancel a launch"), _("Give up a launch whose environment is not there yet.")),
+    "cancel": (_("Cancel a launch"), _("Cancel a launch whose environment is not ready yet.")),
     "restore": (
         _("Restore a project"),
         _(
-            "Take its deletion back: it is there again with all its files, stopped. It counts "
-            "against the limit again, so that is 409 `quota.projects` where there are as many."
+            "Undo the deletion: the project comes back with all its files, stopped. It counts "
+            "against the limit again, so the response is 409 `quota.projects` if you are already "
+            "at the limit."
         ),
     ),
 }

@@ -26,7 +26,7 @@ BACKENDS = {
 
 
 LOG_TRUNCATED = "… the log is too long: what follows was cut …"
-"""The last line of a build log that was cut because it grew too long."""
+"""The last line of a build log that was cut because it was too long."""
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,7 @@ The codes are for notebooks and builds that wait for something to be freed. Such
 
 `files_report` turns a merge's report into sentences. The report comes from
 `sessions.repofiles.merge` and may have been made where strangers' code runs: only numbers and text
-are taken from it, and both are bounded. Pure functions; both back ends use them to make their
-`FilesReport`.
+are taken from it, and both are bounded. Pure functions.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ QUEUED = frozenset({NO_GPU, NO_ROOM})
 
 
 MAX_NAMES = 10
-"""How many files are named; the rest are only counted."""
+"""Maximum number of files named; the rest are only counted."""
 MAX_NAME_LENGTH = 120
 """Longest name shown, in characters."""
 _COMMIT = 7
@@ -57,8 +56,8 @@ def _sentences(report: Mapping[str, Any]) -> Iterator[str]:
         yield from _merged_sentences(report)
     if left := _number(report, "left_out"):
         sentence = ngettext(
-            "One file of the repository could not be read and is not here: %(names)s.",
-            "%(count)d files of the repository could not be read and are not here: %(names)s.",
+            "One file of the repository could not be read, so it is missing: %(names)s.",
+            "%(count)d files of the repository could not be read, so they are missing: %(names)s.",
             left,
         )
         names = [str(each) for each in _list(report, "left_out_names")]
@@ -70,25 +69,25 @@ def _merged_sentences(report: Mapping[str, Any]) -> Iterator[str]:
         "updated": _("%(count)d updated"),
         "added": _("%(count)d added"),
         "removed": _("%(count)d removed"),
-        "kept": _("%(count)d kept as you have them"),
+        "kept": _("%(count)d kept as you changed them"),
     }
     counts = {each: _number(report, each) for each in words}
     parts = [words[each] % {"count": count} for each, count in counts.items() if count]
-    sentence = _("Your files follow the repository to commit %(commit)s: %(what)s.")
+    sentence = _("Your files were updated to commit %(commit)s of the repository: %(what)s.")
     commit = printable(str(report.get("commit", "")))[:_COMMIT]
-    yield sentence % {"commit": commit, "what": ", ".join(parts) or _("nothing had to change")}
+    yield sentence % {"commit": commit, "what": ", ".join(parts) or _("no changes needed")}
     if count := _number(report, "conflicts"):
         yield _conflict_sentence(report, count)
     if report.get("git") == "keep":
-        yield _("Your own commits are kept, and the repository's are in git as its remote's.")
+        yield _("Your own commits are kept, and the repository's are in git as its remote branch.")
 
 
 def _conflict_sentence(report: Mapping[str, Any], count: int) -> str:
     sentence = ngettext(
-        "One file that you had changed is as you left it, and the repository's version is "
-        "beside it: %(names)s.",
-        "%(count)d files that you had changed are as you left them, and the repository's "
-        "versions are beside them: %(names)s.",
+        "One file that you changed is as you left it, with the repository's version beside it: "
+        "%(names)s.",
+        "%(count)d files that you changed are as you left them, with the repository's versions "
+        "beside them: %(names)s.",
         count,
     )
     pairs = [each for each in _list(report, "conflict_names") if isinstance(each, list) and each]

@@ -41,9 +41,9 @@ log = logging.getLogger(__name__)
 
 MAX_CONCURRENT = 100
 TIMEOUT_SECONDS = 4.0
-"""Seconds that a server may take to answer. A thousand take 40 if none of them answers at all."""
+"""Seconds that a server may take to answer. A thousand servers take 40 if none answers at all."""
 MAX_BODY_BYTES = 256 * 1024
-"""Most bytes of an answer: enough for some thousand kernels."""
+"""Maximum bytes of an answer: enough for some thousand kernels."""
 REQUEST_HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity"}
 
 
@@ -74,7 +74,7 @@ async def _probe_servers(
             if activity := await _probe_server(notebook, now, seconds):
                 found[notebook.session_id] = activity
 
-    # All workers take from one iterator, so none is idle while notebooks are left.
+    # All workers share one iterator, so none is idle while notebooks are left.
     await asyncio.gather(
         *(work_off(waiting) for _each in range(min(MAX_CONCURRENT, len(notebooks))))
     )
@@ -87,11 +87,11 @@ async def _probe_server(
     try:
         async with asyncio.timeout(seconds):
             body = await _fetch(notebook)
-    except (ClientError, OSError, ValueError) as error:  # a timeout is an OSError, too
+    except (ClientError, OSError, ValueError) as error:  # a timeout is an OSError as well
         log.debug("session %s does not answer: %s", notebook.session_id, type(error).__name__)
         return None
-    except Exception:  # one notebook must not keep the others from being asked
-        log.exception("session %s cannot be asked", notebook.session_id)
+    except Exception:  # one notebook must not stop the others from being probed
+        log.exception("cannot probe session %s", notebook.session_id)
         return None
     unattended = settings.PORTAL_UNATTENDED_COUNTS
     return parse_kernels(body, now, unattended=unattended) if body is not None else None
@@ -183,9 +183,9 @@ log = logging.getLogger(__name__)
 BATCH_SIZE = 1000
 """Sessions held in memory at a time."""
 RETRY_SECONDS = 30.0
-"""Seconds after which a failed round is tried again, at the latest."""
+"""Maximum seconds before a failed round is retried."""
 BREAK_ROUNDS = 3
-"""No round for this many times the usual pause counts as a break."""
+"""Going this many times the usual pause without a round counts as a break."""
 
 
 class ProbeLoop:
@@ -229,7 +229,7 @@ def probe_all(batch_size: int = BATCH_SIZE) -> None:
         store(activities, now)
         asked_count, answer_count = asked_count + len(some), answer_count + len(activities)
     if asked_count > 1 and not answer_count:
-        log.warning("none of %s notebooks says what it does", asked_count)
+        log.warning("none of %s notebooks reports its activity", asked_count)
         return
     pause = timedelta(seconds=settings.PORTAL_ACTIVITY_SECONDS)
     Heartbeat.objects.beat(HeartbeatName.ACTIVITY, within=BREAK_ROUNDS * pause)
@@ -247,7 +247,7 @@ def _target(session: Session) -> Iterator[ProbeTarget]:
     try:
         yield ProbeTarget(session.pk, session.address, session.server_token)
     except UnsealError:
-        log.warning("the token of session %s cannot be opened", session.pk)
+        log.warning("cannot decrypt the token of session %s", session.pk)
 
 
 def store(activities: Mapping[int, KernelActivity], now: datetime) -> None:
@@ -278,6 +278,6 @@ def _store_activity(news: Mapping[int, datetime]) -> None:
         return
     whens = [When(pk=project, then=Value(moment)) for project, moment in news.items()]
     moment = Case(*whens, output_field=DateTimeField())
-    # Compared again while the row is locked, so that it cannot undo later activity.
+    # Compared again under the row's lock, so that it cannot undo later activity.
     earlier = Project.objects.filter(pk__in=news, last_activity__lt=moment)
     earlier.update(last_activity=moment, warned=None, goes=None)

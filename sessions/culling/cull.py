@@ -46,7 +46,7 @@ from .policy import (
 IDLE_LIMIT = "idle_days"
 USER_BATCH_SIZE = 500
 MAX_DELETIONS = 100
-"""The rest follows a minute later: `sessions.watch` has other things to do."""
+"""The rest follow a minute later: `sessions.watch` has other things to do."""
 
 _clock = JumpDetector()
 
@@ -143,8 +143,8 @@ def delete_unused(project: Project, days: int) -> None:
         current=project.current_id,
     )
     why = ngettext(
-        "Deleted after %(days)d day without use; its owner was told a day before.",
-        "Deleted after %(days)d days without use; its owner was told a day before.",
+        "Deleted after %(days)d day without use; its owner was notified a day before.",
+        "Deleted after %(days)d days without use; its owner was notified a day before.",
         days,
     ) % {"days": days}
     with transaction.atomic():
@@ -175,8 +175,10 @@ def stop_idle(since: datetime, now: datetime) -> None:
 def _stop(project: Project, hours: int) -> None:
     """Stop the notebook, unless somebody has done something with its project since it was read."""
     why = ngettext(
-        "Stopped after %(hours)d hour without use. The project stays: start it again at any time.",
-        "Stopped after %(hours)d hours without use. The project stays: start it again at any time.",
+        "Stopped after %(hours)d hour without use. You still have the project: start it again at "
+        "any time.",
+        "Stopped after %(hours)d hours without use. You still have the project: start it again at "
+        "any time.",
         hours,
     ) % {"hours": hours}
     with transaction.atomic():

@@ -29,7 +29,7 @@ from sessions.states import SessionState
 WARNING_PERIOD = timedelta(hours=24)
 """The time between a warning and the deletion."""
 _MAX_DAYS = 36_500
-"""Days: more than that means never, and would lead past the end of the calendar."""
+"""Days: more than that means never, since dates would run past the end of the calendar."""
 
 
 def idle_period(idle_days: int) -> timedelta | None:
@@ -59,11 +59,11 @@ def deletes_at(
 
 OUTAGE = timedelta(hours=1)
 MAX_ANSWER_AGE = timedelta(minutes=5)
-"""The longest age of a back end's answer: `sessions.watch.reconcile` asks once a minute."""
+"""Maximum age of a back end's answer; `sessions.watch.reconcile` asks once a minute."""
 PROVIDER_CHECK_INTERVAL = timedelta(minutes=5)
-"""Time after which an identity provider is asked again; while it is away, each minute."""
+"""How often an identity provider is checked; while it is down, every minute."""
 MAX_PROVIDER_AGE = timedelta(minutes=10)
-"""People can sign in through a provider that was there at most this long ago."""
+"""A provider that answered within this time counts as available for signing in."""
 
 
 class JumpDetector:

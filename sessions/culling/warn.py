@@ -31,11 +31,11 @@ from sessions.models.project import ProjectQuerySet
 from .policy import WARNING_PERIOD, idle_period
 
 MAX_LETTERS = 400
-"""Approximate: people who are not told this minute are told the next, with a full day from then."""
+"""Approximate: those not warned this minute are warned the next, with a full day from then."""
 POSTPONE_INTERVAL = timedelta(hours=1)
-"""The interval at which postponed deletions move: pages change less, the database does less."""
+"""How often postponed deletions move: pages change less often, and the database does less."""
 RETRY_INTERVAL = timedelta(days=1)
-"""The rest before a letter that was refused eight times is tried from the beginning."""
+"""The pause before a mail that was refused eight times is retried from the start."""
 FIRST_WARNING, REPEATED_WARNING = "going", "going-again"
 
 

@@ -22,8 +22,8 @@ MAX_NAME_LENGTH = 253
 _EXAMPLE = re.compile(r"/examples/[a-z0-9-]+\.git(?:/[A-Za-z0-9/_.-]*)?(?:\?[a-z0-9=-]*)?")
 _NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?:\.(?!-)[a-z0-9_-]{1,63})*")
 
-# Written out, because `is_private` and its like change between versions of Python and include
-# the documentation ranges. Those lead nowhere on the Internet, and sites use them for mirrors.
+# Listed here, because `is_private` and the like change between Python versions and include the
+# documentation ranges. Those are not routed on the Internet, and sites use them for mirrors.
 _REFUSED = {
     "0.0.0.0/8": "an unspecified address",
     "10.0.0.0/8": "a private network",
@@ -48,7 +48,7 @@ _REFUSED = {
     "5f00::/16": "a reserved address",
 }
 _REFUSED_NETWORKS = [(ipaddress.ip_network(text), why) for text, why in _REFUSED.items()]
-# Never a Git server or a package index: trusting a name that leads there does not open them.
+# Never a Git server or a package index: trusting a name that points there does not allow them.
 _METADATA = [
     ipaddress.ip_network(text)
     for text in ("100.100.100.200/32", "168.63.129.16/32", "169.254.0.0/16", "192.0.0.192/32",
@@ -87,7 +87,7 @@ class EgressRules:
     portal_address: str = ""
 
     def __post_init__(self) -> None:
-        _ = self._entries  # so a wrong entry fails here and not during a request
+        _ = self._entries  # so that a wrong entry fails here, not during a request
 
     @cached_property
     def _entries(self) -> frozenset[tuple[str, int | None]]:
@@ -143,7 +143,7 @@ def canonical_host(host: str) -> str:
     Raises Unresolvable if it can be neither a name nor an address.
     """
     bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
-    if "%" in host:  # a zone: nobody else chooses which of our interfaces to use
+    if "%" in host:  # a zone: callers may not choose which of our interfaces to use
         return _refuse_name(host)
     try:
         return str(ipaddress.IPv6Address(bare))
@@ -165,7 +165,7 @@ def _canonical_name(host: str) -> str:
 
 
 def _refuse_name(host: str) -> str:
-    raise Unresolvable(f"{host[:80]!r} is not the name of a host")
+    raise Unresolvable(f"{host[:80]!r} is not a valid host name")
 
 
 def as_ip_address(host: str) -> Address | None:
@@ -243,7 +243,7 @@ def require_allowed(rules: EgressRules, name: str, port: int, addresses: Iterabl
     for text in addresses:
         address = ipaddress.ip_address(text)
         if is_metadata(address):
-            raise Refused(f"{name} leads to a metadata service")
+            raise Refused(f"{name} points to a metadata service")
         if port in rules.closed_ports and _is_our_own(_unwrapped(address)):
             raise Refused(f"{name}:{port} is the portal itself")
 
@@ -255,7 +255,7 @@ def require_public(name: str, addresses: Iterable[str]) -> None:
     """
     for text in addresses:
         if why := refusal_reason(ipaddress.ip_address(text)):
-            raise Refused(f"{name} leads to {why}")
+            raise Refused(f"{name} points to {why}")
 
 
 async def _lookup(name: str, port: int) -> list[str]:

@@ -157,14 +157,16 @@ class _Proxy:
             writer.write(bytes(answer))
             await linger(reader, writer)
         except OSError:
-            pass  # either end is gone: there is nobody to tell
+            pass  # either end is gone: nobody to report it to
         finally:
             await close(writer)
             self.open -= 1
 
     async def _handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self.open > self.max_connections:
-            raise _ErrorResponse(503, f"More than {self.max_connections} connections at once")
+            raise _ErrorResponse(
+                503, f"There are more than {self.max_connections} connections at once"
+            )
         request = _parse(await _read_head(reader))
         upstream = await self._connect(request)
         try:
@@ -217,11 +219,11 @@ async def _read_head(reader: asyncio.StreamReader) -> str:
         async with asyncio.timeout(HEAD_SECONDS):
             head = await reader.readuntil(b"\r\n\r\n")
     except TimeoutError as error:
-        raise _ErrorResponse(408, "The request did not come in time") from error
+        raise _ErrorResponse(408, "The request did not arrive in time") from error
     except asyncio.LimitOverrunError as error:
-        raise _ErrorResponse(431, "The head of the request is too large") from error
+        raise _ErrorResponse(431, "The request headers are too large") from error
     except asyncio.IncompleteReadError as error:
-        raise _ErrorResponse(400, "The request ends in its head") from error
+        raise _ErrorResponse(400, "The request ended within its headers") from error
     return head[:-4].decode("latin-1")
 
 
@@ -241,7 +243,7 @@ def _plain(method: str, target: str, lines: list[str]) -> _Request:
     """Return a request for an absolute address, in the form that the server itself reads."""
     address = _HTTP_ADDRESS.fullmatch(target)
     if not address:
-        raise _ErrorResponse(400, "Only CONNECT and plain http:// addresses are passed on")
+        raise _ErrorResponse(400, "Only CONNECT and plain http:// addresses are supported")
     authority, rest = address.groups()
     host, port = _authority(authority, 80)
     origin = rest if rest.startswith("/") else f"/{rest}"

@@ -27,10 +27,10 @@ USER_MESSAGE_TYPES = frozenset(
     {"execute_request", "input_reply", "complete_request", "inspect_request", "is_complete_request"}
 )
 MAX_AUTOMATIC_BYTES = 4096
-"""Bytes; messages that a tab sends by itself are shorter."""
+"""Bytes; messages that a tab sends on its own are shorter."""
 MESSAGE_TYPE = re.compile(rb'(?<!\\)"msg_type"\s*:\s*"(\w+)"')
 WIDGET_UPDATE = re.compile(rb'(?<!\\)"method"\s*:\s*"update"')
-"""In a ``comm_msg``: the new state of a widget that somebody moved."""
+"""In a ``comm_msg``: the new state of a widget that someone moved."""
 
 
 def is_user_message(path: str, message: str | bytes) -> bool:
@@ -76,7 +76,7 @@ log = logging.getLogger(__name__)
 WRITE_INTERVAL = 60.0
 MAX_PROJECTS = 10_000
 AUTOSAVE_PREFIX = "/lab/api/"
-"""JupyterLab saves its layout and settings here, whether or not anybody is there."""
+"""JupyterLab saves its layout and settings here, whether or not anyone is using it."""
 
 
 def is_user_activity(request: GatewayRequest, message: str | bytes | None = None) -> bool:
@@ -117,7 +117,7 @@ async def _write(project_id: int) -> None:
     try:
         await _touch(project_id)
     except Exception:
-        log.exception("cannot note the activity in project %s", project_id)
+        log.exception("cannot record the activity in project %s", project_id)
 
 
 @database_sync_to_async

@@ -33,18 +33,17 @@ from sessions.gateway.connections import (
     TooManyConnections,
     UpstreamPool,
 )
-from sessions.gateway.headers import to_notebook
 from sessions.gateway.hosts import AUTH_PATH, GATEWAY_PATHS, entrant_cookie_name, is_label
 from sessions.gateway.proxy_http import HttpProxy, InvalidStatus
 from sessions.gateway.proxy_websocket import WebSocketProxy
-from sessions.gateway.request import GatewayRequest, get_cookie, is_cross_site
+from sessions.gateway.request import GatewayRequest, get_cookie, is_cross_site, to_notebook
 from sessions.gateway.responses import GatewayResponse
 from sessions.gateway.websocket import HandshakeRejected
 
 SECRET_HEADER = b"x-bindery-secret"
 CACHE_SECONDS = 1
-"""Seconds that nginx caches the answer. Its clock counts whole seconds, so up to two in practice,
-as long as `authorize` caches decisions.
+"""Seconds that nginx caches the answer. Its clock counts whole seconds, so in practice it is up to
+two, as long as `authorize` caches decisions.
 """
 
 
@@ -94,7 +93,7 @@ def _nginx_address(address: str) -> str:
 log = logging.getLogger(__name__)
 
 ResponseBuilder = Callable[[GatewayRequest], GatewayResponse]
-"""Builds an answer. Called once the visitor's language is set."""
+"""Builds an answer; called after the visitor's language is set."""
 
 REFUSALS: dict[Decision, ResponseBuilder] = {
     Decision.SIGN_IN: responses.sign_in,

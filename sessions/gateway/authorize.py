@@ -142,7 +142,7 @@ def _authorize_project(project: Project) -> Authorization:
         return Authorization(Decision.NOT_RUNNING, person, project.pk, state)
     try:
         address, token = project.current.address, project.current.server_token
-    except UnsealError:  # sealed with a key that the site has lost
+    except UnsealError:  # encrypted with a key that the site has lost
         return Authorization(Decision.UNREADABLE, person, project.pk, state)
     return Authorization(Decision.ALLOWED, person, project.pk, state, address, token)
 
@@ -151,7 +151,7 @@ REFUSAL_CACHE_SHARE = 0.25
 """How long a refusal is cached, as a fraction of `PORTAL_GATEWAY_RECHECK`."""
 MAX_CACHED = 10_000
 
-# In threads of its own, so that others waiting for the database do not block the gateway.
+# In its own threads, so that others waiting for the database do not block the gateway.
 _decide_async = database_sync_to_async(decide, thread_sensitive=False)
 
 

@@ -43,7 +43,7 @@ MAX_CLIENTS = 256
 CONNECT_TIMEOUT = 5.0
 MAX_HEADER_BYTES = 65536
 SKIPPED_HEADERS = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
-"""Headers that the client would add by itself; only headers that the browser sent are passed on."""
+"""Headers that the client would add itself; only headers that the browser sent are passed on."""
 
 
 @dataclass(slots=True)
@@ -124,7 +124,7 @@ def _open(address: str) -> Upstream:
 
 MAX_BLOCKED = 200
 MAX_BUFFERED_BYTES = 640 * 1024
-"""Bytes: a piece that was read, what is written but unsent, and what the reader has read ahead."""
+"""Bytes: the limit for a piece read, for unsent output, and for input read ahead."""
 
 GiveUp = Callable[[], None]
 
@@ -160,7 +160,7 @@ log = logging.getLogger(__name__)
 
 
 MAX_CONNECTIONS = 256
-"""Requests and sockets of one notebook open at once, in one process."""
+"""Maximum open requests and sockets per notebook and process."""
 
 
 class TooManyConnections(Exception):
@@ -229,7 +229,7 @@ class ConnectionTracker:
             try:
                 authorizations = await self._authorizations.refresh(list(self._open))
             except Exception:
-                log.exception("cannot ask whether open notebooks may stay open; trying again")
+                log.exception("cannot check whether open notebooks may stay open; trying again")
                 continue
             for credential, authorization in authorizations.items():
                 if authorization.decision is not Decision.ALLOWED:

@@ -10,7 +10,7 @@ from django.conf import settings
 ENTER_PATH = "/_bindery/enter"
 AUTH_PATH = "/_bindery/allowed"
 GATEWAY_PATHS = frozenset({ENTER_PATH, AUTH_PATH})
-"""Paths on a notebook's host that the gateway answers itself: arrival with a ticket, and nginx."""
+"""Paths on a notebook's host that the gateway answers itself: entering with a ticket, and nginx."""
 
 
 def label_of(host: str) -> str | None:

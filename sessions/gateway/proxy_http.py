@@ -8,9 +8,8 @@ from typing import Any
 
 from aiohttp import ClientResponse
 
-from sessions.gateway import headers
 from sessions.gateway.connections import Connection, Upstream
-from sessions.gateway.request import GatewayRequest
+from sessions.gateway.request import GatewayRequest, from_notebook, to_notebook
 
 
 class InvalidStatus(Exception):
@@ -47,7 +46,7 @@ class HttpProxy:
             async with upstream.client.request(
                 request.method,
                 upstream.url(request.target),
-                headers=headers.to_notebook(request.headers, token),
+                headers=to_notebook(request.headers, token),
                 data=body,
                 allow_redirects=False,
             ) as response:
@@ -61,7 +60,7 @@ class HttpProxy:
             response.close()
             raise InvalidStatus
         self.started = True
-        onward = headers.from_notebook(response.raw_headers)
+        onward = from_notebook(response.raw_headers)
         await self._send(
             {"type": "http.response.start", "status": response.status, "headers": onward}
         )
@@ -75,7 +74,7 @@ class HttpProxy:
             message = await self._receive()
             if message["type"] == "http.disconnect":
                 connection.cancel()
-                # A body that just ended here would pass for a whole one.
+                # A body that simply ended here would look complete.
                 raise ConnectionAbortedError
             yield message.get("body", b"")
             more = message.get("more_body", False)

@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 NO_STATUS, GOING_AWAY, INTERNAL_ERROR, TRY_AGAIN_LATER = 1005, 1001, 1011, 1013
 SLICE_BYTES = 16 * 1024
-"""Bytes after which other tasks get a turn: they may be thousands of frames."""
+"""Bytes after which other tasks get a turn: that many can be thousands of frames."""
 READ_BYTES = 64 * 1024
 
 SendBytes = Callable[[bytes], Awaitable[None]]
@@ -43,9 +43,9 @@ class CloseReason(NamedTuple):
     reason: str = ""
 
 
-ACCESS_ENDED = CloseReason(4403, "the right to this notebook has ended")
-"""For a visitor who has lost access while the socket was open."""
-OVERLOADED = CloseReason(TRY_AGAIN_LATER, "too much waits to be read; connect again")
+ACCESS_ENDED = CloseReason(4403, "you no longer have access to this notebook")
+"""For a visitor who lost access while the socket was open."""
+OVERLOADED = CloseReason(TRY_AGAIN_LATER, "too much unread data; connect again")
 
 
 class WebSocketProxy:
@@ -226,7 +226,7 @@ def _log_failures(ends: Iterable[object]) -> CloseReason:
     """Log why a socket broke off that neither side closed, and return the close reason."""
     for each in ends:
         if isinstance(each, Exception) and not isinstance(each, OSError):
-            log.error("cannot pass on a socket", exc_info=each)
+            log.error("cannot proxy a WebSocket", exc_info=each)
     return CloseReason(INTERNAL_ERROR)
 
 

@@ -136,7 +136,7 @@ def sign_in(request: GatewayRequest) -> GatewayResponse:
     """Send a person to the portal to sign in; tell a program which credentials to send."""
     if request.is_navigation and is_label(request.label):
         return redirect_to_portal(request, request.target)
-    message = _("Sign in to the portal, or send an API token, to open this notebook.")
+    message = _("To open this notebook, sign in to the portal or send an API token.")
     return render_notice(request, Notice(401, "gateway.sign-in", _("Please sign in"), message))
 
 
@@ -156,7 +156,7 @@ def redirect_to_portal(request: GatewayRequest, path: str) -> GatewayResponse:
 
 def not_found(request: GatewayRequest) -> GatewayResponse:
     """Answer 404: there is no such notebook, or the visitor may not open it."""
-    message = _("There is no such notebook, or it is not yours.")
+    message = _("This notebook does not exist, or it is not yours.")
     return render_notice(request, Notice(404, "gateway.not-found", _("Not found"), message))
 
 
@@ -177,18 +177,20 @@ def no_scope(request: GatewayRequest) -> GatewayResponse:
 
 def cross_site(request: GatewayRequest) -> GatewayResponse:
     """Answer 403: another site made the request."""
-    message = _("Another site asked for this, so it was refused. Open the notebook itself.")
+    message = _(
+        "This request came from another site, so it was refused. Open the notebook directly."
+    )
     return render_notice(request, Notice(403, "gateway.origin", _("Refused"), message))
 
 
 def invalid_ticket(request: GatewayRequest) -> GatewayResponse:
     """Answer 410: the ticket is used, too old, or for another browser."""
     message = _(
-        "This link has been used already, is too old, or is for another browser. Open the notebook"
-        " once more. Its host has to be allowed to set cookies."
+        "This link was already used, has expired, or is for another browser. Open the notebook "
+        "again, and allow its host to set cookies."
     )
-    notice = Notice(410, "gateway.ticket", _("This link is not good any more"), message)
-    notice.label, notice.action = request.label, _("To the project")
+    notice = Notice(410, "gateway.ticket", _("This link no longer works"), message)
+    notice.label, notice.action = request.label, _("Go to the project")
     return render_notice(request, notice)
 
 
@@ -199,11 +201,11 @@ def not_running(request: GatewayRequest, state: str) -> GatewayResponse:
     """
     if state in STARTING_STATES:
         title, message = _("Your notebook is starting"), _("It opens here as soon as it is ready.")
-        refresh, action = REFRESH_SECONDS, _("See how far it is")
+        refresh, action = REFRESH_SECONDS, _("See its progress")
     else:
         title = _("Your notebook is not running")
-        message = _("Start it on its project's page. Your files are kept.")
-        refresh, action = 0, _("To the project")
+        message = _("Your files are kept. Start it on the project's page.")
+        refresh, action = 0, _("Go to the project")
     notice = Notice(503, "gateway.not-running", title, message, refresh, request.label, action)
     return render_notice(request, notice)
 
@@ -211,8 +213,10 @@ def not_running(request: GatewayRequest, state: str) -> GatewayResponse:
 def no_answer(request: GatewayRequest) -> GatewayResponse:
     """Answer 503: the notebook server should be running, but does not answer."""
     title = _("Your notebook does not answer")
-    message = _("It should be running, but does not answer. If it stays so, stop and start it.")
-    action = _("To the project")
+    message = _(
+        "It should be running, but does not answer. If this goes on, stop it and start it again."
+    )
+    action = _("Go to the project")
     notice = Notice(503, "gateway.no-answer", title, message, 5, request.label, action)
     notice.reference = context.reference()
     return render_notice(request, notice)
@@ -220,23 +224,23 @@ def no_answer(request: GatewayRequest) -> GatewayResponse:
 
 def bad_answer(request: GatewayRequest) -> GatewayResponse:
     """Answer 502: the notebook server sent something that HTTP does not allow."""
-    message = _("It answered in a way that HTTP does not allow. Look at the application in it.")
-    notice = Notice(502, "gateway.bad-answer", _("Your notebook answers wrongly"), message)
-    notice.label, notice.action = request.label, _("To the project")
+    message = _("Its response is not valid HTTP. Check the application that runs in it.")
+    notice = Notice(502, "gateway.bad-answer", _("Your notebook sent an invalid response"), message)
+    notice.label, notice.action = request.label, _("Go to the project")
     return render_notice(request, notice)
 
 
 def too_many_connections(request: GatewayRequest) -> GatewayResponse:
     """Answer 429: too many requests to this notebook are open."""
-    title = _("Too much at once")
-    message = _("Too many requests to this notebook are under way. Close some of its tabs.")
+    title = _("Too many requests")
+    message = _("Too many requests to this notebook are open at once. Close some of its tabs.")
     return render_notice(request, Notice(429, "gateway.too-many", title, message, 5))
 
 
 def unavailable(request: GatewayRequest) -> GatewayResponse:
     """Answer 503: the portal cannot look up who may open the notebook."""
     title = _("The portal has a problem")
-    message = _("It cannot look up at present who may open this notebook. Try again in a minute.")
+    message = _("It cannot check who may open this notebook right now. Try again in a minute.")
     notice = Notice(503, "gateway.unavailable", title, message, 10, reference=context.reference())
     return render_notice(request, notice)
 
@@ -248,5 +252,5 @@ async def send_response(response: GatewayResponse, request: GatewayRequest, send
     await send({"type": f"{part}.start", **start})
     await send({"type": f"{part}.body", "body": response.body})
     if request.is_socket:
-        # The server closes the connection now; returning before it has would look like a fault.
+        # The server now closes the connection; returning earlier would look like an error.
         await asyncio.sleep(0)

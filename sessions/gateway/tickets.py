@@ -85,7 +85,7 @@ def issue_ticket(
 
 def _refuse_others(user: User, project: Project) -> None:
     if project.owner_id != user.pk:
-        raise NotOwner("gateway.not-yours", _("Only its owner can open this notebook."))
+        raise NotOwner("gateway.not-yours", _("Only the owner can open this notebook."))
 
 
 def is_entrant_digest(text: str) -> bool:
@@ -118,7 +118,7 @@ def redeem(ticket: str, label: str, entrant: str, held_cookie: str = "") -> Entr
     """
     try:
         secret, path, asked = signing.loads(ticket, salt=SALT, max_age=LIFETIME_SECONDS)
-    except (signing.BadSignature, ValueError):  # or one of an earlier version
+    except (signing.BadSignature, ValueError):  # or from an earlier version
         return None
     if not entrant or not constant_time_compare(asked, entrant):
         return None
@@ -153,11 +153,6 @@ def revoke_browser(session_key: str) -> None:
 def revoke_user(user: User) -> None:
     """End the access of all of this person's browsers."""
     Access.objects.filter(user=user).delete()
-
-
-def revoke_project(project: Project) -> None:
-    """End all browsers' access to this notebook."""
-    Access.objects.filter(project=project).delete()
 
 
 def sweep() -> None:

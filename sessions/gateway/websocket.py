@@ -21,17 +21,16 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
-from websockets.frames import apply_mask  # type: ignore[attr-defined]  # in C where it can be
+from websockets.frames import apply_mask  # type: ignore[attr-defined]  # in C if available
 
-from sessions.gateway import headers
 from sessions.gateway.connections import MAX_HEADER_BYTES, Upstream
-from sessions.gateway.request import GatewayRequest
+from sessions.gateway.request import GatewayRequest, to_notebook
 from sessions.jupyter import MAX_WEBSOCKET_MESSAGE
 
 HANDSHAKE_TIMEOUT = 60.0
 """Seconds to wait for the notebook's answer; it may have to look for a kernel first."""
 _INVALID_STATUS = 0
-"""Status that stands for an answer which HTTP does not allow."""
+"""Status that stands for an answer that is not valid HTTP."""
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
@@ -80,7 +79,7 @@ def _close(writer: StreamWriter) -> None:
 
 
 def _build_request(request: GatewayRequest, upstream: Upstream, token: str, key: bytes) -> bytes:
-    fields = headers.to_notebook(request.headers, token)
+    fields = to_notebook(request.headers, token)
     fields["Connection"], fields["Upgrade"] = "Upgrade", "websocket"
     fields["Sec-WebSocket-Version"], fields["Sec-WebSocket-Key"] = "13", key.decode()
     if request.subprotocols:
@@ -107,7 +106,7 @@ async def _read_response(reader: StreamReader) -> _HandshakeResponse:
     try:
         head = await reader.readuntil(b"\r\n\r\n")
     except (asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
-        raise ConnectionError("no whole answer to a handshake") from error
+        raise ConnectionError("incomplete handshake response") from error
     response = _HandshakeResponse()
     parser = HttpResponseParser(response)
     try:
@@ -129,19 +128,19 @@ def _subprotocol(response: _HandshakeResponse, request: GatewayRequest, key: byt
         raise HandshakeRejected(response.status)
     digest = hashlib.sha1(key + GUID, usedforsecurity=False).digest()
     if response.fields.get(b"sec-websocket-accept", b"") != base64.b64encode(digest):
-        raise ConnectionError("a handshake that fits another key")
+        raise ConnectionError("handshake response for a different key")
     if response.fields.get(b"sec-websocket-extensions"):
-        raise ConnectionError("an extension that nobody asked for")
+        raise ConnectionError("an extension that was not requested")
     chosen = response.fields.get(b"sec-websocket-protocol", b"").decode("latin-1")
     return chosen if chosen in request.subprotocols else None
 
 
 MAX_MESSAGE = MAX_WEBSOCKET_MESSAGE
-"""Bytes, in both directions; the limit of JupyterLab too."""
+"""Bytes, in both directions; JupyterLab's limit, too."""
 MAX_WHOLE_FRAME = 16 * 1024
-"""Bytes up to which a frame stays whole; a multiple of four, the length of a mask."""
+"""Bytes up to which a frame is kept whole; a multiple of four, the length of a mask."""
 SAMPLE_BYTES = 4097
-"""Bytes of each message that observers see: one more than `activity.MAX_AUTOMATIC_BYTES`."""
+"""Bytes of each message that observers get: one more than `activity.MAX_AUTOMATIC_BYTES`."""
 PROTOCOL_ERROR, TOO_BIG = 1002, 1009
 
 
@@ -204,7 +203,7 @@ class FrameParser:
         self._is_skipping = False
         self.is_closed = False
         self.samples: list[bytes] = []
-        """Beginnings of the messages that ended since these were last taken."""
+        """Beginnings of the messages that have ended since the last call."""
 
     def feed(self, data: bytes) -> Iterator[bytes | ControlFrame]:
         """Yield the bytes to pass on, and the control frames, which end here.
@@ -266,13 +265,13 @@ class FrameParser:
         if first & 0x70:
             raise FrameError(PROTOCOL_ERROR, "reserved bits are set")
         if opcode not in KNOWN_OPCODES:
-            raise FrameError(PROTOCOL_ERROR, "unknown kind of frame")
+            raise FrameError(PROTOCOL_ERROR, "unknown opcode")
         if bool(second & 0x80) is not self._is_masked:
-            raise FrameError(PROTOCOL_ERROR, "wrongly masked")
+            raise FrameError(PROTOCOL_ERROR, "incorrect masking")
         if is_control and (size > 125 or not first & 0x80):
-            raise FrameError(PROTOCOL_ERROR, "too large a control frame")
+            raise FrameError(PROTOCOL_ERROR, "control frame too large")
         if not is_control and (self._message is None) is (opcode == Opcode.CONTINUATION):
-            raise FrameError(PROTOCOL_ERROR, "not the frame that has to follow")
+            raise FrameError(PROTOCOL_ERROR, "unexpected frame")
 
     def _control(self, opcode: Opcode, head: int, size: int, mask: bytes) -> ControlFrame | None:
         if len(self._buffer) < head + size:
@@ -307,14 +306,14 @@ class FrameParser:
         if ends:
             self._message = None
         elif not payload:
-            return b""  # an empty beginning or continuation: the next piece carries its opcode
+            return b""  # an empty first or continuation frame: the next piece carries its opcode
         piece = build_frame(self._opening, payload, self._mask, fin=ends)
         self._opening = Opcode.CONTINUATION
         return piece
 
     def _sample_payload(self, payload: bytes, *, ends: bool) -> None:
         if not self._is_masked or self._is_skipping:
-            return  # nobody reads samples of notebooks' messages
+            return  # nobody reads samples of messages from notebooks
         room = SAMPLE_BYTES - len(self._sample)
         if room > 0:
             self._sample += apply_mask(payload[:room], self._mask)

@@ -61,10 +61,9 @@ def _host_key_changed(host: str, git: str) -> UserError:
     return UserError(
         "launch.host-key-changed",
         _(
-            "%(host)s does not show the SSH key that it is known by, so the portal has asked it"
-            " for nothing. Either the people who run it have given it a new key, or somebody"
-            " stands in its place. Ask them, and then the staff of this portal, who can accept"
-            " the new key."
+            "%(host)s did not present its known SSH host key, so the portal did not connect. "
+            "Either its operators changed the key, or someone is impersonating the server. Ask "
+            "the operators, then the staff of this portal, who can accept a new key."
         )
         % {"host": host},
         git=git,
@@ -97,8 +96,9 @@ def _closed(url: str, identity: SshIdentity, git: str) -> UserError:
     return UserError(
         "launch.repository-not-found",
         _(
-            "%(url)s does not exist, or your SSH key may not read it. Check the spelling, and ask"
-            " its owner to let you in, or to add your public key, which is on your account page."
+            "%(url)s does not exist, or your SSH key has no access to it. Check the spelling, and "
+            "ask its owner to give you access or to add your public key, which is on your account "
+            "page."
         )
         % {"url": url},
         public_key=identity.public,
@@ -119,7 +119,7 @@ _PASSING = re.compile(
 )
 _TOO_LARGE = re.compile(r"File too large|[Oo]ut of memory")
 _NO_ROOM = re.compile(r"No space left on device|Disk quota exceeded")
-# The last two mean that the commit's id is not as long as this repository's ids.
+# The last two mean that the commit's id has a different length from this repository's ids.
 _NO_COMMIT = re.compile(r"not our ref|mismatched algorithms|expected sha/ref, got '[0-9a-f]{40}")
 _WITHHELD = re.compile(
     r"unadvertised object|want \S+ not valid|not support shallow|find remote ref"
@@ -136,7 +136,7 @@ def commit_not_found(commit: str, url: str) -> UserError:
     """Return the error for a commit that the repository does not have."""
     return UserError(
         "launch.ref-not-found",
-        _("There is no commit “%(commit)s” in %(url)s. Check it, or name a branch or a tag.")
+        _("There is no commit “%(commit)s” in %(url)s. Check it, or enter a branch or tag.")
         % {"commit": commit, "url": url},
     )
 
@@ -177,23 +177,23 @@ def _explain_stderr(stderr: str, url: str, host: str) -> BinderyError:
         return UserError(
             "launch.repository-too-large",
             _(
-                "The repository, or a file in it, is larger than the portal takes. Take large"
-                " files out of it, and fetch them when the notebook runs."
+                "The repository, or a file in it, is too large for the portal. Remove large files "
+                "from it, and download them when the notebook runs."
             ),
             git=detail,
         )
     if _NO_ROOM.search(stderr):
         return TemporaryError(
             "launch.no-room",
-            _("The portal has no room for what it has to fetch. Try again later."),
+            _("The portal has no disk space to fetch the repository. Try again later."),
             git=detail,
         )
     if _CERTIFICATE.search(stderr):
         return UserError(
             "launch.host-certificate",
             _(
-                "%(host)s does not prove who it is: its certificate is not valid here."
-                " Tell the people who run it, or use the repository's address on another host."
+                "The portal cannot verify %(host)s: its certificate is not valid here. Tell its "
+                "operators, or use the repository's address on another host."
             )
             % {"host": host},
             git=detail,
@@ -202,7 +202,7 @@ def _explain_stderr(stderr: str, url: str, host: str) -> BinderyError:
         return _unreachable(host, git=detail)
     return UserError(
         "launch.repository-not-readable",
-        _("%(host)s answers, but not as a Git server does. Check the repository's address.")
+        _("%(host)s answered, but not like a Git server. Check the repository's address.")
         % {"host": host},
         git=detail,
     )
@@ -219,9 +219,9 @@ def _connection_error(error: Exception, host: str) -> BinderyError:
         return UserError(
             "launch.address-private",
             _(
-                "The address leads to a place that is not on the public Internet, so the portal"
-                " does not fetch from it. Use a public address, or ask the staff to trust the"
-                " host."
+                "The address points to a host that is not on the public Internet, so the portal "
+                "does not fetch from it. Use a public address, or ask the staff to trust the "
+                "host."
             ),
         )
     return _host_timeout(host) if isinstance(error, TimeoutError) else _unreachable(host)

@@ -22,7 +22,7 @@ _HOST_ALIASES: Final = {
     "www.github.com": "github.com",
     "www.gitlab.com": "gitlab.com",
 }
-"""Hosts that serve the repositories of another host; most are for SSH where port 22 is blocked."""
+"""Hosts that serve another host's repositories; most are for SSH where port 22 is blocked."""
 
 _BEFORE_HOST = re.compile(r"(?:[a-z+]+://)?(?:[^/@]*@)?", re.IGNORECASE)
 _HOST = re.compile(r"(?P<host>\[[^\]]*\]|[^:]*)(?::(?P<port>[0-9]{1,5})?)?")

@@ -33,8 +33,8 @@ MAX_OUTPUT_BYTES = 16 * 2**20
 MAX_STDERR_BYTES = 16 * 2**10
 MAX_MEMORY_BYTES = 512 * 2**20
 MAX_FILE_BYTES = 2**20
-# Each fetch is stored in one file, so that the bound on a file bounds the whole fetch. Large
-# objects are processed in pieces, so that they fit into the bounded memory.
+# Each fetch is stored in one file, so that the limit on a file limits the whole fetch. Large
+# objects are processed in pieces, so that they fit into the limited memory.
 FETCH_SETTINGS = (
     "core.bigFileThreshold=1m",
     "core.packedGitLimit=64m",
@@ -46,7 +46,7 @@ FETCH_SETTINGS = (
 
 Result = TypeVar("Result")
 
-# The site decides where the system's certificates are; nothing else is inherited.
+# The site sets where the system's certificates are; nothing else is inherited.
 _INHERITED_VARIABLES = (
     "PATH",
     "GIT_SSL_CAINFO",
@@ -104,27 +104,39 @@ class Git:
 
         No operand is taken for an option.
         """
+        limit = max_bytes or MAX_OUTPUT_BYTES
         self.connection_errors.clear()
         outcome = Outcome(connection_errors=self.connection_errors)
-        command = _command([*arguments, "--", *operands], self.port, self.file_bytes)
-        environment = _environment(self.home, self.url, self.ssh)
-        await _run_git(command, environment, self.deadline, max_bytes or MAX_OUTPUT_BYTES, outcome)
+        process = await asyncio.create_subprocess_exec(
+            *_command([*arguments, "--", *operands], self.port, self.file_bytes),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            cwd=self.home,
+            env=_environment(self.home, self.url, self.ssh),
+            start_new_session=True,
+            restore_signals=False,  # a file that is too large gives an error message, not a signal
+        )
+        stderr_task = asyncio.create_task(_drain(process.stderr, MAX_STDERR_BYTES))
+        try:
+            async with asyncio.timeout_at(self.deadline):
+                outcome.output = await _read_up_to(process.stdout, limit)
+                outcome.truncated = len(outcome.output) == limit
+                if not outcome.truncated:
+                    outcome.stderr = (await stderr_task).decode("utf-8", "replace")
+                    outcome.status = await process.wait()
+        except TimeoutError:
+            outcome.timed_out = True
+        finally:
+            if outcome.status is None:  # git itself may be gone, but its children may not
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                await _drain(
+                    process.stdout, 0
+                )  # the end is known only when nothing is left to read
+                await process.wait()
+            await stderr_task
         return outcome
-
-
-def run(
-    arguments: Sequence[str],
-    operands: Sequence[str],
-    rules: EgressRules,
-    identity: SshIdentity | None = None,
-) -> Outcome:
-    """Run one command, ``git <arguments> -- <operands>``, for at most `DEADLINE_SECONDS`.
-
-    The first operand is the address of the repository.
-    """
-    return run_with_git(
-        lambda git: git.run(arguments, operands), operands[0], rules, identity=identity
-    )
 
 
 def run_with_git(
@@ -151,7 +163,7 @@ def run_with_git(
                 git = Git(url, home, deadline, file_bytes, identity)
                 value = await _with_proxy(git, work, rules, new_hosts)
             result.set_result(value)
-        except BaseException as error:  # noqa: BLE001 -- whatever it is, it is the caller's
+        except BaseException as error:  # noqa: BLE001 -- passed on to the caller, whatever it is
             result.set_exception(error)
 
     Thread(target=lambda: asyncio.run(take()), name="git", daemon=True).start()
@@ -203,42 +215,6 @@ def _environment(home: str, url: str, ssh: str) -> dict[str, str]:
         "GIT_SSH_VARIANT": "ssh",
         "GIT_SSH_COMMAND": ssh or "false",
     }
-
-
-async def _run_git(
-    command: list[str],
-    environment: dict[str, str],
-    deadline: float,
-    max_bytes: int,
-    outcome: Outcome,
-) -> None:
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        cwd=environment["HOME"],
-        env=environment,
-        start_new_session=True,
-        restore_signals=False,  # a file that is too large is an error with a message, no signal
-    )
-    stderr_task = asyncio.create_task(_drain(process.stderr, MAX_STDERR_BYTES))
-    try:
-        async with asyncio.timeout_at(deadline):
-            outcome.output = await _read_up_to(process.stdout, max_bytes)
-            outcome.truncated = len(outcome.output) == max_bytes
-            if not outcome.truncated:
-                outcome.stderr = (await stderr_task).decode("utf-8", "replace")
-                outcome.status = await process.wait()
-    except TimeoutError:
-        outcome.timed_out = True
-    finally:
-        if outcome.status is None:  # git itself may be gone, but not its children
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            await _drain(process.stdout, 0)  # the end shows only when nothing is left to read
-            await process.wait()
-        await stderr_task
 
 
 async def _read_up_to(stream: asyncio.StreamReader | None, max_bytes: int) -> bytes:

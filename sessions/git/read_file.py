@@ -25,7 +25,7 @@ from sessions.providers import egress_rules
 from .errors import commit_not_found, failure, refuses_fetch
 from .process import FETCH_SETTINGS, Git, run_with_git
 
-DEADLINE_SECONDS = 30  # resolving may take 20 before it, and the worker ends a task at 55
+DEADLINE_SECONDS = 30  # resolving may take 20 first, and the worker kills a task at 55
 
 Kind = Literal["file", "link", "folder"]
 _FetchArguments = tuple[list[str], list[str]]

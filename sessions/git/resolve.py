@@ -24,7 +24,6 @@ from sessions.errors import BinderyError, UserError
 from sessions.providers import Repository, egress_rules
 from sessions.providers.repository import clean_ref
 
-from . import process
 from .errors import failure, refuses_fetch
 from .process import FETCH_SETTINGS, Git, Outcome, run_with_git
 
@@ -98,7 +97,12 @@ def _ask(
 ) -> str:
     """Return the output of ``git ls-remote``. Raises UserError or TemporaryError."""
     operands = [repository.url, *filter(None, [pattern])]
-    outcome = process.run(["ls-remote", *options], operands, egress_rules(), identity)
+    outcome = run_with_git(
+        lambda git: git.run(["ls-remote", *options], operands),
+        repository.url,
+        egress_rules(),
+        identity=identity,
+    )
     if not outcome.succeeded:
         raise failure(outcome, repository.url, identity=identity)
     return outcome.output.decode("utf-8", "replace")
@@ -109,7 +113,7 @@ def _advertised(advertisement: str) -> dict[str, str]:
     refs = {}
     for line in advertisement.splitlines():
         if found := _ADVERTISED_REF.fullmatch(line):
-            refs[found[2].removesuffix("^{}")] = found[1]  # the peeled line comes second
+            refs[found[2].removesuffix("^{}")] = found[1]  # the peeled line comes last
     return refs
 
 
@@ -128,7 +132,10 @@ def _find(ref: str, refs: Mapping[str, str]) -> tuple[str, str] | None:
 def _no_commits(repository: Repository) -> UserError:
     return UserError(
         "launch.repository-has-no-commits",
-        _("%(repository)s has no commit on its default branch yet. Push one, or name a branch.")
+        _(
+            "%(repository)s has no commits on its default branch yet. Push one, or enter another "
+            "branch."
+        )
         % {"repository": repository.repository},
     )
 
@@ -138,9 +145,9 @@ def _no_such_ref(repository: Repository, ref: str, refs: Iterable[str]) -> UserE
     sentence = _("There is no branch, tag or commit “%(ref)s” in %(repository)s.")
     values = {"ref": ref, "repository": repository.repository, "branches": ", ".join(branches)}
     if _SHORT_COMMIT.fullmatch(ref):
-        sentence += " " + _("If it is a commit, give all of its 40 characters.")
+        sentence += " " + _("If it is a commit, enter all 40 characters.")
     if branches:
-        sentence += " " + _("There are the branches: %(branches)s.")
+        sentence += " " + _("Its branches include %(branches)s.")
     return UserError("launch.ref-not-found", sentence % values, branches=branches)
 
 
@@ -153,7 +160,9 @@ def _nearest(ref: str, refs: Iterable[str]) -> list[str]:
     return (near + [name for name in fit if name not in near])[:MAX_NAMED_BRANCHES]
 
 
-DEADLINE_SECONDS = 20  # reading the commit may take 30 after it, and the worker ends a task at 55
+DEADLINE_SECONDS = (
+    20  # reading the commit may take 30 afterwards, and the worker kills a task at 55
+)
 
 _FOLDER = "history.git"
 _DIRECTORY = f"--git-dir={_FOLDER}"
@@ -185,9 +194,9 @@ def require_reachable(
         raise UserError(
             "launch.commit-elsewhere",
             _(
-                "No branch and no tag of %(url)s leads to the commit “%(commit)s”: it may be of"
-                " somebody's copy (fork) of the repository, and not everything may be launched"
-                " here. Name a branch or a tag, or a commit that is on one."
+                "No branch or tag of %(url)s contains the commit “%(commit)s”. It may belong to "
+                "someone's fork of the repository, and this portal restricts what may be "
+                "launched. Enter a branch or tag, or a commit on one."
             )
             % {"url": url, "commit": commit},
         )
@@ -235,8 +244,8 @@ def _failure(outcome: Outcome, git: Git, commit: str) -> BinderyError:
     return UserError(
         "launch.commit-unproven",
         _(
-            "It cannot be made sure in time that the commit “%(commit)s” belongs to %(url)s, and"
-            " not everything may be launched here. Name a branch or a tag instead."
+            "The portal could not verify in time that the commit “%(commit)s” belongs to %(url)s, "
+            "and it restricts what may be launched. Enter a branch or tag instead."
         )
         % {"url": git.url, "commit": commit},
     )

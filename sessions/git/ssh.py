@@ -46,7 +46,7 @@ def command(identity: SshIdentity, url: str, home: str, port: int) -> Iterator[s
             "LogLevel": "ERROR",
             "PreferredAuthentications": "publickey",
             "ProxyCommand": f"socat - PROXY:127.0.0.1:%h:%p,proxyport={port}",
-            # A known server that shows a key of another kind would pass for a new one.
+            # Otherwise a known server that presents a key of another type would count as new.
             "StrictHostKeyChecking": "yes" if _is_known(url, known) else "accept-new",
             "UpdateHostKeys": "no",
             "UserKnownHostsFile": str(known),

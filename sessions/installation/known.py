@@ -20,7 +20,7 @@ from sessions.models import Build, Project, Session
 from sessions.names import owner_slug
 
 MAX_UNKNOWN = 5
-"""This many unknown things may go, however few there are."""
+"""This many unknown things may go, however few there are in all."""
 UNKNOWN_RATIO = 5
 """Beyond that, at most one in this many may be unknown."""
 

@@ -23,9 +23,9 @@ from .known import OwnershipStatus, having_rows, highest_numbers, ownership_stat
 
 PART = "installation"
 MISMATCHED = frozenset({OwnershipStatus.UNDECIDED, OwnershipStatus.FOREIGN})
-"""Reports of the back end may be about anything: there, the same numbers mean other things."""
+"""The back end's reports cannot be trusted: the same numbers may mean other things there."""
 USABLE = frozenset({OwnershipStatus.MATCHES, OwnershipStatus.UNREADABLE})
-"""Launches go on with these."""
+"""Launches continue with these."""
 CHECK_INTERVAL = 5.0
 
 log = logging.getLogger(__name__)
@@ -101,8 +101,8 @@ def recorded() -> OwnershipStatus:
 def refusal(status: OwnershipStatus) -> TemporaryError:
     """Return the error that tells a person why nothing can be started."""
     message = _(
-        "Notebooks cannot be started at present: the portal's database and its data do not belong "
-        "together. Nothing of yours is touched. The staff can mend this."
+        "Notebooks cannot be started right now: the portal's database and its data do not belong "
+        "together. Your files are not touched. Tell the staff, who can fix this."
     )
     return TemporaryError(f"installation.{status.name.lower()}", message)
 
@@ -163,5 +163,5 @@ def _assign_id() -> OwnershipStatus:
 
 def _record(status: OwnershipStatus) -> None:
     if status != OwnershipStatus.MATCHES and recorded() != status:
-        log.error("nothing is removed: %s; `manage.py adopt` shows what there is", status.value)
+        log.error("nothing is removed: %s; `manage.py adopt` shows the details", status.value)
     Condition.objects.record(PART, status.value)

@@ -69,9 +69,9 @@ def remove(pk: int, *, now: bool = False) -> None:
     if row is None or not ownership.ids_match():
         return
     get_backend().remove_set_aside(row.aside)
-    why = _("No project of this name was known, and staff had it removed.")
+    why = _("There was no project of this name, and staff removed it.")
     if not now:
-        why = _("No project of this name was known, and its time was over.")
+        why = _("There was no project of this name, and its retention period had ended.")
     if SetAside.objects.filter(pk=pk).delete()[0]:
         Removal.objects.create(kind=RemovalKind.LEFTOVER, name=row.name, size=row.size, why=why)
 
@@ -98,5 +98,7 @@ def _claiming_projects() -> ProjectQuerySet:
 def require_project(row: SetAside) -> None:
     """Raise `StateConflict` if there is no project to give it back to."""
     if not Project.objects.filter(name=row.name).exists():
-        message = _("No project is called %(name)s: restore the database that knows it first.")
+        message = _(
+            "There is no project called %(name)s. First restore the database that contains it."
+        )
         raise StateConflict("aside.unknown", message % {"name": row.name})

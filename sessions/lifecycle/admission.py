@@ -4,7 +4,7 @@ A notebook gets what the repository's ``.resources`` asks for, within its owner'
 repository's server is asked for the text once for each commit. Every build of that commit keeps it,
 and so does every project at that commit.
 
-`quotas.admission` locks and compares; this module counts what a person has in use, and says which
+`quotas.limits` locks and compares; this module counts what a person has in use, and says which
 projects hold what.
 """
 
@@ -20,10 +20,16 @@ from django.utils.translation import ngettext
 
 from portal.lib.db import CompiledQuery, Param
 from portal.models import User
-from quotas import admission
-from quotas.admission import Shortage, Usage
 from quotas.fields import FIELDS
-from quotas.limits import Limits, limits_of
+from quotas.limits import (
+    Limits,
+    Shortage,
+    Usage,
+    limits_of,
+    lock_limits,
+    notebook_shortage,
+    project_shortage,
+)
 from quotas.resources import Resources, compute_resources
 from quotas.resourcesfile import MAX_BYTES, RequestedResources, ResourcesRefused, parse
 from sessions.errors import BinderyError, QuotaExceeded, UserError
@@ -157,12 +163,11 @@ class UserQuota:
 
         ``again`` says that it is a deleted project to be restored.
         """
-        shortage = admission.project_shortage(self.limits, self.usage)
-        _require(shortage, self.user, again=again)
+        _require(project_shortage(self.limits, self.usage), self.user, again=again)
 
     def admit_notebook(self, wanted: Resources) -> None:
         """Admit a notebook with these resources. Raises `QuotaExceeded` if there is no room."""
-        _require(admission.notebook_shortage(self.limits, self.usage, wanted), self.user)
+        _require(notebook_shortage(self.limits, self.usage, wanted), self.user)
 
 
 def lock(user: User, excluding: Session | None = None) -> UserQuota:
@@ -170,7 +175,7 @@ def lock(user: User, excluding: Session | None = None) -> UserQuota:
 
     ``excluding`` is a session that is counted already and that is now asked about itself.
     """
-    return UserQuota(user, admission.lock(user), usage_of(user, excluding))
+    return UserQuota(user, lock_limits(user), usage_of(user, excluding))
 
 
 def start_refusal(project: Project) -> QuotaExceeded | None:
@@ -189,7 +194,7 @@ def start_refusal(project: Project) -> QuotaExceeded | None:
     except QuotaExceeded as error:
         return error
     except UserError:
-        pass  # its own failure says so
+        pass  # its own failure reports that
     return None
 
 
@@ -288,16 +293,15 @@ def shortage_message(shortage: Shortage, *, again: bool = False) -> str:
         )
     elif shortage.limit == "running":
         template = ngettext(
-            "%(in_use)s of %(allowed)s notebook is running. Stop one to start another.",
-            "%(in_use)s of %(allowed)s notebooks are running. Stop one to start another.",
+            "You have %(in_use)s of %(allowed)s notebook running. Stop one to start another.",
+            "You have %(in_use)s of %(allowed)s notebooks running. Stop one to start another.",
             int(shortage.allowed),
         )
     else:
         values["unit"] = str(FIELDS[shortage.limit].unit)
         template = _(
-            "This notebook needs %(asked)s %(unit)s, and your running notebooks have"
-            " %(in_use)s of the %(allowed)s %(unit)s that you may have together."
-            " Stop one of them, or ask for more."
+            "This notebook needs %(asked)s %(unit)s, and your running notebooks already use "
+            "%(in_use)s of your %(allowed)s %(unit)s. Stop one of them, or ask for more."
         )
     return template % values
 

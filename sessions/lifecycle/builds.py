@@ -70,9 +70,9 @@ def _reuse_message(build: Build, found: ResolvedRef) -> Iterator[str]:
     """Yield the message for a session whose build is of another commit."""
     if build.commit != found.commit:
         message = _(
-            "Commit %(commit)s has the same files as commit %(other)s, except perhaps for "
-            ".resources. So nothing is built anew: the notebook has the environment and the "
-            "files of %(other)s, and the resources that %(commit)s asks for."
+            "Commit %(commit)s has the same files as commit %(other)s, except perhaps .resources, "
+            "so no new build is needed: the notebook gets the environment and files of %(other)s, "
+            "and the resources that %(commit)s asks for."
         )
         yield message % {"commit": found.commit[:7], "other": build.commit[:7]}
 
@@ -133,7 +133,7 @@ def _active_build(session: Session, found: ResolvedRef, contents: Contents) -> B
     if build := active.select_for_update().first():
         return build
     if not admission.may_start_build(project.owner):
-        _wait(session, BUILD_LIMIT, _("Waiting for one of your other builds to end."))
+        _wait(session, BUILD_LIMIT, _("Waiting for one of your other builds to finish."))
         return None
     if capacity.is_disk_nearly_full():
         _wait(session, NO_SPACE, capacity.no_space_message())
@@ -155,7 +155,7 @@ def _active_build(session: Session, found: ResolvedRef, contents: Contents) -> B
 
 
 def _wait(session: Session, code: str, message: str) -> None:
-    """Record once why a build cannot be started yet. `steps.prepare` is tried again."""
+    """Record once why a build cannot be started yet. `lookups.prepare` is tried again."""
     waiting = Session.objects.filter(pk=session.pk, state=SessionState.WAITING, build=None)
     if waiting.exclude(code=code).update(code=code, message=message):
         journal.record(session, Phase.WAITING, message, code=code)

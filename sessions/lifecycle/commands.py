@@ -77,7 +77,7 @@ def stop(project: Project, user: User) -> Project:
     """End the running session. Raises `StateConflict` if there is none."""
     _require_right(project, user)
     if not ending.end(project, user.username, _("Stopped by %(user)s.") % {"user": user.username}):
-        raise _conflict(project, _("It is not running, so there is nothing to stop."))
+        raise _conflict(project, _("The notebook is not running, so there is nothing to stop."))
     return project
 
 
@@ -85,7 +85,9 @@ def cancel(project: Project, user: User) -> Project:
     """Cancel a launch whose environment is not ready yet. Raises `StateConflict` if it is."""
     _require_right(project, user)
     if project.state not in {ProjectState.WAITING, ProjectState.BUILDING}:
-        raise _conflict(project, _("It is not being built, so there is nothing to cancel."))
+        raise _conflict(
+            project, _("The project is not being built, so there is nothing to cancel.")
+        )
     return stop(project, user)
 
 
@@ -97,8 +99,9 @@ def keep(project: Project, user: User) -> Project:
     _require_right(project, user)
     if not Project.objects.existing().filter(pk=project.pk).touch():
         message = _(
-            "It has been deleted meanwhile, so it cannot be kept. Restore it while that is "
-            "possible, or launch its repository again; the files in your folder are still there."
+            "The project has been deleted in the meantime, so it cannot be kept. Restore it while "
+            "you can, or launch its repository again. The files in your own folder are still "
+            "there."
         )
         raise StateConflict("project.deleted", message)
     return project
@@ -135,7 +138,7 @@ def restore(project: Project, user: User) -> Project:
             raise _not_restorable(project)
         mine.admit_project(again=True)
         now = {"last_activity": timezone.now(), "warned": None, "goes": None}
-        if not row.update(removed=None, drops=None, **now):  # it was let go just now
+        if not row.update(removed=None, drops=None, **now):  # it has just been released
             raise _not_restorable(project)
         if project.current:
             why = _("Restored by %(user)s.") % {"user": user.username}
@@ -150,20 +153,18 @@ def cancel_build(build: Build, user: User) -> Build:
     Raises `NotAllowed` if this person may not, `StateConflict` if it has ended.
     """
     if not build.may_be_cancelled_by(user):
-        raise NotAllowed("build.look-only", _("You may look at builds, and not cancel them."))
+        raise NotAllowed("build.look-only", _("You can view builds, but not cancel them."))
     why = _("Cancelled by %(user)s.") % {"user": user.username}
     failure = {
         "code": "build.cancelled",
-        "message": _(
-            "The staff cancelled this build. Start it again in a while, or ask them for the reason."
-        ),
+        "message": _("The staff cancelled this build. Start it again later, or ask them why."),
     }
     with transaction.atomic():
         advance, now = Build.objects.advance, timezone.now()
         if not advance(
             build.pk, BuildState.CANCELLED, by=user.username, why=why, finished=now, **failure
         ):
-            message = _("It has ended already, so there is nothing to cancel.")
+            message = _("The build has already ended, so there is nothing to cancel.")
             raise StateConflict("build.state", message)
         cancelled = Build.objects.get(pk=build.pk)
         observations.continue_sessions(cancelled)
@@ -174,17 +175,17 @@ def cancel_build(build: Build, user: User) -> Build:
 
 def _not_restorable(project: Project) -> StateConflict:
     if Project.objects.existing().filter(pk=project.pk).exists():
-        return _conflict(project, _("It is not deleted, so there is nothing to restore."))
+        return _conflict(project, _("The project is not deleted, so there is nothing to restore."))
     message = _(
-        "It is gone for good, so it cannot be restored. Launch its repository again; the files "
-        "in your own folder are still there."
+        "The project is gone for good, so it cannot be restored. Launch its repository again. The "
+        "files in your own folder are still there."
     )
     return StateConflict("project.deleted", message)
 
 
 def _require_right(project: Project, user: User) -> None:
     if not project.may_be_changed_by(user):
-        message = _("This project belongs to %(owner)s. You may look at it, and not change it.")
+        message = _("This project belongs to %(owner)s. You can view it, but not change it.")
         raise NotAllowed("project.look-only", message % {"owner": project.owner.username})
 
 
@@ -217,14 +218,16 @@ def _begin(project: Project, user: User, mine: UserQuota, *, force_build: bool =
 
 def _require_backend() -> None:
     for problem in get_backend().problems():
-        message = _("Notebooks cannot be started at present: %(problem)s The staff can mend this.")
+        message = _(
+            "Notebooks cannot be started right now: %(problem)s Tell the staff, who can fix this."
+        )
         raise TemporaryError(problem.id, message % {"problem": problem.message})
     if (status := ownership.recorded()) not in ownership.USABLE:
         raise ownership.refusal(status)
 
 
 def _running(project: Project) -> StateConflict:
-    return _conflict(project, _("It is running already. Stop it first."))
+    return _conflict(project, _("The notebook is already running. Stop it first."))
 
 
 def _conflict(project: Project, message: str) -> StateConflict:

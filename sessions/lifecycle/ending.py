@@ -28,7 +28,7 @@ from sessions.progress import journal
 from sessions.states import Phase, SessionState
 
 PORTAL_ACTOR = "portal"
-"""The actor named where no person asked for the change."""
+"""The actor recorded when no person asked for the change."""
 
 
 def end(project: Project, by: str, why: str) -> bool:
@@ -135,10 +135,10 @@ def handle_failures(session: Session) -> Iterator[None]:
         with context.bound_fields(
             reference=reference, session=session.pk, project=session.project_id
         ):
-            log.exception("a step for a session failed")
+            log.exception("a step of a session failed")
         message = _(
-            "Something went wrong on our side. Try again; if it happens again, tell the staff "
-            "the reference %(reference)s."
+            "Something went wrong on our side. Try again; if it happens again, give the staff the "
+            "reference %(reference)s."
         )
         _retry(session, InternalError("internal", message % {"reference": reference}))
 
@@ -161,7 +161,7 @@ def _retry(session: Session, error: BinderyError) -> None:
     if attempts >= MAX_ATTEMPTS:
         fail(session, error.code, error.message, by="worker")
         return
-    message = _("%(problem)s Trying again in a minute (%(attempt)d of %(tries)d).")
+    message = _("%(problem)s Trying again in a minute (attempt %(attempt)d of %(tries)d).")
     values = {"problem": error.message, "attempt": attempts + 1, "tries": MAX_ATTEMPTS}
     phase = Phase.LAUNCHING if session.build_id else Phase.WAITING
     journal.record(session, phase, message % values, code=error.code)

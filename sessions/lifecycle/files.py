@@ -58,7 +58,7 @@ def _assign_volume(person: User) -> str:
 
 
 MAX_MEASURED = 5
-"""Projects measured in a minute: each may take a pod of its own."""
+"""Projects measured per minute: each may need its own pod."""
 
 
 def store_volume(project: Project, volume: str) -> None:

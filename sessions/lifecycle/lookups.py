@@ -1,29 +1,41 @@
-"""Look up a launch's commit in a thread of its own, beside the worker's short tasks.
+"""Find a launch's commit and its build: the first step of the worker, in a thread of its own.
 
 A worker does one task after another, and all workers together four at once: forty launches from a
 server that never answers held up every other launch for as long. In a pool many such waits are
 under way at once, but only a few for one server and one person; beyond that, a launch waits only
 for others from the same server or person.
 
-`steps.prepare` does the work. Where no server has to be asked, it runs like any other short task.
+Where no server has to be asked, `prepare` does the work itself, like any other short task. As with
+all `steps`, it changes nothing more if it is run twice, or twice at the same time.
 """
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections import Counter
 from collections.abc import Callable
 from contextvars import copy_context
 from dataclasses import dataclass
+from functools import partial
 from threading import Lock, Thread
 from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.core.cache import cache
 from django.db import connections
 
-from sessions.lifecycle import admission, steps
-from sessions.models import Project, Session
+from keys.keypairs import SshIdentity
+from quotas.limits import limits_of
+from sessions.git.resolve import ResolvedRef, require_reachable, resolve
+from sessions.lifecycle import admission, sshkey
+from sessions.lifecycle.builds import attach_build
+from sessions.lifecycle.ending import handle_failures
+from sessions.models import Build, Project, RepositoryRule, Session
+from sessions.providers import Repository
 from sessions.states import SessionState
+
+_A_DAY = 86_400
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +71,7 @@ class LookupPool:
         with self._lock:
             if lookup.key in self._waiting or lookup.key in self._running:
                 return
-            context = copy_context()  # log lines keep the task's fields
+            context = copy_context()  # so that log lines keep the task's fields
             self._waiting[lookup.key] = (lookup, lambda: context.run(lookup.run))
             self._begin()
 
@@ -79,7 +91,7 @@ class LookupPool:
             self._running[key] = lookup
             hosts[lookup.host] += 1
             people[lookup.person] += 1
-            # Not a daemon: a worker that has done its share of tasks ends when these have ended.
+            # Not a daemon: a worker that has done its share of tasks exits after these finish.
             Thread(target=self._run, args=(lookup, do), name=f"lookup-{key}", daemon=False).start()
 
     def _run(self, lookup: Lookup, do: Callable[[], None]) -> None:
@@ -94,25 +106,33 @@ class LookupPool:
 
 
 MAX_THREADS, MAX_PER_HOST, MAX_PER_USER = 8, 3, 1
-"""Limits for each of the four worker processes: a launch takes two seconds on a server that is
-well, and at most fifty on one that is not."""
+"""Limits for each of the four worker processes: a launch takes two seconds on a healthy server, and
+at most fifty on one that is not.
+"""
 
 _pool = LookupPool(MAX_THREADS, MAX_PER_HOST, MAX_PER_USER)
 
 
 def prepare(session_id: int) -> None:
-    """Find the commit of a waiting session, and its build.
+    """Find the commit of a waiting session, and find or start the build of that commit.
 
     Return at once if a server has to be asked for it; a thread then does the work.
     """
-    rows = Session.objects.filter(pk=session_id, state=SessionState.WAITING, build=None)
-    session = rows.select_related("project").first()
+    session = _waiting_session(session_id)
     if session is None:
         return
     if settings.IN_WORKER and _needs_server(session):
-        _pool.submit(_lookup(session.pk, session.project))
+        project = session.project
+        host = urlsplit(project.url).hostname or ""
+        find = partial(_find_build_in_thread, session_id)
+        _pool.submit(Lookup(session_id, host, project.owner_id, find))
     else:
-        steps.prepare(session_id)
+        _find_build(session)
+
+
+def _waiting_session(session_id: int) -> Session | None:
+    rows = Session.objects.filter(pk=session_id, state=SessionState.WAITING, build=None)
+    return rows.select_related("project__owner").first()
 
 
 def _needs_server(session: Session) -> bool:
@@ -127,12 +147,57 @@ def _needs_server(session: Session) -> bool:
     )
 
 
-def _lookup(session_id: int, project: Project) -> Lookup:
-    def do() -> None:
-        try:
-            steps.prepare(session_id)
-        finally:
-            connections.close_all()  # this thread's
+def _find_build_in_thread(session_id: int) -> None:
+    try:
+        if session := _waiting_session(session_id):  # unless it was stopped in the meantime
+            _find_build(session)
+    finally:
+        connections.close_all()  # this thread's connections
 
-    host = urlsplit(project.url).hostname or ""
-    return Lookup(session_id, host, project.owner_id, do)
+
+def _find_build(session: Session) -> None:
+    """Find the commit, and find or start its build; what fails is told to the person."""
+    project = session.project
+    with handle_failures(session):
+        if session.force_build or not project.commit:
+            found = resolve(_repository(project), _identity(project))
+        else:
+            found = ResolvedRef(project.commit, project.ref, project.path)
+        _require_own_commit(project, found)
+        contents = admission.read_contents(project, found)
+        wanted, warnings = admission.within_limits(contents.resources, limits_of(project.owner))
+        attach_build(session, found, contents, wanted, warnings)
+
+
+def _identity(project: Project) -> SshIdentity | None:
+    """Return the key that opens the repository, or None if it is public."""
+    return sshkey.identity_for(project.owner) if project.is_private else None
+
+
+def _require_own_commit(project: Project, found: ResolvedRef) -> None:
+    """Check that the commit is the repository's own, where rules allow only certain repositories.
+
+    A commit found under a branch or a tag is the repository's own, and stays so for a day. Raises
+    `UserError` if the commit may belong to another repository.
+    """
+    if found.ref != found.commit or not RepositoryRule.objects.exists():
+        return
+    builds = Build.objects.usable_by(project).filter(commit=found.commit)
+    whose = project.owner_id if project.is_private else None
+    digest = hashlib.sha256(repr((project.url, found.commit, whose)).encode()).hexdigest()
+    known = f"own-commit:{digest}"
+    if cache.get(known) or builds.exclude(ref=found.commit).exists():
+        return
+    require_reachable(project.url, found.commit, _identity(project))
+    cache.set(known, True, _A_DAY)
+
+
+def _repository(project: Project) -> Repository:
+    return Repository(
+        provider=project.provider,
+        repository=project.repository,
+        url=project.url,
+        ref=project.ref,
+        path=project.path,
+        ambiguous_tail=project.tail,
+    )

@@ -31,7 +31,7 @@ _NO_ERROR = {"code": "", "message": ""}
 def handle_build_report(report: BuildReport) -> None:
     """Store a build's new log output and, if it has finished, its result."""
     build = Build.objects.filter(pk=report.id).first()
-    if build is None:  # `orphans` looks for those in whole lists
+    if build is None:  # `orphans` finds those in complete lists
         return
     if build.state not in BUILD_ACTIVE:
         _drop_build(report)
@@ -61,13 +61,13 @@ def _record_build_wait(build: Build, report: BuildReport) -> None:
         with transaction.atomic():
             told = waiting.filter(pk=session.pk).exclude(code=report.code)
             if told.update(code=report.code, message=report.message):
-                sentence = report.message or _("The build has begun.")
+                sentence = report.message or _("The build has started.")
                 journal.record(session, Phase.FETCHING, sentence, build=build, code=report.code)
 
 
 def handle_lost_build(build: Build) -> None:
     """Handle a build that had begun and that the back end no longer knows."""
-    message = _("The build was interrupted, and nothing of it is left. Start it again.")
+    message = _("The build was interrupted and its output lost. Start it again.")
     handle_build_report(BuildReport(build.pk, True, BUILD_LOST, message))
 
 
@@ -151,10 +151,10 @@ def _start_notebook(session: Session, build: Build) -> None:
         mine = admission.lock(session.project.owner, excluding=session)
         wanted, _warnings = admission.within_limits(_resources(session.project, build), mine.limits)
         mine.admit_notebook(wanted)
-        why, fields = "its environment is there", asdict(wanted) | _NO_ERROR
+        why, fields = "its environment is ready", asdict(wanted) | _NO_ERROR
         advance = Session.objects.advance
         if advance(session.pk, SessionState.SPAWNING, by="watch", why=why, **fields):
-            message = _("The environment of commit %(commit)s is there.")
+            message = _("The environment of commit %(commit)s is ready.")
             message %= {"commit": build.commit[:7]}
             journal.record(session, Phase.BUILT, message, build=build)
             journal.record(session, Phase.LAUNCHING, _("Starting the notebook."))
@@ -214,9 +214,9 @@ def handle_server_gone(session: Session, code: str, message: str) -> None:
         ended: dict[str, Any] = {"ended": timezone.now(), **_NO_ERROR}
         if Session.objects.advance(session.pk, SessionState.STOPPED, by="watch", **ended):
             sentence = "" if code else message
-            journal.record(session, Phase.STOPPED, sentence or _("The notebook is stopped."))
+            journal.record(session, Phase.STOPPED, sentence or _("The notebook has stopped."))
         else:
-            sentence = message or _("The notebook ended by itself. Start it again.")
+            sentence = message or _("The notebook stopped by itself. Start it again.")
             fail(session, code or "spawn.ended", sentence, by="watch")
         if session.project.removed:
             enqueue("remove_project", session.project_id)

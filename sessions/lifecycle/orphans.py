@@ -25,11 +25,11 @@ from sessions.outages import run_safely
 from .queue import Requeue, enqueue
 
 PART = "leftovers"
-"""The name of the `Condition` that says when nothing unknown is touched."""
+"""The name of the `Condition` that says when unknown things are left alone."""
 MUCH_UNKNOWN = "much of what is there is unknown to the database"
 DUPLICATE_WINDOW = timedelta(hours=1)
-"""The time in which a removal is noted only once: a back end may go on reporting a thing for a
-while after it was told to remove it.
+"""How long a removal is recorded only once: a back end may keep reporting a thing for a while after
+it was told to remove it.
 """
 BATCH_SIZE = 500
 
@@ -129,7 +129,7 @@ def remove_now(row: SetAside) -> None:
 def sweep() -> None:
     """Have the back end drop unfinished work whose process was killed."""
     for name in get_backend().sweep():
-        record_removal(name, _("Nobody worked on it any more: who did was killed."))
+        record_removal(name, _("Orphaned: its process was killed."))
 
 
 def record_removal(name: str, why: str) -> None:
@@ -157,7 +157,7 @@ def _end_build(report: BuildReport) -> None:
         get_backend().cancel_build(report.id)
         return
     get_backend().forget_build(report.id)
-    record_removal(f"build {report.id}", _("A build that the portal does not know."))
+    record_removal(f"build {report.id}", _("This build was unknown to the portal."))
 
 
 def _end_server(report: ServerReport) -> None:
@@ -166,14 +166,14 @@ def _end_server(report: ServerReport) -> None:
         return
     get_backend().forget_server(report.id)
     name = report.name or f"session {report.id}"
-    record_removal(name, _("A notebook that the portal does not know."))
+    record_removal(name, _("This notebook was unknown to the portal."))
 
 
 def _record_condition(is_well: bool) -> None:
     """Log the problem once; show it in health and on staff's pages for as long as it lasts."""
     noted = Condition.objects.filter(part=PART).first()
     if not is_well and not (noted and noted.problem):
-        log.error("nothing unknown is touched: %s", MUCH_UNKNOWN)
+        log.error("leaving everything unknown alone: %s", MUCH_UNKNOWN)
     if noted or not is_well:
         Condition.objects.record(PART, "" if is_well else MUCH_UNKNOWN)
 

@@ -17,7 +17,7 @@ from django_q.models import OrmQ
 from django_q.tasks import async_task, result
 
 STALLED_AFTER = timedelta(minutes=2)
-"""A task that has been due for this long has no worker listening for it."""
+"""If a task has been due for this long, no worker is listening for it."""
 
 
 def enqueue(step: str, *rows: int | str) -> None:
@@ -52,7 +52,7 @@ def ping_worker(seconds: float) -> str | None:
 
 
 MAX_QUEUED = 1000
-"""The most tasks in the queue for now: any beyond it get their turn in a minute."""
+"""Maximum number of queued tasks; any more get their turn in a minute."""
 _PREFIX = "sessions.tasks."
 
 Step = tuple[object, ...]

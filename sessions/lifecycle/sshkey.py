@@ -56,7 +56,7 @@ def identity_for(user: User) -> SshIdentity:
         return identity_of(user)
     except UnsealError:
         message = _(
-            "Your SSH key cannot be read any more, because the portal's own key has changed. "
+            "Your SSH key can no longer be read, because the portal's own key has changed. "
             "Replace it on your account page and start again, or tell the staff."
         )
         raise UserError("ssh-key.unreadable", message) from None

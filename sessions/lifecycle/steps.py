@@ -1,4 +1,4 @@
-"""Do the worker's part with the back end, one short step at a time.
+"""Do the worker's part with the back end, one short step at a time; `lookups` has the first step.
 
 Each step takes a row's number, looks at the present state, and does what is left to do. Run twice,
 or twice at the same time, or after the person changed their mind, it changes nothing more.
@@ -6,78 +6,17 @@ or twice at the same time, or after the person changed their mind, it changes no
 
 from __future__ import annotations
 
-import hashlib
-
-from django.core.cache import cache
 from django.db import transaction
 from django.utils import timezone
 
-from keys.keypairs import SshIdentity
 from quotas.limits import limits_of
 from sessions.backends import BuildSpec, ServerSpec, get_backend
 from sessions.errors import BinderyError
-from sessions.git import resolve as gitreach
-from sessions.git.resolve import ResolvedRef, resolve
-from sessions.lifecycle import admission, files, observations, sshkey
-from sessions.lifecycle.builds import attach_build
+from sessions.lifecycle import files, observations, sshkey
 from sessions.lifecycle.ending import handle_failures
-from sessions.models import Build, Project, RepositoryRule, Session
+from sessions.models import Build, Project, Session
 from sessions.names import owner_slug
-from sessions.providers import Repository
 from sessions.states import BuildState, SessionState
-
-_A_DAY = 86_400
-
-
-def prepare(session_id: int) -> None:
-    """Find the commit of a waiting session, and find or start the build of that commit."""
-    session = Session.objects.select_related("project__owner").filter(pk=session_id).first()
-    if session is None or session.state != SessionState.WAITING or session.build_id:
-        return
-    with handle_failures(session):
-        project = session.project
-        if session.force_build or not project.commit:
-            found = resolve(_repository(project), _identity(project))
-        else:
-            found = ResolvedRef(project.commit, project.ref, project.path)
-        _require_own_commit(project, found)
-        contents = admission.read_contents(project, found)
-        wanted, warnings = admission.within_limits(contents.resources, limits_of(project.owner))
-        attach_build(session, found, contents, wanted, warnings)
-
-
-def _identity(project: Project) -> SshIdentity | None:
-    """Return the key that opens the repository, or None if it is public."""
-    return sshkey.identity_for(project.owner) if project.is_private else None
-
-
-def _require_own_commit(project: Project, found: ResolvedRef) -> None:
-    """Check that the commit is the repository's own, where rules allow only certain repositories.
-
-    A commit found under a branch or a tag is the repository's own, and stays so for a day. Raises
-    `UserError` if the commit may belong to another repository.
-    """
-    if found.ref != found.commit or not RepositoryRule.objects.exists():
-        return
-    builds = Build.objects.usable_by(project).filter(commit=found.commit)
-    whose = project.owner_id if project.is_private else None
-    digest = hashlib.sha256(repr((project.url, found.commit, whose)).encode()).hexdigest()
-    known = f"own-commit:{digest}"
-    if cache.get(known) or builds.exclude(ref=found.commit).exists():
-        return
-    gitreach.require_reachable(project.url, found.commit, _identity(project))
-    cache.set(known, True, _A_DAY)
-
-
-def _repository(project: Project) -> Repository:
-    return Repository(
-        provider=project.provider,
-        repository=project.repository,
-        url=project.url,
-        ref=project.ref,
-        path=project.path,
-        ambiguous_tail=project.tail,
-    )
 
 
 def start_build(build_id: int) -> None:
@@ -85,7 +24,7 @@ def start_build(build_id: int) -> None:
     build = Build.objects.active().filter(pk=build_id).select_related("owner").first()
     if build is None:
         return
-    why = "somebody waits for it"
+    why = "someone is waiting for it"
     now = timezone.now()
     Build.objects.advance(
         build.pk, BuildState.BUILDING, by="worker", why=why, started=now, attempts=1
@@ -118,7 +57,7 @@ def cancel_unwanted_build(build_id: int) -> None:
             build_id,
             BuildState.CANCELLED,
             by="worker",
-            why="nobody waits for it any more",
+            why="nobody is waiting for it any more",
             finished=timezone.now(),
         )
         observations.requeue_launches(build)
@@ -160,7 +99,9 @@ def spawn(session_id: int) -> None:
                 identity=identity,
             )
         )
-        sshkey.renew(project.owner_id, current=identity)  # it may have been replaced meanwhile
+        sshkey.renew(
+            project.owner_id, current=identity
+        )  # it may have been replaced in the meantime
 
 
 def remove_server(session_id: int) -> None:

@@ -5,7 +5,7 @@ Everyone who launches that commit shares it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db import models
@@ -14,15 +14,17 @@ from django.utils.translation import gettext_lazy as _
 
 from portal.models import User
 from sessions import disclosure
-from sessions.models.record import Transition
+from sessions.models.record import AdvancingQuerySet
 from sessions.states import BUILD_ACTIVE, BUILD_TRANSITIONS, SESSION_LIVE, BuildState, SessionState
 
 if TYPE_CHECKING:
     from sessions.models.project import Project
 
 
-class BuildQuerySet(models.QuerySet["Build"]):
+class BuildQuerySet(AdvancingQuerySet["Build"]):
     """Queries on builds: who sees and uses which, and which images are there."""
+
+    transitions = BUILD_TRANSITIONS
 
     def active(self) -> BuildQuerySet:
         """Return those that are pending or building."""
@@ -57,13 +59,6 @@ class BuildQuerySet(models.QuerySet["Build"]):
     def newest_built(self, project: Project, commit: str, content: str = "") -> Build | None:
         """Return the newest build whose image serves this commit or its content, or None."""
         return self.usable_by(project).with_image().with_content(commit, content).first()
-
-    def advance(self, pk: int, to: BuildState, *, by: str, why: str = "", **fields: Any) -> bool:
-        """Move build ``pk`` to ``to`` if that is allowed from its state; return whether it moved.
-
-        This is the only writer of ``state``. Exactly one of several who try at once wins.
-        """
-        return Transition.objects.move(self.model, pk, BUILD_TRANSITIONS, to, by, why, fields)
 
 
 class Build(models.Model):

@@ -42,7 +42,7 @@ class Capacity(models.Model):
 
 
 SIGN_IN_CONDITION = "sign-in"
-"""The `Condition` of the identity providers, which `portal.accounts.oidc.signins` notes."""
+"""The `Condition` of the identity providers, recorded by `portal.accounts.oidc.signins`."""
 
 
 class ConditionQuerySet(models.QuerySet["Condition"]):
@@ -76,7 +76,7 @@ class Condition(models.Model):
 
 
 WATCH_TIMEOUT = timedelta(seconds=30)
-"""Without a sign of life for this long, watch counts as dead."""
+"""Without a heartbeat for this long, watch counts as dead."""
 
 
 class HeartbeatName(models.TextChoices):
@@ -84,9 +84,9 @@ class HeartbeatName(models.TextChoices):
 
     WATCH = "watch"
     ACTIVITY = "activity"
-    """Notebooks are asked what they do."""
+    """Notebooks are probed for activity."""
     CULLING = "culling"
-    """People can see when their notebooks will be deleted, and use would be noted."""
+    """People can see when their projects will be deleted, and activity is recorded."""
     RETENTION = "retention"
 
 
@@ -157,7 +157,7 @@ class Tally(models.Model):
 
 KEEP_TIME = timedelta(hours=24)
 ABANDONED_AFTER = timedelta(minutes=1)
-"""Nothing in a web process takes this long: a request without an answer by then has crashed."""
+"""No request takes this long: one without an answer by then has crashed."""
 
 
 class IdempotencyQuerySet(models.QuerySet["Idempotency"]):

@@ -27,7 +27,7 @@ VIEW_PERMISSION = "notebook_sessions.view_project"
 ACT_PERMISSION = "notebook_sessions.act_on_project"
 ALL_OWNERS = "all"
 _STALE = timedelta(hours=1)
-"""A letter that went out this long before the warning told of an earlier one: older code leaves it.
+"""A mail sent this long before the warning belongs to an earlier one, as older code may leave it.
 Clocks of two machines differ by less.
 """
 _AWAITING_LETTER = (

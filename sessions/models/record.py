@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar, TypeVar
 
 from django.db import models, transaction
 from django.utils import timezone
@@ -21,32 +21,34 @@ from portal.models import Installation
 from portal.models.installation import KEEP_DAYS
 from sessions.states import Phase
 
+_Row = TypeVar("_Row", bound=models.Model)
 
-class TransitionManager(models.Manager["Transition"]):
-    """Moves rows between states, and records each transition."""
 
-    def move(
-        self,
-        model: type[models.Model],
-        pk: int,
-        table: Mapping[str, frozenset[str]],
-        to: str,
-        by: str,
-        why: str,
-        fields: Mapping[str, Any],
-    ) -> bool:
-        """Make one conditional UPDATE and its record, or neither; return whether the row moved.
+class AdvancingQuerySet(models.QuerySet[_Row]):
+    """Queries on rows with a state: `advance` alone writes it, and records each transition.
 
-        The state before is checked by the same UPDATE that writes the new one, so that the record
-        names the true one even when several try.
+    ``transitions`` has the states that may follow each state; ``stamp`` names the field that gets
+    the time of each change, if there is one.
+    """
+
+    transitions: ClassVar[Mapping[str, frozenset[str]]]
+    stamp: ClassVar[str] = ""
+
+    def advance(self, pk: int, to: str, *, by: str, why: str = "", **fields: Any) -> bool:
+        """Move row ``pk`` to ``to`` if that is allowed from its state; return whether it moved.
+
+        Exactly one of several who try at once wins. One conditional UPDATE checks the state before
+        and writes the new one and ``fields``, so the record of the transition, made in the same
+        transaction, names the true state before.
         """
-        row = model._meta.model_name
-        for before in (state for state, following in table.items() if to in following):
+        if self.stamp:
+            fields[self.stamp] = timezone.now()
+        row = f"{self.model._meta.model_name}_id"
+        for before in (state for state, following in self.transitions.items() if to in following):
             with transaction.atomic():
-                rows = model._default_manager.filter(pk=pk, state=before)
-                if rows.update(state=to, **fields):
+                if self.filter(pk=pk, state=before).update(state=to, **fields):
                     change = {"before": before, "after": to, "by": by, "why": why[:500]}
-                    self.create(**{f"{row}_id": pk}, **change)
+                    Transition.objects.create(**{row: pk}, **change)
                     return True
         return False
 
@@ -65,8 +67,6 @@ class Transition(models.Model):
     by = models.CharField(_("by"), max_length=150)
     why = models.CharField(_("why"), max_length=500, blank=True)
     at = models.DateTimeField(_("at"), default=timezone.now)
-
-    objects = TransitionManager()
 
     class Meta:
         verbose_name = _("transition")

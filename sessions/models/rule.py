@@ -45,11 +45,11 @@ def validate_pattern(text: str) -> None:
     """Raise `ValidationError` for a pattern that could never match an address."""
     pattern = patterns.Pattern.parse(text)
     if re.search(r"\s", text):
-        raise ValidationError(_("Take the blanks out of the pattern."))
+        raise ValidationError(_("Remove the spaces from the pattern."))
     named = pattern.path or "*" in pattern.host
     is_host = re.search(r"[.*?:]|^localhost$", pattern.host) or pattern.port
     if not named or not is_host:
-        raise ValidationError(_("Begin with the host, such as github.com/somebody/*."))
+        raise ValidationError(_("Start with the host, such as github.com/somebody/*."))
 
 
 class RepositoryRuleQuerySet(models.QuerySet["RepositoryRule"]):
@@ -66,7 +66,7 @@ class RepositoryRuleQuerySet(models.QuerySet["RepositoryRule"]):
             )
         raise UserError(
             "launch.repository-not-allowed",
-            gettext("%(repository)s is not among the repositories that may be launched here.")
+            gettext("%(repository)s is not one of the repositories that may be launched here.")
             % {"repository": repository.repository},
         )
 
@@ -122,7 +122,7 @@ class RepositoryRule(models.Model):
         host = patterns.Pattern.parse(self.pattern).host
         if not self.is_ban and host.endswith("*") and host != "*":
             sentence = _(
-                "Write the host to its end: with a * there, it would be those of strangers, too."
+                "Write out the whole host: ending it with a * would allow strangers' hosts, too."
             )
             raise ValidationError({"pattern": sentence})
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import secrets
 from datetime import timedelta
-from typing import Any
 
 from django.conf import settings
 from django.db import models
@@ -23,14 +22,17 @@ from quotas.resources import Resources
 from sessions import disclosure
 from sessions.models.build import Build
 from sessions.models.project import Project
-from sessions.models.record import Transition
+from sessions.models.record import AdvancingQuerySet
 from sessions.states import SESSION_HOLDING, SESSION_LIVE, SESSION_TRANSITIONS, SessionState
 
 SEAL_PURPOSE = "server-token"
 
 
-class SessionQuerySet(models.QuerySet["Session"]):
+class SessionQuerySet(AdvancingQuerySet["Session"]):
     """Queries on sessions, by state and age."""
+
+    transitions = SESSION_TRANSITIONS
+    stamp = "changed"
 
     def live(self) -> SessionQuerySet:
         """Return those that have not ended."""
@@ -47,14 +49,6 @@ class SessionQuerySet(models.QuerySet["Session"]):
         """
         now = timezone.now()
         return self.filter(models.Q(changed__lt=now - age) | models.Q(changed__gt=now + age))
-
-    def advance(self, pk: int, to: SessionState, *, by: str, why: str = "", **fields: Any) -> bool:
-        """Move session ``pk`` to ``to`` if that is allowed from its state; return whether it moved.
-
-        This is the only writer of ``state``. Exactly one of several who try at once wins.
-        """
-        fields["changed"] = timezone.now()
-        return Transition.objects.move(self.model, pk, SESSION_TRANSITIONS, to, by, why, fields)
 
 
 def new_token() -> str:

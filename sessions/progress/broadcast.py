@@ -43,7 +43,7 @@ LAYER_TICK = 1.0
 ERROR_PAUSE = 1.0
 
 Batch = list[tuple[str, int]]
-"""Items as JSON, each with its cursor."""
+"""JSON items, each with its cursor."""
 Version = tuple[Hashable, ...]
 Read = Callable[[int, int], journal.Page]
 """Reads the items after a cursor, for the project or build with this number."""
@@ -153,7 +153,7 @@ async def _publish_changes(topics: dict[int, Topic], versions: Versions) -> None
     try:
         found = await versions(list(topics))
     except Exception as error:
-        log.warning("cannot look for news, trying again: %s", error, exc_info=not is_away(error))
+        log.warning("cannot check for news, trying again: %s", error, exc_info=not is_away(error))
         await asyncio.sleep(ERROR_PAUSE)
         return
     for key, version in found:
@@ -197,7 +197,7 @@ async def _join_group(layer: Any) -> str | None:
         channel: str = await layer.new_channel()
         await layer.group_add(GROUP, channel)
     except redis_errors() as error:
-        log.warning("live readers do without Redis: %s", error)
+        log.warning("live readers go on without Redis: %s", error)
         return None
     return channel
 

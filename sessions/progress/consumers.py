@@ -210,7 +210,7 @@ def is_signed_in(scope: Any) -> bool:
         token = Token.objects.find_by_secret(secret)
         return token is not None and token.allows(READ_SCOPE)
     user = reload_user(scope["user"])
-    # Read again: the sign-in may have ended since the handshake, here or everywhere.
+    # Read again: the person may have signed out since the handshake, here or everywhere.
     browser = SessionStore(scope["session"].session_key).load()
     return user is not None and is_session_of(user, browser)
 

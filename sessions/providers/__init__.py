@@ -70,10 +70,12 @@ def parse_repository(text: str, ref: str = "", path: str = "", provider: str = "
     """
     text, ref, path = clean_repository(text), clean_ref(ref), clean_path(path)
     if has_invisible(text):
-        refuse(_("There is an invisible character in the repository's address. Type it anew."))
+        refuse(
+            _("The repository's address contains an invisible character. Type it again by hand.")
+        )
     address = None if _is_doi(text) else parse_address(text)
     if re.search(r"\s", text):
-        refuse(_("There is a blank in the repository's address. Take it out."))
+        refuse(_("The repository's address contains a space. Remove it."))
     found = _provider(provider, text, address).parse(text, address)
     require_length(found.url)
     return _with_typed(found, ref, path)
@@ -86,7 +88,7 @@ def _provider(key: str, text: str, address: Address | None) -> Provider:
     if key not in PROVIDERS:
         raise UserError(
             "launch.provider-unknown",
-            _("There is no such kind of repository. Leave it out, to go by the address."),
+            _("Unknown kind of repository. Leave it empty to use the address."),
         )
     return PROVIDERS[key]
 
@@ -105,8 +107,8 @@ def _with_typed(found: Repository, ref: str, path: str) -> Repository:
         raise UserError(
             "launch.ref-not-understood",
             _(
-                "The address names “%(found)s” and the field beside it “%(typed)s”."
-                " Leave one of the two out."
+                "The address says “%(found)s”, but the field beside it says “%(typed)s”. Remove "
+                "one of the two."
             )
             % {"found": found.ref, "typed": ref},
         )

@@ -38,9 +38,19 @@ class Git:
         if address is None:
             refuse()
         if address.query:
-            refuse(_("Paste the address for cloning; this one has a “?”, as pages have."))
+            refuse(
+                _(
+                    "This address has a “?”, like that of a web page. Paste the address for "
+                    "cloning instead."
+                )
+            )
         if not all(_SEGMENT.fullmatch(segment) for segment in address.segments):
-            refuse(_("The address holds characters that no repository's address has."))
+            refuse(
+                _(
+                    "The address contains characters that a repository's address cannot have. "
+                    "Check it and paste it again."
+                )
+            )
         return Repository(self.key, address.url, address.url)
 
 
@@ -105,7 +115,7 @@ def parse_address(text: str) -> Address | None:
         scheme = text.partition(":")[0].lower()
         refuse() if scheme in _PORTS else _refuse_protocol(scheme)
     if _LOCAL.fullmatch(text):
-        refuse(_("This is a place on a computer. Paste an address that begins with https://."))
+        refuse(_("This is a path on a computer. Paste an address that starts with https://."))
     bare = _BARE.fullmatch(text)
     if bare and "." in bare["host"] and (found := _URL.fullmatch(f"https://{text}")):
         return _checked(found, scheme="https", path=found["path"] or "", bare=True)
@@ -120,8 +130,8 @@ def parse_address(text: str) -> Address | None:
 def refuse(sentence: str = "") -> NoReturn:
     """Raise UserError: the text is not understood, with ``sentence`` for a more specific reason."""
     usual = _(
-        "This is not understood as a repository. Paste its address, such as"
-        " https://github.com/owner/repository, or write owner/repository for GitHub."
+        "This does not look like a repository. Paste its address, such as "
+        "https://github.com/owner/repository, or enter owner/repository for GitHub."
     )
     raise UserError("launch.repository-not-understood", sentence or usual)
 
@@ -141,8 +151,8 @@ def _refuse_protocol(scheme: str) -> NoReturn:
     raise UserError(
         "launch.protocol-not-allowed",
         _(
-            "Repositories are reached by https:// or ssh:// only, not by “%(scheme)s”."
-            " Paste the address that the repository's page gives for cloning over HTTPS."
+            "Only https:// and ssh:// addresses work here, not “%(scheme)s”. Paste the address "
+            "that the repository's page gives for cloning over HTTPS."
         )
         % {"scheme": scheme[:20]},
     )
@@ -158,12 +168,12 @@ def _user(scheme: str, user: str | None) -> str:
     if user is None:
         return ""
     if scheme == "ssh" and ":" not in user:
-        refuse(_("The account name in this address is not understood. It is usually git@."))
+        refuse(_("The account name in this address is not valid. It is usually git@."))
     raise UserError(
         "launch.repository-has-password",
         _(
-            "The address holds a name or a password, which would be stored and shown. Take out"
-            " the part before the @, and change the password or token if it was a real one."
+            "The address contains a name or password, which would be stored and shown. Remove the "
+            "part before the @, and if it was a real password or token, change it."
         ),
     )
 
@@ -209,8 +219,8 @@ def _refuse_portal(host: str) -> NoReturn:
     raise UserError(
         "launch.address-portal",
         _(
-            "%(host)s is this portal itself, which has no repositories but its examples. Paste"
-            " the address of a repository on a Git server."
+            "%(host)s is this portal, which has no repositories except its examples. Paste the "
+            "address of a repository on a Git server."
         )
         % {"host": host},
     )
@@ -223,7 +233,14 @@ def _segments(path: str) -> tuple[str, ...]:
     except UnicodeDecodeError:
         refuse()
     if not parts:
-        refuse(_("This is the address of a site. Paste the address of one of its repositories."))
+        refuse(
+            _("This is the address of a whole site. Paste the address of one of its repositories.")
+        )
     if any(_FORBIDDEN.search(part) or has_invisible(part) for part in parts):
-        refuse(_("The address holds characters that no repository's address has."))
+        refuse(
+            _(
+                "The address contains characters that a repository's address cannot have. Check it "
+                "and paste it again."
+            )
+        )
     return tuple(parts)

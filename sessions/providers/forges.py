@@ -19,7 +19,7 @@ from sessions.errors import UserError
 from .address import Address, Git, refuse
 from .repository import Repository, clean_path, clean_ref
 
-# Pages that show files at a ref; the ref and the path follow.
+# Pages that show files at a ref; the ref and path follow.
 _FILES = {"tree", "blob", "blame", "edit", "raw"}
 _ONE_REF = {"commit", "commits", "tags"}
 
@@ -82,7 +82,10 @@ def _at_page(repository: Repository, page: Sequence[str]) -> Repository:
         tail = "/".join(rest) if len(rest) > 1 else ""
         return _at(repository, rest[0], "/".join(rest[1:]), tail)
     return refuse(
-        _("This is a page about %(repository)s. Paste the address of its files or of a branch.")
+        _(
+            "This is a page about %(repository)s. Paste the address of its files or of a branch "
+            "instead."
+        )
         % {"repository": repository.repository}
     )
 
@@ -113,8 +116,8 @@ class GitHub(Forge):
         if address is not None and address.host == "raw.githubusercontent.com":
             refuse(
                 _(
-                    "This is the address of a file's bare content. Paste the address of the"
-                    " file's page on GitHub, or that of its repository."
+                    "This is the address of a raw file. Paste the address of the file's page on "
+                    "GitHub, or of its repository."
                 )
             )
         short = address is None and re.fullmatch("[^/]+/[^/]+/?", text) is not None
@@ -126,7 +129,7 @@ class GitHub(Forge):
             or not _OWNER.fullmatch(segments[0])
             or not _is_repository_name(segments[1])
         ):
-            refuse(_("On GitHub a repository is written owner/repository, such as ada/flowers."))
+            refuse(_("Write a GitHub repository as owner/repository, such as ada/flowers."))
         return segments[:2], segments[2:]
 
 
@@ -149,7 +152,7 @@ class GitLab(Forge):
         end = segments.index("-") if "-" in segments else len(segments)
         names = segments[:end]
         if not 2 <= len(names) <= _MAX_GROUPS or not all(map(_GITLAB_NAME.fullmatch, names)):
-            refuse(_("On GitLab a repository is written group/repository, such as ada/flowers."))
+            refuse(_("Write a GitLab repository as group/repository, such as ada/flowers."))
         return names, segments[end + 1 :]
 
 
@@ -170,7 +173,7 @@ class Doi:
         raise UserError(
             "launch.doi-not-supported",
             _(
-                "Repositories cannot be launched by their DOI yet. Open the DOI's page and paste"
-                " the address of the Git repository that it names."
+                "DOIs cannot be launched yet. Open the DOI's page and paste the address of the "
+                "Git repository that it names."
             ),
         )

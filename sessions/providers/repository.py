@@ -65,7 +65,7 @@ _INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 _AROUND = " \t\r\n\u00a0\u200b\u2060\ufeff"
 _QUOTES = {'"': '"', "'": "'", "<": ">", "“": "”", "„": "“", "‘": "’"}
 _CLONE = re.compile(r"(?:\$ *)?git +clone +(?P<address>[^ -][^ ]*)(?: +[^ -][^ ]*)?")
-# Forbidden by git's check-ref-format, or beginning with a minus sign.
+# Forbidden by git's check-ref-format, or starting with a minus sign.
 _BAD_REF = re.compile(r"^[-/]|[ ~^:?*\[\\]|\.\.|//|@\{|^@$|[/.]$|(?:^|/)\.|\.lock(?:/|$)")
 _BAD_PATH = re.compile(r"^[-/]|\\|//|(?:^|/)\.{1,2}(?:/|$)")
 
@@ -87,7 +87,7 @@ def clean_repository(text: str) -> str:
     if not text:
         raise UserError(
             "launch.repository-empty",
-            _("Paste the address of a Git repository, or write owner/repository for GitHub."),
+            _("Paste the address of a Git repository, or enter owner/repository for GitHub."),
         )
     return text
 
@@ -97,7 +97,10 @@ def require_length(text: str) -> None:
     if len(text) > MAX_REPOSITORY_LENGTH:
         raise UserError(
             "launch.repository-too-long",
-            _("The repository may have %(most)s characters at most. Paste its address only.")
+            _(
+                "The repository's address can have at most %(most)s characters. Paste the address "
+                "only."
+            )
             % {"most": MAX_REPOSITORY_LENGTH},
         )
 
@@ -116,8 +119,8 @@ def clean_ref(text: str) -> str:
         raise UserError(
             "launch.ref-not-understood",
             _(
-                "This is not the name of a branch, a tag or a commit. Write it as Git shows it,"
-                " such as main or v1.2, without blanks, or leave it empty for the default branch."
+                "This is not a valid branch, tag or commit. Enter it as Git shows it, such as "
+                "main or v1.2, without spaces, or leave it empty for the default branch."
             ),
         )
     return "" if ref == "HEAD" else ref
@@ -131,8 +134,8 @@ def clean_path(text: str) -> str:
         raise UserError(
             "launch.path-not-understood",
             _(
-                "This is not a file or folder of the repository. Write it as seen from the"
-                " repository's first page, with slashes, such as notebooks/index.ipynb."
+                "This is not a valid file or folder of the repository. Enter its path from the "
+                "top of the repository, with slashes, such as notebooks/index.ipynb."
             ),
         )
     return path

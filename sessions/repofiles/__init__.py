@@ -1,5 +1,8 @@
-"""What the portal does with the files of repositories, for programs without Django: keepers of the
-local back end import it, and on Kubernetes its text runs in pods."""
+"""What the portal does with the files of repositories, for programs without Django.
+
+Keepers of the local back end import it. On Kubernetes, the text of `merge` runs in notebooks' pods,
+and the builder's image has a copy of `gitclone` and `lines`.
+"""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from repo2docker import buildpacks
 from repo2docker.app import Repo2Docker
 from repo2docker.buildpacks import python as python_rules
 
-# Files that make repo2docker choose a pack, to name the one in the message.
+# Files that make repo2docker choose a build pack, so that the message can name the file.
 MARKER_FILES = {
     "DockerBuildPack": ["Dockerfile"],
     "LegacyBinderDockerBuildPack": ["Dockerfile"],
@@ -30,7 +30,7 @@ MARKER_FILES = {
     "RBuildPack": ["install.R", "DESCRIPTION", "runtime.txt"],
     "CondaBuildPack": ["environment.yml", "environment.yaml"],
 }
-is_package = python_rules.PythonBuildPack._is_python_package  # noqa: SLF001  (has no public name)
+is_package = python_rules.PythonBuildPack._is_python_package  # noqa: SLF001  (no public name)
 PYTHON_PACKS = {"PythonBuildPack": "python", "PipfileBuildPack": "pipfile"}
 
 
@@ -40,7 +40,7 @@ def main() -> None:
     logging.disable(logging.WARNING)  # warnings about a default that is not ours
     try:
         answer = _detect(versions)
-    except Exception as error:  # noqa: BLE001  (whatever a stranger's file makes a parser raise)
+    except Exception as error:  # noqa: BLE001  (an untrusted file can make a parser raise anything)
         answer = {"error": "build.configuration", "message": _error_message(error)}
     with open(answer_path, "w") as file:
         json.dump(answer, file)
@@ -69,7 +69,7 @@ def _detect(versions: list[str]) -> dict[str, Any]:
 
 def _pack(versions: list[str]) -> Any:
     """Return the build pack that repo2docker would take, given the available versions of Python."""
-    # repo2docker takes the last version that fits.
+    # repo2docker takes the last version that matches.
     python_rules.SUPPORTED_PYTHON_VERSION = [Version(version) for version in reversed(versions)]
     for kind in [*Repo2Docker().buildpacks, buildpacks.PythonBuildPack]:
         ours = {"major_pythons": {**getattr(kind, "major_pythons", {}), "3": versions[0]}}

@@ -19,7 +19,7 @@ from sessions.retention.rows import Deadline
 
 INTERVAL = timedelta(hours=1)
 MAX_SECONDS = 40.0
-"""The worker ends a task after 55."""
+"""The worker kills a task after 55."""
 
 CHORES = (images.tidy, rows.tidy_logs, rows.tidy_rows)
 
@@ -56,6 +56,6 @@ def _run_chore(chore: Callable[[Deadline], None], deadline: Deadline) -> None:
     try:
         chore(deadline)
     except BinderyError as error:
-        log.warning("not everything that is to go is gone: %s", error)
+        log.warning("not everything that is due has been removed: %s", error)
     except Exception:
-        log.exception("%s failed; it is tried again", chore.__module__)
+        log.exception("%s failed and will be retried", chore.__module__)

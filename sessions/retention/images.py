@@ -38,7 +38,7 @@ def drop(build: Build, why: str) -> bool:
         rows = Build.objects.with_image().filter(pk=build.pk, used=build.used)
         if rows.select_for_update().first() is None:
             return False
-        if not rows.unused().update(dropped=True):  # use is checked under the lock
+        if not rows.unused().update(dropped=True):  # usage is checked under the lock
             return False
     return _remove(build, why)
 
@@ -49,7 +49,7 @@ def finish_removals(deadline: Deadline) -> None:
     for build in list(begun.select_related("owner").order_by("pk")):
         if deadline.is_over:
             return
-        _remove(build, _("It was given up before, or was not there any more."))
+        _remove(build, _("It had been dropped before, or was already gone."))
 
 
 def remove_unknown(deadline: Deadline) -> None:
@@ -69,19 +69,19 @@ def remove_unknown(deadline: Deadline) -> None:
         if deadline.is_over:
             return
         backend.remove_image(name)
-        why = _("No build is known that it belongs to.")
+        why = _("It belonged to no known build.")
         Removal.objects.create(kind=RemovalKind.LEFTOVER, name=name, size=names[name], why=why)
 
 
 def _remove(build: Build, why: str) -> bool:
     try:
         get_backend().remove_image(build.image)
-    except NotAllowed as refusal:  # the image is still there, and usable
+    except NotAllowed as refusal:  # the image still exists and is usable
         Build.objects.filter(pk=build.pk).update(dropped=False)
         Condition.objects.record(PART, refusal.code)
         raise
     erased = build.owner.username if build.owner and is_alias(build.owner.username) else ""
-    image = "" if erased else build.image  # which has the repository's name in it
+    image = "" if erased else build.image  # the name includes the repository's
     if not Build.objects.filter(pk=build.pk).exclude(size=0).update(size=0, image=image):
         return False
     name = erased or build.image
@@ -113,7 +113,7 @@ def free_disk_space(deadline: Deadline) -> None:
     """
     if not ownership.is_usable():
         return
-    why = _("The disk was nearly full, and nobody used it.")
+    why = _("The disk was nearly full, and nobody was using it.")
     for build in _least_used(Build.objects.all()):
         current = capacity.latest()
         measured = current is not None and current.disk_gb is not None
@@ -147,7 +147,9 @@ def _due() -> Iterator[tuple[Build, str]]:
 def _over_limit() -> Iterator[tuple[Build, str]]:
     """Yield the images to drop so that the others stay within the limit."""
     max_gb = settings.PORTAL_KEEP_IMAGES_GB
-    why = _("All images together took more than %(gb)d GB, and nobody used it.") % {"gb": max_gb}
+    why = _("All images together took more than %(gb)d GB, and nobody was using it.") % {
+        "gb": max_gb
+    }
     there = Build.objects.with_image().aggregate(there=Sum("size", default=0))["there"]
     for build in _least_used(Build.objects.filter(size__gt=0)) if max_gb else ():
         if there <= max_gb * 10**9:

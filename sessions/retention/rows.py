@@ -78,7 +78,7 @@ def _batch(rows: QuerySet[Any], batch_size: int) -> Sequence[Any]:
 
 LARGE_BATCH = 1000
 SMALL_BATCH = 50
-"""Rows at a time, where each takes many others along."""
+"""Rows per batch, where deleting each one deletes many others."""
 
 OlderThan = Callable[[datetime], QuerySet[Any]]
 
@@ -136,7 +136,7 @@ def _older_rows(model: type[Model], field: str) -> OlderThan:
 SIGN_IN_ATTEMPTS = tuple(
     _older_rows(each, "attempt_time") for each in (AccessAttempt, AccessFailureLog, AccessLog)
 )
-"""Attempts to sign in, with the addresses that they came from."""
+"""Sign-in attempts, with the addresses that they came from."""
 
 
 def _records() -> Iterator[OlderThan]:

@@ -30,7 +30,7 @@ LAUNCHES, NOTEBOOKS_ENDED, BUILDS = "launches", "notebooks_ended", "builds"
 LAUNCH_SECONDS, BUILD_SECONDS = "launch_phase_seconds", "build_seconds"
 REMOVED, REMOVED_BYTES = "removed", "removed_bytes"
 BUCKET_BOUNDS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600)
-"""Seconds: a duration is counted under each bound that it does not exceed."""
+"""Seconds: a duration counts in each bucket whose bound it does not exceed."""
 PACKS = frozenset({"python", "pipfile", "conda", "r", "julia", "nix", "dockerfile"})
 
 LAUNCH_OUTCOMES = {
@@ -101,7 +101,7 @@ PAUSE = 15.0
 """Seconds between two counts."""
 BATCH = 2000
 LOCK_TIMEOUT = "1s"
-"""The longest wait for others who write the rows; then the next round tries again."""
+"""How long to wait for other writers of the rows before leaving it to the next round."""
 CURSOR = "cursor"
 LOCK_NOT_AVAILABLE = "55P03"
 

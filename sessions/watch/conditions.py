@@ -28,12 +28,12 @@ from sessions.models.operations import SIGN_IN_CONDITION
 from sessions.progress import notify
 
 PAUSE = 15.0
-"""Seconds between two looks."""
+"""Seconds between checks."""
 BACKEND = "backend"
 MAX_FAILED_ROUNDS = 4
-"""Rounds of probing notebooks that may fail before it counts as a problem."""
+"""Rounds of probing notebooks that may fail before that counts as a problem."""
 
-# Words for programs and operators: short, in English, and nothing that outsiders must not know.
+# Texts for programs and operators: short, in English, and without anything confidential.
 WORKER_STALLED = "tasks wait for too long"
 NOT_PROBED = "notebooks have not been asked what they do"
 DISK_NEARLY_FULL = "little room is left"
@@ -112,25 +112,25 @@ def _deletions() -> str:
 
 def _of_installation(problem: str) -> tuple[str, str]:
     message = {
-        OwnershipStatus.FOREIGN: _("The data belong to another database than the one in use."),
+        OwnershipStatus.FOREIGN: _("The data belong to a different database from the one in use."),
         OwnershipStatus.UNDECIDED: _(
-            "The data have projects or volumes that the database does not know."
+            "The data contain projects or volumes that the database does not know."
         ),
         OwnershipStatus.OLDER: _(
-            "The database is older than the data: more has run than it knows of."
+            "The database is older than the data: more has run than it knows about."
         ),
-        OwnershipStatus.UNREADABLE: _("The portal may not read to whom its namespace belongs."),
+        OwnershipStatus.UNREADABLE: _("The portal may not read who owns its namespace."),
     }.get(
         OwnershipStatus(problem) if problem in set(OwnershipStatus) else OwnershipStatus.MATCHES,
         problem,
     )
     if problem == OwnershipStatus.UNREADABLE:
-        hint = _("Nothing unknown is removed meanwhile. Apply deploy/kubernetes/rbac.yaml.")
+        hint = _("Nothing unknown is removed in the meantime. Apply deploy/kubernetes/rbac.yaml.")
         return message, hint
     hint = _(
-        "Nothing is removed or started; what runs goes on. If DATABASE_URL, PORTAL_DATA "
-        "or PORTAL_NAMESPACE is wrong, put it right and restart. Otherwise `manage.py adopt` shows "
-        "what there is, and brings them together (docs/troubleshoot.md)."
+        "Nothing is removed or started; running notebooks go on. If DATABASE_URL, PORTAL_DATA or "
+        "PORTAL_NAMESPACE is wrong, correct it and restart. Otherwise `manage.py adopt` shows "
+        "both sides and links them (docs/troubleshoot.md)."
     )
     return message, hint
 
@@ -139,53 +139,68 @@ def describe_problem(part: str, problem: str) -> Problem:
     """Return the problem of a part as a sentence for staff, with what to do about it."""
     sentences = {
         "worker": (
-            _("No worker takes tasks: launches are accepted and do not go on."),
-            _("Look at the worker's log, and start it again."),
+            _("No worker is taking tasks: launches are accepted but make no progress."),
+            _("Check the worker's log, and restart it."),
         ),
         "activity": (
-            _("Notebooks are not asked what they do: none counts as idle while that lasts."),
-            _("watch does it; its log says why it cannot."),
+            _("Notebooks are not being probed for activity: until they are, none counts as idle."),
+            _("That is the job of watch; its log says why it fails."),
         ),
         "disk": (
             _("The disk is nearly full: new builds wait until there is room."),
-            _("Make room, or let the portal keep less (docs/configure.md, “What is kept”)."),
+            _("Free some space, or let the portal keep less (docs/configure.md, “What is kept”)."),
         ),
         "images": (
-            _("Environments that nobody uses any more stay in the registry: it removes none."),
-            _("docs/kubernetes.md says what the portal's account needs there."),
+            _(
+                "Unused environments stay in the registry, because it does not let the portal "
+                "delete them."
+            ),
+            _("docs/kubernetes.md lists the rights that the portal's account needs."),
         ),
         "leftovers": (
-            _("Much of the folders, notebooks or environments is unknown to the database."),
+            _("Many folders, notebooks or environments are unknown to the database."),
             _(
-                "Nothing unknown is ended or set aside. Is DATABASE_URL right, or was an older "
-                "database put back? Restore the backup that belongs to this data (docs/back-up.md)."
+                "Nothing unknown is stopped or set aside. Is DATABASE_URL correct? If an older "
+                "database was restored, restore the backup that belongs to this data "
+                "(docs/back-up.md)."
             ),
         ),
         "installation": _of_installation(problem),
         "channel": (
-            _("Redis does not answer: logs and states on pages come seconds later than usual."),
-            _("Look at the server that REDIS_URL names."),
+            _("Redis does not answer: logs and states reach pages seconds later than usual."),
+            _("Check the server that REDIS_URL names."),
         ),
         "mail": (
-            _("The mail server takes no letters: they wait until it does."),
-            _("Look at PORTAL_EMAIL_URL; `manage.py doctor` tries it."),
+            _("The mail server does not accept mail: messages wait until it does."),
+            _("Check PORTAL_EMAIL_URL; `manage.py doctor` tests it."),
         ),
         "deletions": (
-            _("Projects that nobody uses stay: the letters about them could not be sent."),
-            _("“Letters” in the admin says why. Each goes a day after its owner was told."),
+            _(
+                "Unused projects are not deleted, because the mails that warn their owners could "
+                "not be sent."
+            ),
+            _(
+                "“Letters” in the admin says why. Each project is deleted a day after its owner "
+                "was warned."
+            ),
         ),
         SIGN_IN_CONDITION: (
-            _("An identity provider does not answer (%(problem)s): its people cannot sign in.")
+            _(
+                "An identity provider does not answer (%(problem)s), so people cannot sign in "
+                "with it."
+            )
             % {"problem": problem},
-            _("Nothing of theirs is deleted meanwhile. `manage.py doctor` says what is wrong."),
+            _(
+                "Their projects are not deleted in the meantime. `manage.py doctor` says what is "
+                "wrong."
+            ),
         ),
         "stops": (
-            _("Notebooks that were stopped do not end, not even by force."),
-            _("The machines they run on hang or do not answer: look at them, or restart them."),
+            _("Some notebooks cannot be stopped, not even by force."),
+            _("The machines that they run on hang or do not answer. Check or restart them."),
         ),
         BACKEND: (
-            _("The back end does not do its work (%(problem)s): launches wait.")
-            % {"problem": problem},
+            _("The back end does not work (%(problem)s), so launches wait.") % {"problem": problem},
             _("`manage.py doctor` says what is wrong with it."),
         ),
     }

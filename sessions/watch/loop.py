@@ -36,7 +36,7 @@ from .reconcile import Alert, reconcile, refresh_sign_ins
 
 log = logging.getLogger(__name__)
 
-LOCK = 0x62696E64657279  # "bindery": the number of the advisory lock
+LOCK = 0x62696E64657279  # "bindery" as a number, for the advisory lock
 
 
 @contextmanager
@@ -85,7 +85,7 @@ class AdvisoryLock:
         self.close()
         if not self._ask("SELECT pg_try_advisory_lock(%s)"):
             raise SystemExit("Another watch has taken over.")
-        log.warning("the database was away; watching goes on")
+        log.warning("the database was unavailable; watching continues")
 
     def _is_held(self) -> bool:
         """Return whether the connection that took the lock is still the same, and open."""

@@ -34,13 +34,13 @@ STALE_AFTER = timedelta(seconds=30)
 """A row may be ahead of its task for this long before the task counts as lost."""
 
 MAX_REFRESHES = 100
-"""Sign-ins per pass; a task for one that is being refreshed already ends at once."""
+"""Sign-ins per pass; a task for one that is already being refreshed ends at once."""
 
 
 _clock = SteadyClock()
 
 Alert = Callable[[datetime], None]
-"""Writes to operators what is wrong at a time."""
+"""Mails operators the problems at that time."""
 
 
 def reconcile(clock: SteadyClock = _clock, alert: Alert | None = None) -> None:
@@ -71,7 +71,7 @@ def refresh_sign_ins() -> None:
 
 
 def _finish_erasures() -> None:
-    if ownership.recorded() in ownership.USABLE:  # elsewhere the name may be another person's
+    if ownership.recorded() in ownership.USABLE:  # elsewhere the name may belong to someone else
         erase.finish()
 
 

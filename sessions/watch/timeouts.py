@@ -24,7 +24,7 @@ from sessions.models import Build, Condition, LogChunk, Session
 from sessions.states import BUILD_ACTIVE, SessionState
 
 GRACE_SECONDS = 120
-"""Seconds beyond the limit of a build in which the back end may end it by itself."""
+"""Seconds beyond a build's limit in which the back end may stop it itself."""
 STOPS = "stops"
 """The name of the `Condition` for notebooks that do not stop."""
 
@@ -42,7 +42,7 @@ def end_wait(session: Session, clock: SteadyClock) -> bool:
     if session.code:
         fail(session, session.code, _waited(session.message), by="reconcile")
     else:
-        message = _("The repository could not be looked at within %(time)s. Start it again.")
+        message = _("The portal could not read the repository within %(time)s. Start it again.")
         fail(session, "launch.timeout", message % {"time": _format_minutes(limit)}, by="reconcile")
     return True
 
@@ -93,12 +93,12 @@ def end_build(report: BuildReport, clock: SteadyClock) -> None:
         return
     began = build.started or build.created
     if clock.has_elapsed(began, settings.PORTAL_BUILD_TIMEOUT + GRACE_SECONDS):
-        message = _("The build was ended because it took longer than %(time)s.")
+        message = _("The build was stopped because it took longer than %(time)s.")
         _end(build, "build.timeout", message, settings.PORTAL_BUILD_TIMEOUT)
     elif clock.has_elapsed(_last_output(build, began), settings.PORTAL_BUILD_SILENCE):
         message = _(
-            "The build was ended because it said nothing for %(time)s. Its log shows what it did "
-            "last: have that step say now and then that it goes on, or make it shorter."
+            "The build was stopped because it printed nothing for %(time)s. Its log shows what it "
+            "did last. Have that step print its progress from time to time, or make it shorter."
         )
         _end(build, "build.silent", message, settings.PORTAL_BUILD_SILENCE)
 
@@ -144,7 +144,7 @@ def _finish(build: Build, code: str, message: str) -> None:
 
 
 def _waited(message: str) -> str:
-    return _("It was given up after a long wait. %(why)s Try again later.") % {"why": message}
+    return _("The portal gave up after a long wait. %(why)s Try again later.") % {"why": message}
 
 
 def _format_minutes(seconds: int) -> str:

@@ -126,7 +126,7 @@ def test_a_round_that_fails_is_logged_and_followed_by_another(settings, caplog, 
 
     rounds = ProbeLoop(work)
     until(lambda: kept_up(rounds) and len(begun) > 1)
-    assert "tried again" in caplog.text
+    assert "will be retried" in caplog.text
     begun[-1].join()
 
 

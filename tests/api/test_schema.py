@@ -8,7 +8,7 @@ import pytest
 from django.core.management import call_command
 from django.test import Client
 
-from portal.lib.version import VERSION
+from portal import VERSION
 from sessions.api.openapi import schema
 from sessions.states import Phase, ProjectState
 from tests.api.test_everyone import EXPECTED

@@ -84,9 +84,10 @@ def run(
     group: bool = True,
     namespaces: bool = True,
     memory: int = MEMORY,
+    ignored: str = "",
 ) -> Outcome:
     """Run the program in the sandbox of a portal that is root, or is not, on a machine that allows
-    memory cgroups and namespaces, or does not."""
+    memory cgroups and namespaces, or does not. ``ignored``: signals that the portal ignores."""
     is_root = as_root and os.geteuid() == 0
     with _folder(STRANGER if is_root else _ordinary()) as top:
         (top / "program").write_text(program)
@@ -96,7 +97,8 @@ def run(
             "toolbox": str(top / "toolbox"), "uid": STRANGER if is_root else _ordinary(),
             "group": group, "memory": memory, "namespaces": namespaces,
         }  # fmt: skip
-        words = [sys.executable, "-I", "-S", "-c", _KEEPER, str(keeper_processes.HERE)]
+        words = ["env", f"--ignore-signal={ignored}"] if ignored else []
+        words += [sys.executable, "-I", "-S", "-c", _KEEPER, str(keeper_processes.HERE)]
         words += [str(keeper_processes.HERE.parents[2]), json.dumps(given)]
         done = subprocess.run(
             words, capture_output=True, text=True, errors="replace", timeout=50,

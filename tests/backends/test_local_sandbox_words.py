@@ -8,6 +8,7 @@ from dataclasses import replace
 from sessions.backends.local.keeper import jupyter, steps
 from sessions.backends.local.keeper.jobs import Bounds, BuildJob, ServerJob, Site
 from sessions.backends.local.keeper.sandbox import Bind, Descriptors, Sandbox, arguments, command
+from sessions.repofiles import gitclone
 
 SITE = Site("/data/toolbox/1", {"SSL_CERT_FILE": "/certs/all.pem"}, ["/certs/all.pem"])
 BOUNDS = Bounds(memory=1000, processes=50, disk=2000, seconds=60)
@@ -133,9 +134,9 @@ def test_the_limits_of_each_process_are_set_inside_below_the_first():
 def test_what_came_from_people_is_a_word_of_its_own():
     step = steps.fetch_step(build_job(url="--upload-pack=x", ref='"; rm -rf /'))
     assert step.argv == (
-        "sh", "-euc", steps.FETCH, "fetch", "--upload-pack=x", "c" * 40, '"; rm -rf /',
+        "sh", "-euc", gitclone.SCRIPT, "fetch", "--upload-pack=x", "c" * 40, '"; rm -rf /',
     )  # fmt: skip
-    assert 'clone --no-checkout --progress --template= -- "$1"' in steps.FETCH
+    assert 'clone --no-checkout --progress --template= -- "$1"' in gitclone.SCRIPT
 
 
 def test_git_speaks_plain_http_only_where_the_address_does():

@@ -29,26 +29,26 @@ def test_a_first_fill_is_nothing_to_tell():
 
 
 def test_a_merge_says_what_followed_the_repository():
-    said = "Your files follow the repository to commit c0ffee1: 2 updated, 1 added."
+    said = "Your files were updated to commit c0ffee1 of the repository: 2 updated, 1 added."
     assert files_report(MERGED) == FilesReport(said)
     assert files_report({**MERGED, "again": True}) == FilesReport(said, is_repeated=True)
 
 
 def test_a_merge_that_changed_nothing_says_so():
     nothing = {**MERGED, "added": 0, "updated": 0}
-    assert files_report(nothing).message.endswith("c0ffee1: nothing had to change.")
+    assert files_report(nothing).message.endswith("c0ffee1 of the repository: no changes needed.")
 
 
 def test_conflicts_are_named():
     pairs = [["notes.txt", "notes.txt.from-c0ffee1"]]
     said = files_report({**MERGED, "conflicts": 1, "conflict_names": pairs}).message
     assert said.endswith(
-        "One file that you had changed is as you left it, and the repository's version is beside "
-        "it: notes.txt.from-c0ffee1."
+        "One file that you changed is as you left it, with the repository's version beside it: "
+        "notes.txt.from-c0ffee1."
     )
     many = [[f"{n}", f"{n}.from-c0ffee1"] for n in range(20)]
     said = files_report({**MERGED, "conflicts": 31, "conflict_names": many}).message
-    assert "31 files that you had changed" in said
+    assert "31 files that you changed" in said
     assert said.endswith("9.from-c0ffee1, 21 more.")
 
 
@@ -56,7 +56,7 @@ def test_what_could_not_be_read_is_named_at_the_first_fill_too():
     left = {"state": "filled", "left_out": 2, "left_out_names": ["a", "b\u202e\n"]}
     said = files_report({**MERGED, **left}).message
     assert said == (
-        "2 files of the repository could not be read and are not here: a, b\ufffd\ufffd."
+        "2 files of the repository could not be read, so they are missing: a, b\ufffd\ufffd."
     )
 
 

@@ -162,6 +162,21 @@ raise SystemExit(7)
     assert outcome.end == "7"
 
 
+@pytest.mark.parametrize("namespaces", [True, False])
+def test_signals_that_the_portal_ignores_are_not_ignored_in_a_sandbox(namespaces: bool):
+    """A shell has what it starts with ``&`` ignore SIGINT, and nohup SIGHUP."""
+    outcome = run(
+        """
+import signal
+print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)
+print([name.name for name in signal.Signals if signal.getsignal(name) is signal.SIG_IGN])
+""",
+        namespaces=namespaces,
+        ignored="INT,HUP,QUIT,TERM",
+    )
+    assert outcome.output.split("\n") == ["True", "['SIGPIPE', 'SIGXFSZ']", ""]  # Python's own
+
+
 @pytest.mark.skipif(not shutil.which("gdb"), reason="the debugger is not on this machine")
 @pytest.mark.slow("gdb reads the symbols of what it runs")
 def test_a_debugger_stops_its_own_child_and_nobody_elses():

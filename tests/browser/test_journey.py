@@ -81,7 +81,7 @@ def test_from_an_address_to_a_notebook_and_back(page: Page, git: GitServer, ada:
     page.wait_for_url(re.compile(r"\.localhost:\d+/lab"))
 
     page.goto(first)
-    expect(page.locator(".steps .skipped")).to_contain_text("was there")
+    expect(page.locator(".steps .skipped")).to_contain_text("reused")
     page.locator(".head .menu summary").click()
     page.get_by_role("button", name="Delete…").click()
     asked = page.get_by_role("dialog")

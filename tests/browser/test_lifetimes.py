@@ -40,7 +40,7 @@ def test_what_nobody_uses_is_announced_and_kept_and_at_last_deleted(
     assert bob.project(name)["state"] == "stopped"
 
     stack.manage("shell", "-c", DUE.format(name=name))
-    gone = page.get_by_text("A project of yours was deleted lately")
+    gone = page.get_by_text("One of your projects was recently deleted")
     eventually(lambda: _is_on_home(page, gone), within=A_MINUTE, what="the deletion")
     gone.click()
     expect(page.get_by_role("button", name="bob/left.git")).to_have_count(2)  # there is a way back

@@ -87,7 +87,7 @@ def test_paused_it_stands_still_and_wrapped_it_is_no_wider_than_the_page(
     page.get_by_role("button", name="Pause").click()
     page.wait_for_timeout(200)
     before = page.locator("#lines .row").count()
-    resume = page.get_by_role("button", name=re.compile(r"Go on \(\d+ new\)"))
+    resume = page.get_by_role("button", name=re.compile(r"Resume \(\d+ new\)"))
     expect(resume).to_be_visible()
     assert page.locator("#lines .row").count() == before
     resume.click()

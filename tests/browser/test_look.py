@@ -92,7 +92,7 @@ def test_the_look_is_chosen_kept_and_worn_before_anything_is_painted(page: Page)
     expect(page.locator("html")).to_have_attribute("data-theme", "light")
     page.goto("/account/")
     expect(page.get_by_label("Light", exact=True)).to_be_checked()
-    page.get_by_label("As the system has it").check()
+    page.get_by_label("Same as system").check()
     page.goto("/")
     expect(page.locator("html")).not_to_have_attribute("data-theme", "light")
 
@@ -102,7 +102,7 @@ def test_the_keyboard_reaches_everything_and_shows_where_it_is(
 ) -> None:
     page.goto("/account/")
     page.keyboard.press("Tab")
-    skip = page.get_by_role("link", name="Skip to the content")
+    skip = page.get_by_role("link", name="Skip to content")
     expect(skip).to_be_focused()
     expect(skip).to_be_in_viewport()
     page.keyboard.press("Enter")

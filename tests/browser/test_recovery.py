@@ -27,7 +27,7 @@ def test_the_page_goes_on_by_itself(
     stack.kill(part)
     page.wait_for_url(re.compile(r"\.localhost:\d+/lab"), timeout=90_000)
     page.goto(address)
-    page.get_by_text("Log of the build").click()
+    page.get_by_text("Build log").click()
     expect(page.locator("#lines")).to_contain_text(f"tick {TICKS}.")
     ticks = re.findall(r"tick (\d+)\.", page.locator("#lines").inner_text())
     assert [int(tick) for tick in ticks] == list(range(1, TICKS + 1))

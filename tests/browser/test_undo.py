@@ -49,7 +49,7 @@ def test_what_was_deleted_comes_back_and_goes_for_good_when_told_to(
     bob.until(name, "stopped")
     bob.delete(name, for_good=False)
     expect(card).to_be_hidden()
-    summary = page.get_by_text("A deleted project can be restored")
+    summary = page.get_by_text("You can restore a deleted project")
     summary.focus()
     page.keyboard.press("Enter")
     expect(listed).to_contain_text("can be restored until")

@@ -85,14 +85,14 @@ def test_an_image_may_have_no_layers(spec):
 )
 def test_a_layer_that_is_none_ends_the_push(layers: Any, spec):
     leave(spec, layers)
-    with pytest.raises(BuildFailed, match="not an image"):
+    with pytest.raises(BuildFailed, match="not produce a valid image"):
         put(spec)
 
 
 @pytest.mark.parametrize("contents", [7, [CONTENT, {}], [f"{CONTENT}0"]])
 def test_a_configuration_that_names_no_layers_ends_the_push(contents: Any, spec):
     leave(spec, None, contents=contents)
-    with pytest.raises(BuildFailed, match="not an image"):
+    with pytest.raises(BuildFailed, match="not produce a valid image"):
         put(spec)
 
 
@@ -100,10 +100,10 @@ def test_a_configuration_that_names_no_layers_ends_the_push(contents: Any, spec)
 def test_a_configuration_that_is_none_ends_the_push(config: str, spec):
     leave(spec, None)
     export.config(spec.images, export.FINAL).write_text(config)
-    with pytest.raises(BuildFailed, match="not an image"):
+    with pytest.raises(BuildFailed, match="not produce a valid image"):
         put(spec)
 
 
 def test_nothing_built_ends_the_push(spec):
-    with pytest.raises(BuildFailed, match="not an image"):
+    with pytest.raises(BuildFailed, match="not produce a valid image"):
         put(spec)

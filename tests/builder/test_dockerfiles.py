@@ -232,7 +232,7 @@ def test_a_line_that_is_too_long_for_buildah_is_folded(reader):
 
 @pytest.mark.parametrize(("name", "value"), [("A B", "x"), ("A", "x\ny"), ("A", "it's"), ("", "")])
 def test_a_variable_that_would_be_more_than_one_is_refused(name: str, value: str):
-    with pytest.raises(ValueError, match="cannot be given"):
+    with pytest.raises(ValueError, match="cannot be passed"):
         given("FROM a\n", {name: value})
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import io
 
 import pytest
-from bindery_builder.lines import CUT_MARK, MAX_LINE_LENGTH, clean
-from bindery_builder.output import Output
+from bindery_builder.output import MAX_LINE_LENGTH, Output
 
 from sessions.backends import LOG_TRUNCATED
+from sessions.repofiles.lines import CUT_MARK
 
 
 @pytest.fixture
@@ -40,21 +40,6 @@ def test_after_the_limit_one_line_says_so_and_nothing_follows(written):
     output.write_heading("Later")
     assert lines(written) == ["1 12345", "2 12345", f"3 {LOG_TRUNCATED}"]
     assert output.last[-1] == "── Later"
-
-
-@pytest.mark.parametrize(
-    ("raw", "shown"),
-    [
-        (b" 10 %\r 50 %\r100 %", "100 %"),
-        (b"\x1b[1;31mred\x1b[0m", "red"),
-        (b"\x1b]0;a title\x07text", "text"),
-        (b"bell\x07 \x1e", "bell "),
-        (b"broken \xff", "broken \ufffd"),
-        (b"x" * (MAX_LINE_LENGTH + 1), "x" * MAX_LINE_LENGTH + CUT_MARK),
-    ],
-)
-def test_a_line_is_shown_without_what_is_not_text(raw: bytes, shown: str):
-    assert clean(raw) == shown
 
 
 def test_a_line_without_end_takes_no_memory(written):

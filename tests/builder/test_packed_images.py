@@ -20,19 +20,19 @@ def test_folders_and_plain_files_are_taken(tmp_path):
 def test_a_link_is_not_followed(name: str, tmp_path):
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).symlink_to("/run")
-    with pytest.raises(BuildFailed, match="not an image"):
+    with pytest.raises(BuildFailed, match="not produce a valid image"):
         push.check_plain_files(tmp_path)
 
 
 def test_the_folder_itself_is_no_link(tmp_path):
     (tmp_path / "image").symlink_to(tmp_path)
-    with pytest.raises(BuildFailed, match="not an image"):
+    with pytest.raises(BuildFailed, match="not produce a valid image"):
         push.check_plain_files(tmp_path / "image")
 
 
 def test_nothing_waits_for_a_pipe(tmp_path):
     os.mkfifo(tmp_path / "manifest.json")
-    with pytest.raises(BuildFailed, match="not an image"):
+    with pytest.raises(BuildFailed, match="not produce a valid image"):
         push.check_plain_files(tmp_path)
 
 

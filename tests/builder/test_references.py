@@ -82,7 +82,7 @@ def test_an_image_that_is_somebodys_is_refused(prefix: str, name: str):
     with pytest.raises(BuildFailed) as failed:
         bases.check_base_image(references.resolve(name), spec(prefix))
     assert failed.value.code == "build.base-image"
-    assert "built for somebody" in failed.value.message
+    assert "built for someone" in failed.value.message
 
 
 @pytest.mark.parametrize(

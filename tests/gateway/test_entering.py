@@ -169,12 +169,11 @@ def test_what_can_open_nothing_any_more_is_swept(ada, project, browser):
     assert not Access.objects.exists()
 
 
-def test_the_right_can_be_taken_from_a_browser_a_person_and_a_project(ada, project):
+def test_the_right_can_be_taken_from_a_browser_and_a_person(ada, project):
     browser = browser_of(ada, project)
     for revoke in (
         partial(tickets.revoke_browser, str(browser.portal.session.session_key)),
         partial(tickets.revoke_user, ada),
-        partial(tickets.revoke_project, project),
     ):
         browser.enter(ticket_for(browser, ada, project))
         revoke()

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from sessions.gateway.headers import from_notebook, to_notebook
 from sessions.gateway.hosts import cookie_name
+from sessions.gateway.request import from_notebook, to_notebook
 from tests.gateway.test_passing_on import head, raw
 
 

@@ -69,7 +69,7 @@ def test_it_opens_nothing_that_was_deleted_or_revoked(ada, project):
     Project.objects.filter(pk=project.pk).update(removed=timezone.now())
     assert tickets.redeem(ticket, NAME, ENTRANT) is None
     Project.objects.update(removed=None)
-    tickets.revoke_project(project)
+    tickets.revoke_user(ada)
     assert tickets.redeem(ticket, NAME, ENTRANT) is None
 
 
@@ -135,11 +135,9 @@ def left() -> set[tuple[str, str]]:
     return set(Access.objects.values_list("browser", "project__name"))
 
 
-def test_it_is_taken_from_a_browser_a_person_or_a_project(ada, project, rights):
-    tickets.revoke_project(project)
-    assert left() == {("one", OTHER), ("three", "bob-1")}
+def test_it_is_taken_from_a_browser_or_a_person(ada, rights):
     tickets.revoke_browser("one")
-    assert left() == {("three", "bob-1")}
+    assert left() == {("two", NAME), ("three", "bob-1")}
     tickets.revoke_user(ada)
     assert left() == {("three", "bob-1")}
 

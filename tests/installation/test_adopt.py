@@ -46,12 +46,12 @@ def test_it_shows_what_there_is_and_what_will_become_of_it(apart, monkeypatch):
     said = adopt()
     for line in (
         f"Id of the data:     {THEIRS}",
-        "Projects:   2 there, 1 known to the database; 1 unknown: nobodys-1",
-        "Volumes:    2 there, 1 known to the database; 1 unknown: carl",
-        "Notebooks:  1 there, 0 known to the database; 1 unknown: ",
-        "Builds:     0 there, 0 known to the database",
-        "The data belong to another database",
-        "Unknown notebooks and builds end, and unknown projects' folders are set aside",
+        "Projects:   2 found, 1 known to the database; 1 unknown: nobodys-1",
+        "Volumes:    2 found, 1 known to the database; 1 unknown: carl",
+        "Notebooks:  1 found, 0 known to the database; 1 unknown: ",
+        "Builds:     0 found, 0 known to the database",
+        "The data belong to a different database",
+        "Unknown notebooks and builds are stopped, and folders of unknown projects are set aside",
         "Nothing was changed",
     ):
         assert line in said
@@ -97,7 +97,7 @@ def test_an_older_database_counts_on_from_what_is_there(apart):
 def test_where_much_is_unknown_it_says_that_nothing_goes(apart, worker):
     apart.kept_projects |= {f"nobodys-{number}" for number in range(2, 20)}
     said = adopt("--yes")
-    assert "none of it is ended or set aside" in said
+    assert "none of it is stopped or set aside" in said
     assert ", …" in said
     reconcile()
     worker.run()

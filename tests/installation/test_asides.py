@@ -93,7 +93,7 @@ def test_staff_see_it_with_its_size_and_until_when(as_vera, aside):
 def test_a_project_whose_row_is_there_again_gets_its_folder_back(
     as_stan, ada, aside, settled, worker
 ):
-    assert "restore the database that knows it first" in act(as_stan, aside, "put_back")
+    assert "First restore the database that contains it" in act(as_stan, aside, "put_back")
     Project.objects.create(owner=ada, name="nobodys-1", provider="git", url="u")
     act(as_stan, aside, "put_back")
     worker.run()
@@ -133,7 +133,7 @@ def test_it_is_not_put_in_the_place_of_another(as_stan, ada, aside, settled, wor
     act(as_stan, aside, "put_back")
     worker.run()
     assert settled.kept_aside
-    assert "has a folder by now" in as_stan.get(LIST).content.decode()
+    assert "now has a folder" in as_stan.get(LIST).content.decode()
 
 
 def test_staff_may_have_it_removed_at_once(as_stan, as_sue, aside, settled, worker):

@@ -146,7 +146,9 @@ def test_health_and_staff_are_told(foreign, as_stan):
     assert answer.status_code == 503
     assert answer.json()["checks"]["installation"] == "the data belong to another database"
     page = as_stan.get("/admin/").content.decode()
-    assert "The data belong to another database" in page and "<code>manage.py adopt</code>" in page
+    assert (
+        "The data belong to a different database" in page and "<code>manage.py adopt</code>" in page
+    )
 
 
 def test_without_the_right_to_look_launches_go_on_and_nothing_is_removed(settled, worker):

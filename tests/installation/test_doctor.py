@@ -37,5 +37,5 @@ def test_another_portals_things_are_listed_as_advice(settled):
     settled.others = [f"pods build-{number} (bbbb)" for number in range(7)]
     (finding,) = check_installation()
     assert finding.advice
-    assert "7 things of another portal" in finding.message
+    assert "7 objects of another portal" in finding.message
     assert "build-4" in finding.message and "build-5" not in finding.message

@@ -42,8 +42,11 @@ def test_its_scopes_and_its_end_can_be_chosen(ada):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"scopes": "read,everything"}, "no scope “everything”. There are: read, launch, notebook"),
-        ({"scopes": ""}, "one at least of: read, launch, notebook"),
+        (
+            {"scopes": "read,everything"},
+            "no scope “everything”. The scopes are: read, launch, notebook",
+        ),
+        ({"scopes": ""}, "at least one scope: read, launch, notebook"),
         ({"days": 0}, "from 1 to 365 days"),
         ({"days": 366}, "from 1 to 365 days"),
     ],

@@ -28,13 +28,13 @@ def with_token(user: User) -> Client:
 
 # --- The page --------------------------------------------------------------------------------
 def test_before_there_is_one_it_can_be_made(ada: User, as_ada: Client) -> None:
-    assert "Make my key now" in page(as_ada)
+    assert "Create my key now" in page(as_ada)
     answer = as_ada.post("/account/ssh-key/make/", follow=True)
     pair = KeyPair.objects.get(user=ada)
     text = answer.content.decode()
-    assert "Your SSH key is made." in text
+    assert "Your SSH key is ready." in text
     assert pair.public in text and pair.fingerprint in text
-    assert "Make my key now" not in text
+    assert "Create my key now" not in text
 
 
 def test_making_it_again_keeps_the_one_that_is_there(ada: User, as_ada: Client) -> None:

@@ -50,8 +50,8 @@ def test_every_kind_of_secret_is_read_with_the_new_key_alone(ada: User, settings
 
     settings.PORTAL_ENCRYPTION_KEYS = [NEW, OLD]
     words = said()
-    assert words.count("1 brought to the first key, 0 were there already") == 3
-    assert "no other is needed" in words
+    assert words.count("1 re-encrypted with the first key, 0 already were") == 3
+    assert "the others are no longer needed" in words
 
     settings.PORTAL_ENCRYPTION_KEYS = [NEW]
     assert keypairs.private_key(KeyPair.objects.get()) == private
@@ -64,7 +64,7 @@ def test_it_may_be_done_again(ada: User, settings) -> None:
     settings.PORTAL_ENCRYPTION_KEYS = [NEW, OLD]
     said()
     before = KeyPair.objects.get().sealed
-    assert "0 brought to the first key, 1 were there already" in said()
+    assert "0 re-encrypted with the first key, 1 already were" in said()
     assert KeyPair.objects.get().sealed == before
 
 
@@ -75,7 +75,8 @@ def test_what_no_key_opens_is_named_and_left_and_the_rest_is_done(
     settings.PORTAL_ENCRYPTION_KEYS = ["a third key, which is gone: nobody has it"]
     lost = keypairs.ensure(bob).sealed
     settings.PORTAL_ENCRYPTION_KEYS = [NEW, OLD]
-    with pytest.raises(CommandError, match=r"SSH key pairs: 1 cannot be read .* those of bob"):
+    unreadable = r"SSH key pairs: 1 cannot be decrypted .* belong to bob"
+    with pytest.raises(CommandError, match=unreadable):
         said()
     assert KeyPair.objects.get(user=bob).sealed == lost
     assert sealing.is_current(KeyPair.objects.get(user=ada).sealed, keypairs.SEAL_PURPOSE)
@@ -84,7 +85,7 @@ def test_what_no_key_opens_is_named_and_left_and_the_rest_is_done(
 def test_sign_ins_without_a_refresh_token_are_no_trouble(ada: User) -> None:
     now = timezone.now()
     SignIn.objects.create(user=ada, provider="x", browser="y", sealed="", due=now)
-    assert "0 brought to the first key, 0 were there" in said()
+    assert "0 re-encrypted with the first key, 0 already were" in said()
 
 
 def test_there_may_be_more_than_are_looked_at_at_once(settings) -> None:

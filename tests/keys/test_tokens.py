@@ -62,7 +62,7 @@ def test_a_database_that_cannot_be_written_to_keeps_nobody_out(ada, caplog):
     secret = Token.objects.issue(ada, "laptop")[1]
     with read_only():
         assert client_with(secret).get("/api/v1/me/").status_code == 200
-    assert "cannot note the use of token" in caplog.text
+    assert "cannot record the use of token" in caplog.text
     assert secret not in caplog.text
     assert Token.objects.get().last_used is None
 

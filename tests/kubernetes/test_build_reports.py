@@ -131,7 +131,7 @@ def test_what_no_builder_says_is_not_believed(said):
         pod("Failed", DONE, PLANNED, DONE, ended(said, exitCode=1, reason="Error"))
     )
     assert found.code == "build.failed"
-    assert found.message == "The build ended with status 1. Its log says what it did last."
+    assert found.message == "The build exited with status 1. Its log shows what it did last."
     assert found.digest == ""
 
 
@@ -152,16 +152,20 @@ def test_only_push_can_say_the_digest():
     assert (found.code, found.digest) == ("build.lost", "")
 
 
-ROOM = "The build was ended because its machine ran out of room: "
-GONE = "The build was interrupted because its machine in the cluster is gone."
-FULL = "The build wrote more than it may."
+ROOM = "The build was stopped because its machine ran out of room: "
+GONE = "The build was interrupted because its machine in the cluster is gone. Start it again."
+FULL = "The build wrote more than it may. Have it write less, or ask the staff for more room."
+LATE = (
+    "The build was stopped because it took longer than 30 minutes. Shorten it, or ask the staff "
+    "for more time."
+)
 LOW_DISK = (
     "The node was low on resource: ephemeral-storage. Container build was using 3Gi, request 0."
 )
 LOW_MEMORY = "The node was low on resource: memory. Threshold quantity: 100Mi, available: 50Mi."
 BY_POD = [
     ("DeadlineExceeded", "Pod was active on the node longer than the specified deadline",
-     "build.timeout", "The build was ended because it took longer than 30 minutes."),
+     "build.timeout", LATE),
     ("Evicted", 'Usage of EmptyDir volume "work" exceeds the limit "10G". ',
      "build.disk-full", FULL),
     ("Evicted", 'Container build exceeded its local ephemeral storage limit "10G". ',

@@ -62,7 +62,7 @@ def test_a_claim_that_happens_to_have_a_persons_name_is_theirs_once_it_was_adopt
 def test_a_claim_that_somebody_else_makes_just_now_is_looked_at(api, backend):
     api.put(CLAIMS, {"metadata": {"name": "ada-nfs-pvc"}})
     api.fail(404, times=1)
-    with pytest.raises(UserError, match="has not made"):
+    with pytest.raises(UserError, match="did not create"):
         backend.ensure_server(SERVER)
 
 

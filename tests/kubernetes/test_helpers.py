@@ -101,7 +101,7 @@ def test_a_helper_that_failed_is_tried_again_after_a_while(api, backend, caplog)
     ended(api, DROP, {"code": "home.failed", "why": "EIO"}, minutes=11)
     assert backend.remove_project(NAME, "ada") is False
     assert api.things["pods"] == {}
-    assert "failed and is tried again: EIO" in caplog.text
+    assert "failed; it will be retried: EIO" in caplog.text
     backend.remove_project(NAME, "ada")
     assert list(api.things["pods"]) == [DROP]
 

@@ -28,16 +28,16 @@ def pod(said: Any, *, code: int = 0, name: str = "bindery-files", **more: Any) -
     [
         ({"code": "spawn.home-blocked", "path": ".bindery"}, "", "“.bindery” in your own folder"),
         ({"code": "spawn.volume-full", "why": "x"}, "", "Your volume is full"),
-        ({"code": "spawn.volume-read-only", "why": "EACCES"}, "", "look at its storage: EACCES"),
+        ({"code": "spawn.volume-read-only", "why": "EACCES"}, "", "check its storage: EACCES"),
         ({"code": "spawn.no-python"}, "", "has no Python 3.8"),
         ({"code": "spawn.no-jupyterlab"}, "", "has no JupyterLab"),
         ({"code": "spawn.home-failed", "why": "EIO"}, "", "or tell the staff: EIO"),
-        ({"code": "quota.odd"}, "spawn.home-failed", "could not be brought"),
+        ({"code": "quota.odd"}, "spawn.home-failed", "could not be copied"),
         ("Traceback …", "spawn.home-failed", "tell the staff: Traceback …"),
-        ("", "spawn.home-failed", "could not be brought"),
-        ([1], "spawn.home-failed", "could not be brought"),
-        ({"code": ["spawn.volume-full"]}, "spawn.home-failed", "could not be brought"),
-        ("[" * 4000, "spawn.home-failed", "could not be brought"),
+        ("", "spawn.home-failed", "could not be copied"),
+        ([1], "spawn.home-failed", "could not be copied"),
+        ({"code": ["spawn.volume-full"]}, "spawn.home-failed", "could not be copied"),
+        ("[" * 4000, "spawn.home-failed", "could not be copied"),
         ({"code": "spawn.home-blocked", "path": "\ud800\0" * 900}, "", "in your own folder"),
     ],
 )
@@ -53,25 +53,27 @@ def test_why_the_folder_could_not_be_made_ready_is_said(said, code, words_of_it)
 def test_a_container_that_ran_out_of_memory_says_so():
     found, message = problems.why_ended(pod("", code=137, reason="OOMKilled"))
     assert found == "spawn.home-failed"
-    assert "more than the notebook's memory" in message
+    assert "more memory than the notebook has" in message
 
 
 def test_what_became_of_the_files_is_known_once_they_are_ready():
     report = helper_pods.files_report_of(pod({"merge": MERGE, "size": 5_000}))
-    said = "Your files follow the repository to commit c0ffee1: 1 updated."
+    said = "Your files were updated to commit c0ffee1 of the repository: 1 updated."
     assert report == FilesReport(said, 5_000)
 
 
 def test_a_merge_that_could_not_be_done_is_said():
     full = helper_pods.files_report_of(pod({"left": "spawn.volume-full", "why": "x", "size": 5}))
     assert full
-    assert full.message.startswith("Your volume is full, so what is new in the repository")
+    assert full.message.startswith(
+        "Your volume is full, so changes from the repository were not merged"
+    )
     other = helper_pods.files_report_of(
         pod({"left": "spawn.home-failed", "why": "EIO", "size": None})
     )
     assert other == FilesReport(
-        "What is new in the repository was not brought in, your files are as they were: EIO It is "
-        "tried again at the next start."
+        "Changes from the repository were not merged; your files are unchanged: EIO The next "
+        "start tries again."
     )
 
 

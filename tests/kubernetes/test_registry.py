@@ -7,16 +7,16 @@ import datetime as dt
 import ipaddress
 import json
 import socket
+from contextlib import suppress
 
 import pytest
-import urllib3
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from sessions.backends.kubernetes import registry_http
-from sessions.backends.kubernetes.registry import Registry
+from sessions.backends.kubernetes import registry as module
+from sessions.backends.kubernetes.registry import MAX_BODY_BYTES, Registry
 from sessions.errors import TemporaryError
 from tests.kubernetes.registryserver import PERSON, RegistryServer, Scripted
 
@@ -155,8 +155,8 @@ def test_an_answer_without_a_digest_is_counted_out(scripted):
         (404, b'{"errors": []}', "registry.unreachable"),
         (404, b'{"errors": [{"code": "UNAVAILABLE"}]}', "registry.unreachable"),
         (404, b'{"errors": "none"}', "registry.unreachable"),
-        (404, b" " * registry_http.MAX_BODY_BYTES + b'{"errors": []}', "registry.unreachable"),
-        (200, b" " * registry_http.MAX_BODY_BYTES, "registry.unreachable"),
+        (404, b" " * MAX_BODY_BYTES + b'{"errors": []}', "registry.unreachable"),
+        (200, b" " * MAX_BODY_BYTES, "registry.unreachable"),
     ],
 )
 def test_what_is_no_word_of_a_registry_is_not_taken_for_absent(scripted, status, body, code):
@@ -165,12 +165,89 @@ def test_what_is_no_word_of_a_registry_is_not_taken_for_absent(scripted, status,
 
 
 def test_a_hanging_registry_is_given_up(scripted, monkeypatch):
-    monkeypatch.setattr(registry_http, "TIMEOUT", urllib3.Timeout(connect=3, read=0.1))
+    monkeypatch.setattr(module, "TIMEOUT", (3, 0.1))
     server = scripted(lambda asked: asked.server.over.wait())
     error = failure(Registry(server.address, plain_http=True))
-    assert (error.code, "does not answer in time" in error.message) == (
+    assert (error.code, "did not answer in time" in error.message) == (
         "registry.unreachable", True
     )  # fmt: skip
+
+
+def test_an_answer_that_stops_in_the_middle_is_given_up(scripted, monkeypatch):
+    def script(asked) -> None:
+        asked.send_response(200)
+        asked.send_header("Content-Length", "100")
+        asked.end_headers()
+        if asked.command == "GET":
+            asked.wfile.write(b"{")
+            asked.server.over.wait()
+
+    monkeypatch.setattr(module, "TIMEOUT", (3, 0.1))
+    error = failure(Registry(scripted(script).address, plain_http=True))
+    assert (error.code, "did not answer in time" in error.message) == (
+        "registry.unreachable", True
+    )  # fmt: skip
+
+
+def test_no_redirect_is_followed_nor_read_to_its_end(scripted):
+    elsewhere = scripted(lambda asked: asked.answer(200, Docker_Content_Digest=DIGEST))
+
+    def script(asked) -> None:
+        asked.send_response(307)
+        asked.send_header("Location", f"http://{elsewhere.address}/")
+        asked.end_headers()
+        with suppress(OSError):  # the other side hangs up
+            while asked.command == "GET":
+                asked.wfile.write(bytes(2**20))
+
+    error = failure(Registry(scripted(script).address, plain_http=True))
+    assert (error.code, elsewhere.requests) == ("registry.unreachable", [])
+
+
+def test_neither_a_netrc_nor_a_cookie_is_sent(scripted, tmp_path, monkeypatch):
+    (tmp_path / "netrc").write_text("default login stranger password stranger")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    seen = []
+
+    def script(asked) -> None:
+        seen.append((asked.headers["Authorization"], asked.headers["Cookie"]))
+        if asked.headers["Authorization"]:
+            asked.answer(200, Docker_Content_Digest=DIGEST)
+        else:
+            asked.answer(401, WWW_Authenticate="Basic", Set_Cookie="sid=1; Path=/")
+
+    server = scripted(script)
+    registry = Registry(server.address, plain_http=True, auth=config(server.address))
+    assert registry.digest("a", "v1") == DIGEST
+    assert seen == [(None, None), (f"Basic {ENCODED}", None)]
+
+
+def test_one_look_needs_one_connection(scripted):
+    connections = set()
+
+    def script(asked) -> None:
+        asked.protocol_version = "HTTP/1.1"
+        asked.close_connection = False
+        connections.add(asked.client_address)
+        asked.answer(404, b'{"errors": [{"code": "NAME_UNKNOWN"}]}')
+
+    server = scripted(script)
+    assert Registry(server.address, plain_http=True).digest("a", "v1") is None
+    assert (len(server.requests), len(connections)) == (2, 1)
+
+
+def test_a_proxy_of_the_environment_is_used_except_where_that_says_so(scripted, monkeypatch):
+    server = scripted(lambda asked: asked.answer(200, Docker_Content_Digest=DIGEST))
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(name, f"http://{server.address}")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.setenv(name, "127.0.0.1")
+    for address in ("outside.example", server.address):
+        assert Registry(address, plain_http=True).digest("a", "v1") == DIGEST
+    assert server.requests == [
+        "HEAD http://outside.example/v2/a/manifests/v1",
+        "HEAD /v2/a/manifests/v1",
+    ]
 
 
 def test_a_closed_port_is_unreachable():

@@ -178,7 +178,7 @@ def test_who_waits_for_a_gpu_is_told_the_place_in_the_queue(reason):
     found = seen(secret(), unplaced(reason))
     assert (found.state, found.code) == ("starting", NO_GPU)
     assert found.message == (
-        "No GPU is free at present. Your notebook is number 1 in the queue and starts by itself."
+        "No GPU is free right now. Your notebook is number 1 in the queue and starts by itself."
     )
 
 
@@ -199,7 +199,7 @@ def test_the_gpu_is_the_one_that_the_site_names():
     assert [each.code for each in reports(view, FULL)] == [NO_GPU]
     (found,) = reports(view, BARE)
     assert found.code == NO_ROOM
-    assert "too little is free of example.org/gpu. It" in found.message
+    assert "not enough example.org/gpu. It" in found.message
 
 
 @pytest.mark.parametrize(
@@ -211,15 +211,15 @@ def test_the_gpu_is_the_one_that_the_site_names():
         (BOTH_NEW, "processors, memory"),
         ("0/2 nodes are available: 1 Insufficient memory, 1 Insufficient memory.", "memory"),
         ("0/1 nodes are available: 1 Insufficient ephemeral-storage.", "disk"),
-        ("0/1 nodes are available: 1 Insufficient pods.", "places for pods"),
+        ("0/1 nodes are available: 1 Insufficient pods.", "pod slots"),
     ],
 )  # fmt: skip
 def test_what_the_cluster_has_too_little_of_is_named(reason, short):
     found = seen(secret(), unplaced(reason))
     assert (found.state, found.code) == ("starting", NO_ROOM)
     assert found.message == (
-        f"The cluster has no room for it at present: too little is free of {short}. It starts "
-        "by itself when there is; or cancel it and ask for less."
+        f"The cluster has no room for this notebook right now: not enough {short}. It starts by "
+        "itself when there is; or cancel it and ask for less."
     )
 
 
@@ -227,13 +227,13 @@ def test_what_the_cluster_has_too_little_of_is_named(reason, short):
 def test_any_other_reason_is_given_in_the_clusters_words(reason):
     found = seen(secret(), unplaced(reason))
     assert (found.state, found.code) == ("starting", NO_ROOM)
-    assert found.message == f"No machine of the cluster takes it at present: {reason}"
+    assert found.message == f"No machine in the cluster can take this notebook right now: {reason}"
 
 
 def test_who_comes_for_the_first_time_waits_for_a_folder():
     found = seen(secret(), unplaced(CLAIM))
     assert (found.state, found.code) == ("starting", "spawn.volume")
-    assert found.message == "Your folder is being made; the notebook starts when it is there."
+    assert found.message == "Your folder is being created; the notebook starts when it is ready."
 
 
 def test_who_has_just_come_waits_for_nothing_yet():
@@ -331,7 +331,7 @@ def test_how_it_ended_has_a_code_and_a_sentence(thing, expected):
 def test_a_crash_is_told_with_its_last_ten_lines():
     found = seen(secret(), crashed("\n".join(f"line\0 {number}" for number in range(20)), 3))
     first, *lines = found.message.splitlines()
-    assert first == "JupyterLab ended by itself (status 3). Its last lines:"
+    assert first == "JupyterLab exited by itself (status 3). Its last lines:"
     assert lines == [f"line {number}" for number in range(10, 20)]
 
 

@@ -46,7 +46,7 @@ def test_it_is_deleted_when_it_was_said_and_not_before(ada, portal, unused, stat
 def test_it_is_said_in_its_story_and_in_what_was_removed(ada, portal, unused):
     projects = [unused(ada), unused(ada, state=ProjectState.READY)]
     portal.live(2 * DAY)
-    why = "Deleted after 7 days without use; its owner was told a day before."
+    why = "Deleted after 7 days without use; its owner was notified a day before."
     for project in projects:
         assert Event.objects.filter(project=project).latest("seq").message == why
     assert set(Removal.objects.values_list("kind", "name", "why")) == {

@@ -50,7 +50,7 @@ def test_nothing_goes_of_those_who_cannot_sign_in_and_afterwards_they_have_a_who
     is_away(campus)
     portal.live(DAY)
     assert (now_is(hers).removed, bool(now_is(his).removed)) == (None, True)
-    assert noted() == "no answer of campus"
+    assert noted() == "no response from campus"
     is_away(campus, away=False)
     portal.sleep(MINUTE)
     portal.look()
@@ -98,7 +98,7 @@ def test_one_that_is_described_by_hand_is_asked_for_its_keys(settings, campus, p
     campus.answers["/keys"] = (500, b"")
     portal.sleep(10 * MINUTE)
     portal.look()
-    assert noted() == "no answer of lab"
+    assert noted() == "no response from lab"
 
 
 def test_a_provider_is_asked_every_few_minutes_and_each_minute_while_it_is_away(campus, portal):

@@ -25,7 +25,7 @@ def test_it_is_stopped_after_its_hours_with_a_true_sentence(portal, running):
     assert now_is(running).state == ProjectState.STOPPING
     assert now_is(running).removed is None
     assert Event.objects.filter(project=running).latest("seq").message == (
-        "Stopped after 3 hours without use. The project stays: start it again at any time."
+        "Stopped after 3 hours without use. You still have the project: start it again at any time."
     )
 
 

@@ -228,7 +228,7 @@ def test_a_letter_of_before_that_named_it_does_not_count_after_a_break(
         assert not now_is(project).removed
     portal.look()
     text = server.letters[1].get_body(("plain",)).get_content()
-    assert "The portal was away for a while" in text
+    assert "The portal was offline for a while" in text
     portal.live(DAY)
     assert now_is(project).removed
 

@@ -95,7 +95,7 @@ def test_operators_write_rules_and_others_do_not(vera, sue, root, backend):
 @pytest.mark.parametrize("pattern", ["evil/miner", "nonsense"])
 def test_a_pattern_that_matches_nothing_is_not_stored(root, backend, pattern):
     answer = signed_in(root).post(f"{BASE}/repositoryrule/add/", {**WISH, "pattern": pattern})
-    assert "Begin with the host" in answer.content.decode()
+    assert "Start with the host" in answer.content.decode()
     assert not RepositoryRule.objects.exists()
 
 
@@ -105,8 +105,8 @@ def test_a_pattern_that_matches_nothing_is_not_stored(root, backend, pattern):
         ("evil/miner", "Banned by this rule."),
         ("git@github.com:Evil/miner.git", "Banned by this rule."),
         ("old/thing", "Banned by the rule github.com/old/*."),
-        ("ada/flowers", "Allowed: no rule is about it."),
-        ("file:///etc", "Repositories are reached by https:// or ssh:// only"),
+        ("ada/flowers", "Allowed: no rule matches it."),
+        ("file:///etc", "Only https:// and ssh:// addresses work here"),
         ("", "Paste the address"),
     ],
 )
@@ -134,4 +134,4 @@ def test_a_rule_is_tried_as_it_is_typed_and_not_as_it_is_stored(root, vera, back
 def test_where_something_is_allowed_trying_says_that_all_else_is_not(root, backend):
     typed = {**WISH, "kind": "allow", "_try": "yes", "address": "ada/flowers"}
     page = signed_in(root).post(f"{BASE}/repositoryrule/add/", typed).content.decode()
-    assert "Banned: some repositories are allowed, and it is none of them." in page
+    assert "Banned: only some repositories are allowed, and this is not one of them." in page

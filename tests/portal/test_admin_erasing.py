@@ -60,8 +60,8 @@ def test_with_the_name_typed_it_is_done(as_root, ada, root, backend):
     project_in(ProjectState.READY, ada)
     answer = as_root.post(erase_page(ada), {"username": "ada"}, follow=True)
     text = text_of(answer)
-    assert "The volume ada-nfs-pvc is yours to remove." in text
-    assert "notebooks still stop: the volume is in use" in text
+    assert "Remove the volume ada-nfs-pvc by hand." in text
+    assert "notebooks are still stopping: the volume is in use" in text
     assert Session.objects.get().state == "stopping"
     assert Project.objects.existing().count() == 0
     stop_all()
@@ -82,7 +82,7 @@ def test_once_its_removal_is_confirmed_its_name_is_forgotten(as_root, ada, root,
     erase_wholly(ada, root)
     row = Erasure.objects.get()
     assert "ada-nfs-pvc" in text_of(as_root.get(LIST))
-    assert "all done" in text_of(removed(as_root, row))
+    assert "completed" in text_of(removed(as_root, row))
     row.refresh_from_db()
     assert row.volume == ""
     assert row.removed
@@ -142,7 +142,7 @@ def test_the_admin_gives_nobody_the_name_of_somebody_erased(as_root, ada, bob, r
     erase_wholly(ada, root)
     passwords = {"password1": "a long one for her", "password2": "a long one for her"}
     data = {"username": "ada", "usable_password": "true", **passwords}
-    assert "nobody gets it again" in text_of(as_root.post("/admin/portal/user/add/", data))
+    assert "so it cannot be used again" in text_of(as_root.post("/admin/portal/user/add/", data))
     assert not User.objects.filter(username="ada").exists()
 
 

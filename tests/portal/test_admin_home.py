@@ -25,12 +25,12 @@ from tests.sessions.ran import ran
 pytestmark = [pytest.mark.django_db, pytest.mark.databases]
 
 SECTIONS = {
-    "What runs now": "notebook_sessions.view_session",
+    "Running now": "notebook_sessions.view_session",
     "Launches on each": "notebook_sessions.view_session",
-    "Builds that ended": "notebook_sessions.view_build",
-    "Who uses most": "notebook_sessions.view_session",
-    "What fails most": "notebook_sessions.view_session",
-    "What waits for an answer": "quotas.view_limitrequest",
+    "Builds finished": "notebook_sessions.view_build",
+    "Top users": "notebook_sessions.view_session",
+    "Top failures": "notebook_sessions.view_session",
+    "Open requests": "quotas.view_limitrequest",
 }
 
 
@@ -82,15 +82,15 @@ def busy(ada, bob) -> Session:
 def test_an_empty_portal_explains_itself(as_root):
     page = home(as_root)
     for sentence in (
-        "No launch has failed.",
-        "No notebook has run this month yet.",
-        "Nobody waits: people's requests for more show up here.",
-        "How much there is will be known a minute after watch has started.",
-        "no notebook got ready",
+        "No launch has failed in the last 30 days.",
+        "No notebook has run this month.",
+        "No open requests. Requests for higher limits appear here.",
+        "Capacity is known a minute after watch starts.",
+        "no notebook became ready",
         '<desc id="days-summary">none</desc>',
     ):
         assert sentence in page
-    assert "Everything, in lists" in page
+    assert "All lists" in page
 
 
 def test_what_runs_stands_against_what_there_is(as_root, busy):
@@ -98,7 +98,7 @@ def test_what_runs_stands_against_what_there_is(as_root, busy):
     page = home(as_root)
     for words in ("4 of 16 CPU", "8 of 64 GB", "1 of 2 GPU"):
         assert words in page
-    assert "more than there is" not in page
+    assert "more than the total" not in page
     backend_has = backends.Capacity(cpu=2, memory_gb=64, gpu=2)
     Capacity.objects.update(cpu=backend_has.cpu)
     assert "4 of 2 CPU <span" in home(as_root)
@@ -124,7 +124,7 @@ def test_each_figure_leads_to_the_list_behind_it(as_root, busy):
     page = home(as_root)
     addresses = {
         address.replace("&amp;", "&")
-        for address in re.findall(r'href="(/admin/[^"]*)"', page.partition("Everything, in")[0])
+        for address in re.findall(r'href="(/admin/[^"]*)"', page.partition("All lists")[0])
     }
     assert len(addresses) > 80
     assert f"/admin/notebook_sessions/session/{busy.pk}/change/" in addresses
@@ -138,7 +138,7 @@ def test_each_figure_leads_to_the_list_behind_it(as_root, busy):
 
 def test_what_is_wrong_is_said_first_with_what_to_do(as_root, backend):
     Heartbeat.objects.beat(HeartbeatName.WATCH, within=timedelta(minutes=1))
-    assert "Nothing that the portal knows of" in home(as_root)
+    assert "No known problems" in home(as_root)
     backend.troubles = [Problem("local.no-git", "The program git is missing.", "Install it.")]
     Heartbeat.objects.update(at=hours_ago(1))
     Capacity.objects.create(pk=1, at=hours_ago(1), cpu=1, memory_gb=1, gpu=0)
@@ -165,7 +165,7 @@ def test_what_one_may_not_see_is_not_shown(gus, busy, section):
 
 def test_who_may_see_nothing_is_told_so(gus, busy):
     page = home(client(gus))
-    assert "Ask an administrator for a role" in page
+    assert "Ask an operator for a role" in page
     assert [name for name in SECTIONS if name in page] == []
     assert not re.search(r"\bada\b|build\.timeout", page)
 
@@ -292,5 +292,5 @@ def test_everybody_sees_their_own_use(as_ada, as_eve, ada, bob):
     ran(ada, hours_ago(0.5), None, cpu_request=1)
     ran(bob, hours_ago(3), None, gpu=1)
     page = re.sub(r"\s+", " ", as_ada.get("/account/").content.decode())
-    assert "What you have used" in page
+    assert "Usage" in page
     assert "CPU-hours this month" in page and "GPU-hours" not in page

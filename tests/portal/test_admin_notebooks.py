@@ -118,8 +118,11 @@ def test_a_very_long_list_shows_its_first_rows_and_says_so(vera, backend):
     Build.objects.bulk_create(builds)
     answer = signed_in(vera).get(f"{BASE}/build/", {"p": "200"})
     assert answer.context["cl"].result_count == 10_000
-    assert "there may be more" in answer.content.decode()
-    assert "there may be more" not in signed_in(vera).get(f"{BASE}/session/").content.decode()
+    assert "Only the first results are shown" in answer.content.decode()
+    assert (
+        "Only the first results are shown"
+        not in signed_in(vera).get(f"{BASE}/session/").content.decode()
+    )
 
 
 def test_sessions_are_found_by_project_person_and_machine(shelf, ada, vera):
@@ -212,8 +215,8 @@ def test_a_page_says_what_will_happen_to_whom_and_does_nothing(shelf, ada, bob, 
     answer = act(sue, "project", "stop", *rows, confirmed=False)
     page = answer.content.decode()
     assert "The running notebook is stopped" in page
-    assert "The launch is given up." in page
-    assert "With 1 nothing happens" in page
+    assert "The launch is cancelled." in page
+    assert "1 does not change" in page
     concerned = {row.owner.username for row in rows[:2]}
     assert {name for name, _n in answer.context["affected_people"]} == concerned
     assert Project.objects.get(pk=rows[0].pk).state == ProjectState.READY
@@ -223,7 +226,7 @@ def test_support_stops_what_runs_and_is_told_what_did_not(shelf, sue):
     ready, stopped = shelf[ProjectState.READY], shelf[ProjectState.STOPPED]
     said = told(act(sue, "project", "stop", ready, stopped))
     assert f"Stop: {ready.name}" in said
-    assert f"Not possible for {stopped.name}: It is not running" in said
+    assert f"Not possible for {stopped.name}: The notebook is not running" in said
     assert Project.objects.get(pk=ready.pk).state == ProjectState.STOPPING
     entry = LogEntry.objects.get()
     assert (entry.user, entry.object_id, entry.change_message) == (sue, str(ready.pk), "Stop")
@@ -245,12 +248,12 @@ def test_support_restores_several_and_deletes_one_for_good_which_is_written_down
     gone = [shelf[state] for state in (ProjectState.STOPPED, ProjectState.READY)]
     act(sue, "project", "delete", *gone)
     page = signed_in(sue).get(f"{BASE}/project/{gone[0].pk}/change/").content.decode()
-    assert "deleted, can be restored" in page
+    assert "deleted, restorable" in page
     assert ">Restore…<" in page and ">Delete for good…<" in page and ">Delete…<" not in page
     assert f'action="{BASE}/project/?deleted=all"' in page
     asked = act(sue, "project", "restore", *gone, confirmed=False, by="?deleted=all")
     asked = asked.content.decode()
-    assert "It is there again with its files, stopped" in asked
+    assert "The project comes back with its files, stopped" in asked
     said = told(act(sue, "project", "restore", *gone))
     assert "Restore: " in said
     assert not Project.objects.restorable().exists()
@@ -258,7 +261,7 @@ def test_support_restores_several_and_deletes_one_for_good_which_is_written_down
     [row] = Project.objects.filter(removed__isnull=False)
     assert not row.is_restorable
     said = told(act(sue, "project", "restore", row, by="?deleted=yes"))
-    assert f"Not possible for {row.name}: It is gone for good" in said
+    assert f"Not possible for {row.name}: The project is gone for good" in said
     entries = LogEntry.objects.filter(object_id=str(row.pk)).order_by("pk")
     assert [(entry.user, entry.change_message) for entry in entries] == [
         (sue, "Delete"), (sue, "Restore"), (sue, "Delete for good"),
@@ -301,7 +304,7 @@ def test_a_build_is_cancelled_and_built_anew_for_those_who_waited(shelf, sue):
     act(sue, "build", "rebuild", build)
     assert Project.objects.get(pk=project.pk).state == ProjectState.WAITING
     said = told(act(sue, "build", "rebuild", shelf[ProjectState.READY].current.build))
-    assert "No project waits since it failed." in said
+    assert "No project has been waiting since it failed." in said
 
 
 def test_a_row_has_the_deeds_that_are_possible_as_buttons(shelf, sue, vera):
@@ -337,7 +340,7 @@ def test_too_many_at_once_are_refused_in_words(ada, sue, backend):
     Project.objects.bulk_create(rows)
     data = {"action": "delete", "select_across": "1", "_selected_action": [project.pk]}
     answer = signed_in(sue).post(f"{BASE}/project/", data, follow=True)
-    assert "At most 200 at once." in told(answer)
+    assert "You can select at most 200 at once." in told(answer)
     assert not Project.objects.filter(removed__isnull=False).exists()
 
 

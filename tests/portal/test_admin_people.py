@@ -90,7 +90,7 @@ def test_each_limit_stands_side_by_side_with_where_it_comes_from(as_stan, ada, b
 def test_use_above_a_limit_that_was_lowered_is_said(as_stan, ada, backend):
     project_in(ProjectState.READY, ada)
     changes.set_own_limits(ada, {"running": 0})
-    assert "more than allowed now" in text_of(as_stan.get(page_of(ada)))
+    assert "above the limit" in text_of(as_stan.get(page_of(ada)))
 
 
 def test_an_operator_sets_a_limit_and_the_next_launch_sees_it(as_stan, stan, ada, backend):
@@ -205,7 +205,7 @@ def test_support_sees_the_page_and_changes_nothing_on_it(as_sue, ada):
 def test_an_action_says_first_what_will_happen_and_does_nothing_yet(as_stan, ada, bob):
     for action in ("set_limits", "grant", "sign_out", "disable", "enable"):
         text = text_of(act(as_stan, action, ada, bob))
-        assert "This concerns 2 people" in text
+        assert "2 users" in text
         assert "ada" in text
     assert User.objects.filter(is_active=True, signed_out=None).count() == 3
     assert not LimitSet.objects.exists()
@@ -282,7 +282,7 @@ def test_disabling_signs_out_and_stops_what_runs_if_that_is_ticked(as_stan, ada,
 
 def test_nobody_disables_themselves_or_a_superuser_by_mistake(as_stan, stan, root, ada):
     text = text_of(act(as_stan, "disable", stan, root, ada))
-    assert "This concerns 1 person" in text
+    assert "1 user" in text and "Skipped: you, and anyone" in text
     act(as_stan, "disable", stan, root, ada, confirmed="yes")
     assert set(User.objects.filter(is_active=False)) == {ada}
 

@@ -43,8 +43,8 @@ def test_everybody_who_is_active_and_has_an_address_gets_it(ada, bob, server):
     for kind in ("plain", "html"):
         words = letter.get_body((kind,)).get_content()
         assert "On Friday nothing runs." in words
-        assert "This holds until" in words
-        assert "Written for ada by Bindery" in words
+        assert "This applies until" in words
+        assert "Sent to ada by Bindery" in words
 
 
 def test_its_text_is_text(ada, server):
@@ -134,7 +134,7 @@ def test_reconcile_has_them_written_and_the_admin_says_how_many_went_out(
     outbox.deliver_due()
     Letter.objects.filter(to=bob).update(attempts=ATTEMPTS)
     page = as_root.get("/admin/portal/announcement/").content.decode()
-    assert "2 sent, 0 to go, 1 failed" in page  # root has an address as well
+    assert "2 sent, 0 waiting, 1 failed" in page  # root has an address as well
 
 
 def test_once_begun_it_is_not_turned_into_another(ada, as_stan, backend):

@@ -161,14 +161,14 @@ def test_people_who_were_erased_since_are_named(kept: Path, data: Path, ada, roo
 def test_a_broken_file_is_refused(new: Path, kept: Path):
     with (kept / "homes" / "ada.tar").open("r+b") as file:
         file.write(b"x")
-    with pytest.raises(CommandError, match=r"ada\.tar is missing or not as it was"):
+    with pytest.raises(CommandError, match=r"ada\.tar is missing or has changed"):
         call_command("restore", kept)
     assert not User.objects.exists()
 
 
 def test_half_a_backup_is_refused(new: Path, kept: Path):
     (kept / MANIFEST).unlink()
-    with pytest.raises(CommandError, match="no whole backup"):
+    with pytest.raises(CommandError, match="is not a complete backup"):
         call_command("restore", kept)
 
 
@@ -191,24 +191,24 @@ def test_another_kind_of_database_is_refused(new: Path, kept: Path):
 
 
 def test_a_portal_that_runs_is_not_replaced(new: Path, kept: Path):
-    with exclusive_lock(), pytest.raises(CommandError, match="A portal runs"):
+    with exclusive_lock(), pytest.raises(CommandError, match="A portal is already running"):
         call_command("restore", kept)
 
 
 def test_a_portal_that_runs_elsewhere_is_not_replaced(new: Path, kept: Path):
     Heartbeat.objects.create(name="watch", at=timezone.now(), since=timezone.now())
-    with pytest.raises(CommandError, match="A portal uses this database"):
+    with pytest.raises(CommandError, match="A portal is using this database"):
         call_command("restore", kept)
 
 
 def test_nobodys_notebook_is_left_running(new: Path, kept: Path, backend: ScriptedBackend):
     backend.server_reports[7] = ServerReport(7, "bob-7", "ready")
-    with pytest.raises(CommandError, match="1 notebooks or builds still run"):
+    with pytest.raises(CommandError, match="1 notebooks or builds are still running"):
         call_command("restore", kept)
 
 
 def test_a_backup_never_overwrites_another(kept: Path):
-    with pytest.raises(CommandError, match="is there already"):
+    with pytest.raises(CommandError, match="already exists"):
         call_command("back_up", kept)
 
 

@@ -142,7 +142,7 @@ def test_contents_are_counted_and_sampled(folder, tmp_path):
 def test_what_is_other_than_it_was_packed_is_noticed(folder, tmp_path):
     new, contents = again(folder, tmp_path)
     (new / "notes.txt").write_text("else")
-    assert archives.differences(new, contents) == ["'notes.txt' is not as it was"]
+    assert archives.differences(new, contents) == ["'notes.txt' differs from the backup"]
     (new / "notes.txt").unlink()
     assert "0 of 1 files" in archives.differences(new, contents)[0]
 
@@ -228,7 +228,7 @@ def test_a_full_disk_ends_it_in_words(folder, tmp_path):
     (folder / "large").write_bytes(os.urandom(3_000_000))
     place = tmp_path / "small"
     place.mkdir()
-    with tight_disk(place, 1) as disk, pytest.raises(BackupError, match="There is no room left"):
+    with tight_disk(place, 1) as disk, pytest.raises(BackupError, match="No space is left"):
         archives.pack(folder, disk.seen / "ada.tar")
 
 

@@ -69,7 +69,7 @@ def test_a_broken_archive_is_refused(kept, tmp_path):
     (tmp_path / "new").mkdir()
     status, said = volume("unpack", kept, tmp_path / "new")
     assert status == 1
-    assert "not as it was" in said
+    assert "has changed since it was made" in said
 
 
 def test_what_its_person_may_not_write_to_comes_back_without_root(tmp_path):

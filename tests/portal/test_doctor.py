@@ -21,9 +21,8 @@ from bench.harness.ports import free_port
 from keys import keypairs
 from portal.health import checks as health
 from portal.health import sealed
-from portal.health.doctor import configuration, network, services, storage
+from portal.health.doctor import Finding, configuration, network, services, storage
 from portal.health.doctor import services as of_backend
-from portal.health.doctor.finding import Finding
 from portal.health.doctor.runner import Check, all_checks, run_checks
 from portal.models.mail import ATTEMPTS, Letter
 from sessions.backends import Problem
@@ -311,8 +310,8 @@ def test_the_command_says_it_to_people_and_to_programs(backend, settings):
         call_command("doctor", "--patience=0.2", stdout=said)
     assert end.value.code == 1
     assert "database: fine" in said.getvalue()
-    assert "WRONG  One of the site's keys has fewer than 32 characters" in said.getvalue()
-    assert "things are wrong" in said.getvalue()
+    assert "WRONG  One of the site's keys is shorter than 32 characters" in said.getvalue()
+    assert "problems found" in said.getvalue()
     with pytest.raises(SystemExit):
         call_command("doctor", "--json", "--patience=0.2", stdout=listed)
     found = {row["id"]: row for row in json.loads(listed.getvalue())}

@@ -330,7 +330,7 @@ def test_a_name_that_is_taken_or_was_erased_is_refused_on_the_form(ada, bob, roo
     erase.erase(ada, root)
     erase.finish()
     assert not User.objects.filter(username="ada").exists()
-    for name, said in (("ada", "nobody gets it again"), ("bob", "already exists")):
+    for name, said in (("ada", "so it cannot be used again"), ("bob", "already exists")):
         form = {"username": name, "password1": "long enough 7", "password2": "long enough 7"}
         answer = signed_in(root).post("/admin/portal/user/add/", form)
         assert answer.status_code == 200

@@ -67,7 +67,7 @@ def test_whoever_set_it_is_nobody_with_it(as_stan, ada, backend):
 def test_its_person_chooses_another_and_goes_where_they_wanted(as_stan, ada):
     give(as_stan, ada)
     client, _answer = sign_in("ada", GIVEN)
-    assert "choose one of your own" in words_of(client, CHOOSE)
+    assert "Choose one of your own" in words_of(client, CHOOSE)
     answer = choose(client, CHOSEN)
     assert (answer.status_code, answer["Location"]) == (302, "/account/")
     assert is_in(client)
@@ -80,7 +80,7 @@ def test_the_same_one_is_no_other(as_stan, ada):
     give(as_stan, ada)
     client, _answer = sign_in("ada", GIVEN)
     answer = choose(client, GIVEN)
-    assert "Choose another" in answer.content.decode()
+    assert "Choose a different one" in answer.content.decode()
     assert choose(client, "12345678").status_code == 200  # nor is any other good enough
     assert not is_in(client)
 
@@ -147,12 +147,12 @@ def test_people_are_told_by_letter_and_on_every_page(as_stan, ada, server):
     choose(client, CHOSEN)
     subjects = list(Letter.objects.filter(to=ada).order_by("pk").values_list("subject", flat=True))
     assert subjects == [
-        "Staff have set a password for your account",
-        "A password was chosen for your account",
+        "The staff set a password for your account",
+        "A new password was chosen for your account",
     ]
     assert not any(secret in letter.text for letter in Letter.objects.all()
                    for secret in (GIVEN, CHOSEN))  # fmt: skip
-    assert "Staff of this portal set a password for your account on" in words_of(client)
+    assert "The staff set a password for your account on" in words_of(client)
     later = timezone.now() - timedelta(days=15)
     User.objects.filter(pk=ada.pk).update(password_given=later)
     assert "set a password for your account" not in words_of(client)
@@ -171,7 +171,7 @@ def test_the_letter_cannot_be_led_elsewhere_before(as_stan, ada, server):
     assert as_stan.post(address, data).status_code == 302
     letter = Letter.objects.get()
     assert (letter.to, letter.recipient) == (ada, "ada@example.org")
-    assert letter.subject == "Staff have changed the e-mail address of your account"
+    assert letter.subject == "The staff changed the email address of your account"
 
 
 def test_who_signs_in_by_a_provider_gets_none_from_operators(as_stan, as_root, ada):

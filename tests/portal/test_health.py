@@ -54,7 +54,7 @@ def test_a_task_that_waits_for_a_minute_is_no_trouble(alive):
 def test_a_watch_without_a_sign_of_life_is_named(alive):
     Heartbeat.objects.update(at=timezone.now() - timedelta(minutes=5))
     assert answer()[0] == 503
-    assert answer()[1]["watch"] == "no sign of life"
+    assert answer()[1]["watch"] == "no heartbeat"
 
 
 def test_a_missing_migration_is_named(alive):
@@ -134,7 +134,7 @@ def test_a_back_end_that_does_not_answer_is_known_from_reconcile(alive):
 def test_without_watch_nobody_knows_of_what_it_looks_at(alive):
     Condition.objects.create(part="channel", problem="")
     Heartbeat.objects.update(at=hours_ago(1))
-    assert answer()[1]["channel"] == "cannot be known without watch"
+    assert answer()[1]["channel"] == "unknown without watch"
 
 
 def test_without_a_database_a_process_says_since_when_it_has_none(alive):
@@ -146,7 +146,7 @@ def test_without_a_database_a_process_says_since_when_it_has_none(alive):
     assert answer()[0] == 200
     with connection.execute_wrapper(unreachable):
         first = since("database")
-        assert answer()[1]["disk"] == "cannot be known without the database"
+        assert answer()[1]["disk"] == "unknown without the database"
         assert since("database") == first >= before
 
 

@@ -38,7 +38,7 @@ def test_ten_minutes_are_waited_for(now):
     operator_alerts.send_alerts(now + 9 * MINUTE)
     assert subjects() == []
     operator_alerts.send_alerts(now + 11 * MINUTE)
-    assert subjects() == ["Not well: worker (tasks wait)"] * 2
+    assert subjects() == ["Problem: worker (tasks wait)"] * 2
 
 
 def test_an_episode_is_told_once_and_so_is_its_end(now):
@@ -48,7 +48,7 @@ def test_an_episode_is_told_once_and_so_is_its_end(now):
     Condition.objects.record(row.part, "")
     for minutes in (11, 12):
         operator_alerts.send_alerts(now + minutes * MINUTE)
-    assert subjects() == ["Not well: worker (tasks wait)"] * 2 + ["Well again: worker"] * 2
+    assert subjects() == ["Problem: worker (tasks wait)"] * 2 + ["Resolved: worker"] * 2
     Condition.objects.update(problem="tasks wait", since=now + 60 * MINUTE)
     operator_alerts.send_alerts(now + 71 * MINUTE)
     assert len(subjects()) == 6
@@ -69,10 +69,10 @@ def test_the_letter_says_what_it_means_and_what_to_do(now, server):
     assert {letter["To"] for letter in server.letters} == {"ops@example.org", "chief@example.org"}
     for kind in ("plain", "html"):
         words = " ".join(server.letters[0].get_body((kind,)).get_content().split())
-        assert "none counts as idle while that lasts" in words
+        assert "until they are, none counts as idle" in words
         assert "its log says why" in words
         assert "/admin/" in words
-        assert "Written for its operators by Bindery" in words
+        assert "Sent to the operators by Bindery" in words
 
 
 def test_a_part_that_nobody_has_words_for_is_told_as_it_is(now):

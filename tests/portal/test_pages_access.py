@@ -97,7 +97,7 @@ def test_only_she_gets_a_ticket(as_ada, as_bob, as_stan, project):
     assert as_bob.get(address).status_code == 404
     answer = as_stan.get(address, follow=True)
     assert answer.redirect_chain == [(f"/projects/{project.name}/", 302)]
-    assert "Only its owner can open this notebook." in answer.content.decode()
+    assert "Only the owner can open this notebook." in answer.content.decode()
 
 
 def test_staff_see_whose_it_is_and_no_way_into_it(as_stan, project):

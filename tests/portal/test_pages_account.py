@@ -56,11 +56,11 @@ def test_each_figure_says_where_it_comes_from(ada, as_ada):
 def test_more_in_use_than_is_allowed_by_now_is_said_and_left_alone(ada, as_ada):
     project_in(ProjectState.READY, ada)
     project_in(ProjectState.READY, ada)
-    assert "More than you may have now" not in words_of(as_ada)
+    assert "This is over your limit" not in words_of(as_ada)
     LimitSet.objects.create(user=ada, running=1, projects=1, total_cpu=1)
     text = words_of(as_ada)
-    assert text.count("What runs is left alone; a new one has to wait.") == 2
-    assert text.count("You keep all; delete some to launch another.") == 1
+    assert text.count("What is running keeps running; a new one has to wait.") == 2
+    assert text.count("You keep all of them; delete some to launch another.") == 1
 
 
 def test_a_limit_of_nothing_has_no_bar(ada, as_ada):
@@ -99,19 +99,19 @@ def test_asking_leads_to_where_the_request_stands(ada, as_ada):
     wish = LimitRequest.objects.get()
     assert (wish.user, wish.limit, wish.value, wish.why) == (ada, "projects", 10, "A course.")
     text = words_of(as_ada)
-    assert "You have asked for more." in text
-    assert "Asked for more" in text
+    assert "Your request is sent." in text
+    assert "See your request" in text
     assert "Take back" in text
 
 
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"value": "5"}, "It must be more than the 5 of now."),
-        ({"value": "6.5"}, "Give a whole number."),
+        ({"value": "5"}, "It must be more than your present 5."),
+        ({"value": "6.5"}, "Enter a whole number."),
         ({"value": "many"}, "Enter a number."),
         ({"value": "nan"}, "Enter a number."),
-        ({"until": "2001-01-01"}, "Give a day after today, 366 days away at most."),
+        ({"until": "2001-01-01"}, "Choose a day after today, at most 366 days away."),
         ({"until": "soon"}, "Enter a valid date."),
         ({"why": ""}, "This field is required."),
         ({"why": "x" * 2001}, "at most 2000 characters"),
@@ -133,7 +133,7 @@ def test_a_second_request_is_told_of_the_first(as_ada):
     as_ada.post("/account/ask/", form())
     answer = as_ada.post("/account/ask/", form(value="20"))
     assert answer.status_code == 400
-    assert "Take that back first" in answer.content.decode()
+    assert "Take that request back before you make another" in answer.content.decode()
     assert LimitRequest.objects.get().value == 10
 
 
@@ -148,30 +148,30 @@ def test_a_request_is_taken_back_by_its_own_person_alone(as_ada, as_bob, as_stan
     assert as_ada.post(address).url == "/account/#requests"
     as_ada.post(address)
     assert LimitRequest.objects.get().state == "withdrawn"
-    assert "It has been taken back" in words_of(as_ada)
+    assert "This request was taken back" in words_of(as_ada)
 
 
 def test_an_answer_stands_on_every_page_until_it_is_seen(ada, as_ada, as_bob, stan):
     wish = requests.submit(ada, "projects", 10, in_days(30), "A course.")
     requests.grant(wish, stan, 8, in_days(20), "Eight will do.")
     for _time in range(2):
-        assert "Your request for more is granted. Projects: 8 until" in words_of(as_ada, "/")
+        assert "Your request was granted. Projects: 8 until" in words_of(as_ada, "/")
     assert "granted" not in words_of(as_bob, "/")
     address = f"/account/requests/{wish.pk}/seen/"
     assert as_bob.post(address, {"next": "/"}).url == "/"
-    assert "is granted" in words_of(as_ada, "/")
+    assert "was granted" in words_of(as_ada, "/")
     assert as_ada.post(address, {"next": "/"}).url == "/"
-    assert "is granted" not in words_of(as_ada, "/")
+    assert "was granted" not in words_of(as_ada, "/")
 
 
 def test_who_looks_at_the_account_has_seen_it(ada, as_ada, stan):
     wish = requests.submit(ada, "projects", 10, in_days(30), "A course.")
     requests.decline(wish, stan, "Five <b>will</b> do.")
-    assert "Your request for more is declined." in words_of(as_ada, "/")
+    assert "Your request was declined." in words_of(as_ada, "/")
     html = as_ada.get("/account/").content.decode()
     assert "Five &lt;b&gt;will&lt;/b&gt; do." in html
     assert "stan" in html
-    assert "is declined" not in words_of(as_ada, "/")
+    assert "was declined" not in words_of(as_ada, "/")
 
 
 def test_requests_of_others_are_not_there(bob, as_ada, as_stan):

@@ -123,11 +123,11 @@ def test_a_launch_needs_the_csrf_token(ada):
     browser.force_login(ada)
     answer = browser.post("/launch/", {"repository": "ada/flowers"})
     assert answer.status_code == 403
-    assert "The page was too old" in answer.content.decode()
+    assert "This page is out of date" in answer.content.decode()
     assert not Project.objects.exists()
 
 
-REACH = "Its code can use your folder and your SSH key: launch only what you trust."
+REACH = "Its code can use your folder and your SSH key. Launch only repositories you trust."
 
 
 def test_the_form_says_what_a_repository_gets_at(as_ada, backend):

@@ -24,7 +24,7 @@ def test_a_launch_that_finds_no_room_offers_to_stop_what_runs(as_ada, running):
     answer = as_ada.post("/launch/", {"repository": "ada/flowers"})
     page = answer.content.decode()
     assert answer.status_code == 409
-    assert "1 of 1 notebook is running." in page
+    assert "You have 1 of 1 notebook running." in page
     assert f'name="stop" value="{running.name}"' in " ".join(page.split())
     assert "/account/?ask=running#ask" in page
     answer = as_ada.post("/launch/", {"repository": "ada/flowers", "stop": running.name})
@@ -38,13 +38,13 @@ def test_a_start_that_finds_no_room_does_so_too(ada, as_ada, running):
     stopped = project_in(ProjectState.STOPPED, ada, "ada/stopped")
     LimitSet.objects.update(running=1)
     address = f"/projects/{stopped.name}/"
-    assert "It cannot be started now" in as_ada.get(address).content.decode()
+    assert "This notebook cannot start now" in as_ada.get(address).content.decode()
     answer = as_ada.post(f"{address}start/")
     assert (answer.status_code, answer["Location"]) == (303, address)
     assert Project.objects.get(pk=stopped.pk).state == "stopped"
     assert as_ada.post(f"{address}start/", {"stop": running.name})["Location"] == address
     assert Project.objects.get(pk=stopped.pk).state == "waiting"
-    assert "It cannot be started now" not in as_ada.get(address).content.decode()
+    assert "This notebook cannot start now" not in as_ada.get(address).content.decode()
 
 
 def test_nobody_stops_what_is_somebody_elses(as_bob, bob, running, ada):
@@ -54,14 +54,14 @@ def test_nobody_stops_what_is_somebody_elses(as_bob, bob, running, ada):
 
 
 def test_a_running_notebook_above_a_lowered_limit_is_left_alone_and_marked(ada, as_ada, running):
-    assert "above today’s limit" not in as_ada.get("/").content.decode()
+    assert "above the current limit" not in as_ada.get("/").content.decode()
     LimitSet.objects.update(max_cpu=4)
     for address in ("/", f"/projects/{running.name}/"):
-        assert "above today’s limit" in as_ada.get(address).content.decode()
+        assert "above the current limit" in as_ada.get(address).content.decode()
     assert Session.objects.get().state == "ready"
     lifecycle.stop(running, ada)
     Session.objects.update(state="stopped")
-    assert "above today’s limit" not in as_ada.get("/").content.decode()
+    assert "above the current limit" not in as_ada.get("/").content.decode()
 
 
 def test_an_answer_to_a_refused_launch_says_all_a_program_needs(as_ada, running):

@@ -111,7 +111,7 @@ def test_a_button_answers_htmx_with_news_for_the_page_it_is_on(ada, as_ada):
 def test_a_wish_that_comes_too_late_is_answered_in_words(ada, as_ada):
     project = project_in(ProjectState.STOPPED, ada)
     answer = as_ada.post(f"/projects/{project.name}/stop/", {"next": "/"}, follow=True)
-    assert "It is not running, so there is nothing to stop." in words(answer)
+    assert "The notebook is not running, so there is nothing to stop." in words(answer)
 
 
 @pytest.mark.parametrize("elsewhere", ["https://example.org/", "//example.org/", "javascript:0"])
@@ -132,7 +132,10 @@ def test_deleting_says_what_stays_and_what_goes(ada, as_ada):
     project = project_in(ProjectState.READY, ada)
     asked = words(as_ada.get("/"))
     assert "Your files in /home/ada-nfs-pvc stay." in asked
-    assert "what is in /home/jovyan of it, can be restored for 7 days; then that is gone" in asked
+    assert (
+        "You can restore the project and its files in /home/jovyan for 7 days; then they are gone"
+        in asked
+    )
     answer = as_ada.post(f"/projects/{project.name}/delete/", {"next": "/"}, follow=True)
     assert "ada/flowers is deleted. You can restore it for 7 days." in words(answer)
 
@@ -141,7 +144,7 @@ def test_where_nothing_is_kept_deleting_says_so(ada, as_ada, settings):
     settings.PORTAL_UNDO_DAYS = 0
     project = project_in(ProjectState.READY, ada)
     asked = words(as_ada.get("/"))
-    assert "What is in /home/jovyan of this project goes, and cannot be brought back." in asked
+    assert "This project’s files in /home/jovyan are deleted and cannot be restored." in asked
     answer = as_ada.post(f"/projects/{project.name}/delete/", {"next": "/"}, follow=True)
     assert "ada/flowers is deleted for good." in words(answer)
     assert "Undo" not in words(answer)
@@ -188,7 +191,7 @@ def test_the_last_build_tells_how_long_this_one_may_take(ada, as_ada):
         url=project.url, commit="b", image="b", state="built", started=now - minutes, finished=now
     )
     answer = as_ada.get(f"/projects/{project.name}/status/")
-    assert "Building took 2:05 last time." in words(answer)
+    assert "The last build took 2:05." in words(answer)
     assert "data-expected" in answer.content.decode()
 
 
@@ -207,7 +210,7 @@ def test_opening_what_is_not_ready_leads_to_its_page(ada, as_ada, state):
     project = project_in(state, ada)
     answer = as_ada.get(f"/projects/{project.name}/open/", follow=True)
     assert answer.redirect_chain == [(f"/projects/{project.name}/", 302)]
-    assert "The notebook is not running at present." in words(answer)
+    assert "The notebook is not running." in words(answer)
 
 
 def test_opening_goes_on_to_where_the_visitor_was(ada, as_ada):

@@ -29,7 +29,7 @@ def test_signing_in_leads_home_or_where_one_wanted_to_go(ada):
 
 def test_a_wrong_password_is_said_kindly_and_the_name_is_kept(ada, as_eve):
     page = sign_in(as_eve, "wrong").content.decode()
-    assert "do not belong together" in page
+    assert "do not match" in page
     assert 'value="ada"' in page
     assert "wrong" not in re.findall(r'value="([^"]*)"', page)
 
@@ -37,7 +37,7 @@ def test_a_wrong_password_is_said_kindly_and_the_name_is_kept(ada, as_eve):
 def test_a_closed_account_looks_like_a_wrong_password(ada, as_eve):
     ada.is_active = False
     ada.save()
-    assert "do not belong together" in sign_in(as_eve).content.decode()
+    assert "do not match" in sign_in(as_eve).content.decode()
 
 
 def test_whoever_is_signed_in_is_not_asked_again(as_ada):

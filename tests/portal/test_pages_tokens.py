@@ -45,7 +45,7 @@ def test_the_secret_is_shown_once_and_works(as_ada):
     assert answer.status_code == 200
     assert "no-store" in answer.headers["Cache-Control"]
     secret = secret_on(answer)
-    assert "nobody can read it again" in words(answer)
+    assert "nobody can see it again" in words(answer)
     token = Token.objects.find_by_secret(secret)
     assert (token.name, token.scopes, token.user.username) == ("laptop", ["read"], "ada")
     assert token.expires
@@ -72,7 +72,7 @@ def test_a_page_that_is_sent_once_more_makes_no_second_one(as_ada):
     make(as_ada)
     answer = make(as_ada)
     assert answer.status_code == 400
-    assert "You have a token of this name" in words(answer)
+    assert "You already have a token with this name" in words(answer)
     assert Token.objects.count() == 1
 
 
@@ -101,7 +101,7 @@ def test_the_last_day_that_may_be_is_offered_and_taken(as_ada, settings):
         ({"name": ""}, "required"),
         ({"name": " "}, "required"),
         ({"name": "x" * 101}, "100"),
-        ({"scopes": []}, "Say what it is for"),
+        ({"scopes": []}, "Choose at least one scope"),
         ({"scopes": ["everything"]}, "everything"),
         ({"days": "3000"}, "3000"),
         ({"expires": "2001-01-01"}, "past"),
@@ -132,10 +132,12 @@ def test_the_page_says_what_each_may_do_and_when_it_ends(as_ada, ada):
     )
     text = words(as_ada.get("/account/"))
     assert re.search(
-        r"over bdy_\S+… may look, launch and change, reach notebooks never used ex", text
+        r"over bdy_\S+… may view, launch and change, reach notebooks never used ex", text
     )
-    assert re.search(r"nightly bdy_\S+… may look, launch and change never used ends soon, on", text)
-    assert re.search(r"for long .{,90} until", text)
+    assert re.search(
+        r"nightly bdy_\S+… may view, launch and change never used expires soon, on", text
+    )
+    assert re.search(r"for long .{,90} expires", text)
 
 
 def test_revoking_one(as_ada, ada):

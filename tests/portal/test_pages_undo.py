@@ -72,7 +72,7 @@ def test_what_is_deleted_is_listed_with_until_when_and_both_ways(as_ada, deleted
     for verb in ("restore", "delete-for-good"):
         assert f'formaction="/projects/{deleted.name}/{verb}/"' in row
     assert 'aria-label="Restore ada/flowers"' in " ".join(row.split())
-    assert "A deleted project can be restored" in page
+    assert "You can restore a deleted project" in page
 
 
 @pytest.mark.parametrize("address", ["/", "/going/"])
@@ -84,7 +84,7 @@ def test_nobody_else_sees_it_there(as_bob, as_stan, deleted, address):
 def test_for_good_it_is_gone_from_the_list(as_ada, deleted):
     answer = act(as_ada, deleted, "delete-for-good", "/going/")
     assert "ada/flowers is deleted for good." in words(answer)
-    assert "Nothing of yours was deleted lately." in words(answer)
+    assert "You have no recently deleted projects." in words(answer)
     assert not now_is(deleted).is_restorable
     assert act(as_ada, deleted, "restore").status_code == 404
 
@@ -93,9 +93,9 @@ def test_its_own_page_is_the_way_back(as_ada, as_stan, as_vera, deleted):
     address = f"/projects/{deleted.name}/"
     page = words_of(as_ada, address)
     assert "deleted just now can be restored until" in page
-    assert "Restored, it is as it was" in page
+    assert "Restoring brings the project back as it was" in page
     assert act(as_ada, deleted, "restore", address).redirect_chain == [(address, 303)]
-    assert "What happened" in words_of(as_ada, address)
+    assert "Activity" in words_of(as_ada, address)
     act(as_ada, deleted, "delete", address)
     assert "belongs to ada" in words_of(as_stan, address)
     assert "/restore/" in as_stan.get(address).content.decode()
@@ -123,7 +123,7 @@ def test_at_the_limit_its_page_says_what_is_in_the_way_and_makes_room(ada, as_ad
 def test_a_second_click_on_undo_says_that_it_is_there(as_ada, deleted):
     act(as_ada, deleted, "restore")
     answer = act(as_ada, deleted, "restore")
-    assert "It is not deleted, so there is nothing to restore." in words(answer)
+    assert "The project is not deleted, so there is nothing to restore." in words(answer)
 
 
 @pytest.mark.parametrize("verb", ["restore", "delete-for-good"])
@@ -154,4 +154,4 @@ def test_it_is_among_none_of_the_projects(as_ada, deleted):
 
 def test_what_is_over_while_the_portal_was_away_can_be_restored_yet(as_ada, deleted):
     Project.objects.update(removed=timezone.now() - 8 * DAY, drops=timezone.now() - DAY)
-    assert "can be restored for a short while yet" in words_of(as_ada, "/going/")
+    assert "can be restored for a little while longer" in words_of(as_ada, "/going/")

@@ -25,8 +25,8 @@ LEAVE = "/account/sign-out-everywhere/"
 def test_the_page_says_who_one_is(ada, as_ada):
     User.objects.filter(pk=ada.pk).update(first_name="Ada", last_name="Lovelace")
     text = words_of(as_ada)
-    for words in ("Username ada", "Name Ada Lovelace", "E-mail ada@example.org",
-                  "a password of this portal", "Here since", "/home/ada-nfs-pvc"):  # fmt: skip
+    for words in ("Username ada", "Name Ada Lovelace", "Email ada@example.org",
+                  "a password for this portal", "Member since", "/home/ada-nfs-pvc"):  # fmt: skip
         assert words in text
 
 
@@ -36,7 +36,7 @@ def test_it_says_by_which_provider_one_signs_in(ada, as_ada, settings):
     assert "id.example.org" in words_of(as_ada)
     campus = Provider("campus", "Campus Login", "id", "secret", issuer)
     settings.OIDC_PROVIDERS = {"campus": campus}
-    assert f"You sign in by Campus Login {issuer}" in words_of(as_ada)
+    assert f"You sign in with Campus Login {issuer}" in words_of(as_ada)
 
 
 def test_each_group_says_where_it_is_from(ada, as_ada):
@@ -46,7 +46,7 @@ def test_each_group_says_where_it_is_from(ada, as_ada):
         ada.groups.add(Group.objects.create(name=name))
     roles.assign_role(ada, "support")
     text = words_of(as_ada)
-    for words in ("physics from id.example.org", "chess given by staff", "support given by staff"):
+    for words in ("physics from id.example.org", "chess added by staff", "support added by staff"):
         assert words in text
 
 

@@ -71,12 +71,12 @@ def test_keys_that_open_nothing_are_found_out(kept, settings):
     settings.PORTAL_ENCRYPTION_KEYS = ["another" * 8]
     found = [*rehearsal.find_unreadable_columns()]
     assert len(found) == 2  # her key pair, and the token of her notebook
-    assert "1 cannot be opened with this encryption key" in found[0]
+    assert "1 cannot be decrypted with this encryption key" in found[0]
 
 
 def test_what_fails_is_told_and_leaves_nothing(kept):
     (kept / "manifest.json").unlink()
-    with pytest.raises(CommandError, match="The portal is as it was"):
+    with pytest.raises(CommandError, match="The portal is unchanged"):
         rehearse(kept)
 
 

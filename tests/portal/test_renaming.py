@@ -55,18 +55,18 @@ def test_staff_rename_ada_and_another_ada_comes_from_the_provider(ada, as_root, 
     assert spec.former_names == ("ada",)
     other = arrives("2", preferred_username="ada")
     assert (other.username, files.volume_of(other)) == ("ada-2", "ada-2")
-    assert "called ada before" in as_root.get(page).content.decode()
+    assert "formerly ada" in as_root.get(page).content.decode()
 
 
 def test_no_way_leads_to_a_name_that_somebody_had(ada, bob, as_root):
     renamed(ada, "countess")
-    with pytest.raises(ValidationError, match="nobody gets it again"):
+    with pytest.raises(ValidationError, match="so it cannot be used again"):
         User.objects.create_user("ada")
-    with pytest.raises(ValidationError, match="nobody gets it again"):
+    with pytest.raises(ValidationError, match="so it cannot be used again"):
         renamed(bob, "ada")
     page = f"/admin/portal/user/{bob.pk}/change/"
     answer = as_root.post(page, {**filled_in(as_root.get(page)), "username": "ada"})
-    assert b"nobody gets it again" in answer.content
+    assert b"so it cannot be used again" in answer.content
     assert User.objects.get(pk=bob.pk).username == "bob"
 
 
@@ -79,13 +79,13 @@ def test_one_gets_ones_own_name_back_and_finds_the_files_under_each(ada, backend
 
 def test_a_name_stays_taken_though_the_row_of_its_person_is_gone(ada):
     ada.delete()
-    with pytest.raises(ValidationError, match="nobody gets it again"):
+    with pytest.raises(ValidationError, match="so it cannot be used again"):
         User.objects.create_user("ada")
 
 
 def test_of_two_who_want_a_name_at_once_one_gets_it(ada):
     UsedName.objects.create(digest=digest("grace"), name="grace", user=ada)
-    with pytest.raises(ValidationError, match="nobody gets it again"):
+    with pytest.raises(ValidationError, match="so it cannot be used again"):
         UsedName.objects.reserve("grace", User.objects.create_user("bob"))
     with pytest.raises(IntegrityError):
         UsedName.objects.create(digest=digest("grace"))
@@ -163,7 +163,7 @@ def test_staff_adopt_what_lies_in_a_volumes_place(ada, backend, capsys):
     for _again in range(2):
         call_command("adopt_volume", "ada")
     first, second = capsys.readouterr().out.splitlines()
-    assert first == "ada: “ada” is their volume from now on."
+    assert first == "ada: “ada” is now their volume."
     assert "nothing to adopt" in second
     with pytest.raises(CommandError, match="no account called “grace”"):
         call_command("adopt_volume", "grace")

@@ -151,8 +151,8 @@ def test_a_part_that_dies_at_once_is_started_less_and_less_often(program, notes,
     part = tended(ManagedProcess("part", program('note("leader", os.getpid()); sys.exit(3)')))
     tend_until(part, lambda: len(notes.pids("leader")) == 3)
     said = capfd.readouterr().out
-    assert "part | ended (exit code 3) and is started again in 0.5 s" in said
-    assert "started again in 1 s" in said
+    assert "part | ended (exit code 3) and restarts in 0.5 s" in said
+    assert "restarts in 1 s" in said
 
 
 def test_only_the_leader_is_told_to_end(program, notes, tended):

@@ -114,7 +114,7 @@ async def test_it_is_sent_as_a_file_and_kept_nowhere(ada):
     assert answer["Content-Disposition"].startswith('attachment; filename="bindery-')
     body: Any = answer.streaming_content  # type: ignore[attr-defined]
     files = unpacked(b"".join([part async for part in body]))
-    assert "All that this portal knows about ada." in files["README.txt"]
+    assert "Everything this portal knows about ada." in files["README.txt"]
     assert rows(files["account.jsonl"])[0]["username"] == "ada"
 
 

@@ -96,7 +96,7 @@ def test_declining_takes_a_word_and_no_figures(ada, wish, address, as_stan):
     blank = answer("decline", value="", until="")
     reply = as_stan.post(address, blank)
     assert reply.status_code == 400
-    assert "Say in a word why not" in reply.content.decode()
+    assert "Give a short reason" in reply.content.decode()
     assert as_stan.post(address, {**blank, "answer": "No room."}).status_code == 302
     wish.refresh_from_db()
     assert (wish.state, wish.answer) == ("declined", "No room.")
@@ -116,7 +116,7 @@ def test_who_comes_second_is_told_who_was_first(wish, address, stan, as_root):
     reply = as_root.post(address, answer("decline", answer="No."))
     assert reply.status_code == 400
     page = reply.content.decode()
-    assert "stan has answered it already: it is granted." in page
+    assert "stan has already answered this request: it is granted." in page
     assert 'name="verdict"' not in page
 
 

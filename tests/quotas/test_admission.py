@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.db import connection
 
-from quotas import admission
+from quotas.limits import lock_limits
 from sessions import backends, lifecycle
 from sessions.errors import QuotaExceeded
 from sessions.models import Project, Session
@@ -44,4 +44,4 @@ def test_of_fifty_launches_at_once_with_four_projects_one_is_accepted(ada):
 
 def test_asking_outside_a_transaction_is_refused(ada):
     with pytest.raises(RuntimeError):
-        admission.lock(ada)
+        lock_limits(ada)

@@ -47,7 +47,7 @@ def test_staff_may_grant_other_figures_than_were_asked_for(ada, stan, wish):
 
 
 def test_what_is_declined_changes_nothing_and_says_why(ada, stan, wish):
-    with pytest.raises(ValidationError, match="Say in a word why not"):
+    with pytest.raises(ValidationError, match="Give a short reason"):
         requests.decline(wish, stan, "  ")
     requests.decline(wish, stan, "Five are enough for a course.")
     assert state(wish) == "declined"
@@ -69,7 +69,9 @@ def test_a_request_that_was_taken_back_cannot_be_answered(ada, stan, wish):
 
 def test_an_answered_request_cannot_be_taken_back(ada, stan, wish):
     requests.grant(wish, stan, 10, in_days(30))
-    with pytest.raises(ValidationError, match="stan has answered it already: it is granted"):
+    with pytest.raises(
+        ValidationError, match="stan has already answered this request: it is granted"
+    ):
         requests.withdraw(wish, ada)
     assert limits_of(ada).projects == 10
 
@@ -81,7 +83,7 @@ def test_nobody_takes_back_for_somebody_else(bob, wish):
 
 
 def test_one_request_for_a_limit_is_open_at_a_time(ada, stan, wish):
-    with pytest.raises(ValidationError, match="Take that back first"):
+    with pytest.raises(ValidationError, match="Take that request back before you make another"):
         requests.submit(ada, "projects", 20, in_days(30), "More.")
     requests.submit(ada, "builds", 20, in_days(30), "More.")
     requests.withdraw(wish, ada)
@@ -130,7 +132,7 @@ def test_it_takes_a_reason(ada):
 def test_nobody_fills_the_list_of_requests(ada):
     for _time in range(requests.MAX_REQUESTS_PER_DAY):
         requests.withdraw(requests.submit(ada, "projects", 9, in_days(30), "More."), ada)
-    with pytest.raises(ValidationError, match="Ask tomorrow"):
+    with pytest.raises(ValidationError, match="Ask again tomorrow"):
         requests.submit(ada, "projects", 9, in_days(30), "More.")
     LimitRequest.objects.update(created=timezone.now() - timedelta(days=2))
     requests.submit(ada, "projects", 9, in_days(30), "More.")
@@ -164,7 +166,7 @@ def test_support_grants_nothing_that_has_no_bound(ada, sue, wish):
 
 def test_a_grant_that_would_change_nothing_is_not_given(ada, stan, wish):
     LimitSet.objects.create(user=ada, projects=12)
-    with pytest.raises(ValidationError, match="more than the 12 of now"):
+    with pytest.raises(ValidationError, match="more than your present 12"):
         requests.grant(wish, stan, 10, in_days(30))
     assert state(wish) == "open"
     assert not Grant.objects.exists()
@@ -207,7 +209,7 @@ def test_of_several_staff_who_answer_at_once_exactly_one_does(ada, stan, root):
     with ThreadPoolExecutor(8) as pool:
         said = list(pool.map(answer, range(16)))
     assert said.count("answered") == 1
-    assert all("has answered it already" in each for each in said if each != "answered")
+    assert all("has already answered this request" in each for each in said if each != "answered")
     assert Grant.objects.count() == (1 if state(wish) == "granted" else 0)
 
 

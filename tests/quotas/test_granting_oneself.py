@@ -40,7 +40,7 @@ def test_a_request_of_their_own_is_not_theirs_to_grant(sue):
     with pytest.raises(ValidationError) as refusal:
         requests.grant(wish, sue, MORE, soon())
     assert refusal.value.message_dict == {
-        "value": ["You cannot grant to yourself. Ask an operator."]
+        "value": ["You cannot grant more to yourself. Ask an operator."]
     }
     wish.refresh_from_db()
     assert (wish.state, wish.answered_by, wish.grant) == ("open", None, None)
@@ -49,11 +49,11 @@ def test_a_request_of_their_own_is_not_theirs_to_grant(sue):
 
 def test_the_page_of_their_own_request_says_so_and_grants_nothing(sue, as_sue):
     address = f"/admin/quotas/limitrequest/{wish_of(sue).pk}/change/"
-    assert "You cannot grant to yourself" in as_sue.get(address).text
+    assert "You cannot grant more to yourself" in as_sue.get(address).text
     sent = {"value": MORE, "until": soon(), "answer": "", "verdict": "grant"}
     answer = as_sue.post(address, sent)
     assert answer.status_code == 400
-    assert "You cannot grant to yourself" in answer.text
+    assert "You cannot grant more to yourself" in answer.text
     assert limits_of(sue).projects == HAS
     assert LimitRequest.objects.get().state == "open"
 
@@ -81,5 +81,5 @@ def test_their_own_page_gives_them_nothing(sue, as_sue):
     sent = {f"grants-0-{name}": value for name, value in grant.items()}
     form = {**filled_in(as_sue.get(page)), **sent, "grants-TOTAL_FORMS": "1", "_save": "Save"}
     answer = as_sue.post(page, {name: value for name, value in form.items() if value is not None})
-    assert "You cannot grant to yourself" in answer.text
+    assert "You cannot grant more to yourself" in answer.text
     assert not Grant.objects.exists()

@@ -11,8 +11,7 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from quotas import changes
-from quotas.effective import Source
-from quotas.fields import FIELDS
+from quotas.fields import FIELDS, Source
 from quotas.limits import defaults, effective_of, effective_of_many, limits_of
 from quotas.models import Grant, LimitSet
 from sessions import lifecycle

@@ -11,8 +11,7 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from quotas import changes, requests
-from quotas.effective import Source, ValuesByLimit, combine
-from quotas.fields import FIELDS
+from quotas.fields import FIELDS, Source, ValuesByLimit, combine
 from quotas.limits import limits_of, lowest_limit
 from quotas.models import Grant, SupportBounds
 

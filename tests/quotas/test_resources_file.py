@@ -159,7 +159,7 @@ def test_the_number_of_gpus_is_whole():
         ("gpu=1.0", ["“1.0”", "not a whole number"]),
         ("gpu=two", ["“two”", "not a number", "whole number of GPUs"]),
         ("gpu=1000001", ["more than 1,000,000"]),
-        ("cpul=0", ["“0”", "no notebook can run"]),
+        ("cpul=0", ["“0”", "too little to run a notebook"]),
     ],
 )
 def test_a_bad_value_is_told_with_its_line_its_key_and_how_to_write_it(content, words):
@@ -178,9 +178,9 @@ def test_what_was_found_is_shown_shortened_and_without_what_cannot_be_seen():
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("GPU=1", ["“GPU” is no key", "Is it gpu?"]),
-        ("mem_l=1", ["“mem_l” is no key", "Is it meml?"]),
-        ("disk=1", ["“disk” is no key", "gpu, cpur, cpul, memr, meml"]),
+        ("GPU=1", ["“GPU” is not a known key", "Did you mean gpu?"]),
+        ("mem_l=1", ["“mem_l” is not a known key", "Did you mean meml?"]),
+        ("disk=1", ["“disk” is not a known key", "gpu, cpur, cpul, memr, meml"]),
         ("gpu: 1", ["“gpu: 1”", "gpu=1"]),
         ("\x1b[31m", ["“\ufffd[31m”"]),
     ],

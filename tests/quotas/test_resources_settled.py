@@ -75,7 +75,7 @@ def test_more_than_the_most_allowed_is_refused_with_the_figures(text, code, limi
 
 def test_the_refusal_says_the_line_the_figures_and_what_to_do():
     assert refusal("# much\nmeml=64").message == (
-        "Line 2 of .resources asks for 64 GB (meml), and you may ask for 32 GB at most in one"
+        "Line 2 of .resources asks for 64 GB (meml), but you may ask for at most 32 GB in one"
         " notebook. Ask staff for more, or lower the value."
     )
 
@@ -98,8 +98,8 @@ def test_a_request_above_the_limit_is_refused_with_both_lines():
     told = refusal("cpur=4\n\ncpul=2")
     assert (told.code, told.line) == ("resources.request-above-limit", 1)
     assert told.message == (
-        "Line 1 of .resources asks for 4 CPU to be guaranteed (cpur), and line 3 allows 2 CPU at"
-        " most (cpul). Lower cpur or raise cpul."
+        "Line 1 of .resources asks for 4 CPU to be guaranteed (cpur), but line 3 allows at most"
+        " 2 CPU (cpul). Lower cpur or raise cpul."
     )
     assert (told.limit, told.requested, told.allowed) == ("", None, None)
 

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from quotas.admission import Shortage, Usage, exceeds, notebook_shortage, project_shortage
-from quotas.limits import Limits
+from quotas.limits import Limits, Shortage, Usage, exceeds, notebook_shortage, project_shortage
 from quotas.resources import Resources
 
 LIMITS = Limits(

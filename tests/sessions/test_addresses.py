@@ -100,7 +100,7 @@ def test_an_address_of_this_machine_is_known_by_its_interfaces():
 
 def test_one_private_address_refuses_a_name_that_has_public_ones_too():
     require_public("example.org", ["203.0.113.5"])
-    with pytest.raises(Refused, match=r"example\.org leads to a private network"):
+    with pytest.raises(Refused, match=r"example\.org points to a private network"):
         require_public("example.org", ["203.0.113.5", "10.0.0.1"])
 
 

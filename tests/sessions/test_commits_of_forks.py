@@ -10,9 +10,9 @@ import pytest
 
 from sessions import lifecycle
 from sessions.errors import TemporaryError, UserError
-from sessions.git import resolve
 from sessions.git.read_file import read_entry
 from sessions.git.resolve import require_reachable
+from sessions.lifecycle import lookups
 from sessions.models import Build, Project, RepositoryRule
 from tests.githttp import GitServer
 
@@ -131,7 +131,7 @@ def asked(monkeypatch) -> list[str]:
         seen.append(commit)
         require_reachable(url, commit, *more)
 
-    monkeypatch.setattr(resolve, "require_reachable", ask)
+    monkeypatch.setattr(lookups, "require_reachable", ask)
     return seen
 
 

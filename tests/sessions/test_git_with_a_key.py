@@ -91,7 +91,7 @@ def test_a_key_that_may_not_read_this_repository_is_told_whom_to_ask(sshd, ada):
     ):
         error = refusal(ask)
         assert (type(error), error.code) == (UserError, "launch.repository-not-found")
-        assert "or your SSH key may not read it" in error.message
+        assert "or your SSH key has no access to it" in error.message
 
 
 def test_a_branch_that_is_not_there_is_answered_with_those_that_are(sshd, ada):
@@ -146,7 +146,7 @@ def test_a_server_that_shows_another_key_than_before_is_asked_for_nothing(
     KnownHost.objects.create(host=host, key=key, fingerprint="SHA256:x", first_user=ada)
     error = refusal(lambda: look_up(sshd, allowed(sshd, ada)))
     assert (type(error), error.code) == (UserError, "launch.host-key-changed")
-    assert "does not show the SSH key that it is known by" in error.message
+    assert "did not present its known SSH host key" in error.message
     assert "Accepted" not in sshd.log
     assert KnownHost.objects.count() == 1
 

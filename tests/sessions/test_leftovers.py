@@ -117,7 +117,7 @@ def test_nothing_is_touched_while_much_of_what_is_there_is_unknown(known, backen
     assert removed() == []
     assert what_health_says() == orphans.MUCH_UNKNOWN
     assert [each.message for each in caplog.records if each.levelname == "ERROR"] == [
-        f"nothing unknown is touched: {orphans.MUCH_UNKNOWN}"
+        f"leaving everything unknown alone: {orphans.MUCH_UNKNOWN}"
     ]
 
 

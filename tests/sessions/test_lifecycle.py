@@ -198,9 +198,9 @@ def test_a_host_that_does_not_answer_is_tried_three_times(ada, git, backend, wor
     project = lifecycle.launch(ada, "http://127.0.0.1:9/ada/flowers")
     for _time in range(2):  # the worker runs each task twice, so two rounds are more than three
         worker.run()
-        from sessions.lifecycle import steps
+        from sessions.lifecycle import lookups
 
-        steps.prepare(project.current.pk)
+        lookups.prepare(project.current.pk)
     project = Project.objects.get(pk=project.pk)
     assert project.state == "failed"
     assert project.current.code == "launch.host-unreachable"

@@ -134,7 +134,7 @@ def test_the_time_of_a_build_begins_when_a_machine_has_taken_it(building, backen
     watch.look()
     session = looked()
     assert (session.state, session.code) == ("waiting", "")
-    assert session.events.last().message == "The build has begun."
+    assert session.events.last().message == "The build has started."
     assert code_after(1100) == ""
 
 
@@ -188,7 +188,7 @@ def test_of_one_that_does_not_even_end_by_force_staff_are_told(stopping, backend
     older(130)
     assert looked().state == "stopping"
     assert Condition.objects.get(part="stops").problem == "not even by force"
-    assert "do not end, not even by force" in as_root.get("/admin/").text
+    assert "cannot be stopped, not even by force" in as_root.get("/admin/").text
     backend.undying.clear()
     assert looked().state == "stopped"
     looked()

@@ -13,7 +13,7 @@ from django.db import connection
 from quotas.models import LimitSet
 from sessions import lifecycle
 from sessions.errors import QuotaExceeded
-from sessions.lifecycle import admission, steps
+from sessions.lifecycle import admission, lookups
 from sessions.models import Build, Project, Session
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -126,7 +126,7 @@ def test_of_fifty_launches_at_once_that_want_the_last_gpu_one_goes_on(ada, askin
 
     def prepare(pk: int) -> None:
         try:
-            steps.prepare(pk)
+            lookups.prepare(pk)
         finally:
             connection.close()
 
@@ -151,7 +151,7 @@ def test_too_many_running_notebooks_are_refused_in_words(ada, asking, bring_up):
     with pytest.raises(QuotaExceeded) as refusal:
         lifecycle.launch(ada, "ada/flowers")
     assert refusal.value.code == "quota.running"
-    assert refusal.value.message == "1 of 1 notebook is running. Stop one to start another."
+    assert refusal.value.message == "You have 1 of 1 notebook running. Stop one to start another."
     assert [each["name"] for each in refusal.value.details["projects"]] == [running.name]
     assert Project.objects.count() == 1
 

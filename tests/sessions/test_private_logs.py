@@ -26,7 +26,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 ADDRESS = "git@git.example.org:ada/diary.git"
 SECRET = LOG.split("\n")[1]
-CLOSED = "its log is shown to its owner only"
+CLOSED = "Only its owner can see the log"
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_staff_see_how_it_goes_and_a_sentence_instead(failed, name, request):
     for path in (reverse("project", args=[failed.name]), reverse("status", args=[failed.name])):
         page = client.get(path).content.decode()
         assert "no such package" not in page
-        assert "What was said is shown to its owner only." in page
+        assert "Only the owner can see this message." in page
         assert "build.requirements" in page
     assert CLOSED in client.get(reverse("project", args=[failed.name])).content.decode()
     assert client.get(reverse("log", args=[failed.name])).status_code == 404

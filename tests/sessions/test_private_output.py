@@ -27,7 +27,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 PRIVATE = "git@git.example.org:ada/diary.git"
 SECRET = "my bank password is xyzzy"
 STAFF = ["vera", "sue", "stan", "root"]
-INSTEAD = "What was said is shown to its owner only."
+INSTEAD = "Only the owner can see this message."
 
 
 def ended(owner: User, repository: str = PRIVATE) -> Project:
@@ -41,7 +41,7 @@ def ended(owner: User, repository: str = PRIVATE) -> Project:
     )
     journal.record(session, Phase.WAITING, f"Line 3 of .resources: {SECRET}")
     journal.record(session, Phase.LAUNCHING, f"One file could not be read: {SECRET}.")
-    message = f"JupyterLab ended by itself (status 7). Its last lines:\n{SECRET}"
+    message = f"JupyterLab exited by itself (status 7). Its last lines:\n{SECRET}"
     fail(session, "spawn.crashed", message, by="watch")
     return Project.objects.select_related("current__build", "owner").get(pk=project.pk)
 
@@ -158,7 +158,7 @@ async def test_nor_live(project, ada, vera):
 def test_what_keeps_a_private_launch_waiting_is_told_to_staff(ada, backend, as_sue):
     """Support cannot help otherwise; it quotes nothing."""
     project = project_in(ProjectState.BUILDING, ada, PRIVATE)
-    said = "No GPU is free at present. Your notebook is number 1 in the queue."
+    said = "No GPU is free right now. Your notebook is number 1 in the queue."
     Session.objects.filter(project=project).update(code="spawn.no-gpu-free", message=said)
     assert as_sue.get(f"/api/v1/projects/{project.name}/").json()["message"] == said
     events = as_sue.get(f"/api/v1/projects/{project.name}/events/").json()["events"]

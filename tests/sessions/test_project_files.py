@@ -18,7 +18,7 @@ from tests.stages import project_in
 
 pytestmark = [pytest.mark.django_db(transaction=True)]
 
-MERGED = "Your files follow the repository to commit c0ffee1: 2 updated."
+MERGED = "Your files were updated to commit c0ffee1 of the repository: 2 updated."
 
 
 def told(project: Project) -> list[str]:

@@ -273,7 +273,7 @@ def test_a_path_that_could_lead_out_of_the_repository_is_refused(path: str):
 
 
 def test_a_ref_beside_another_ref_is_a_contradiction_that_is_said():
-    with pytest.raises(UserError, match="“main” and the field beside it “dev”") as refused:
+    with pytest.raises(UserError, match="“main”, but the field beside it says “dev”") as refused:
         parse_repository("https://github.com/ada/flowers/tree/main/a.ipynb", ref="dev")
     assert refused.value.code == "launch.ref-not-understood"
 

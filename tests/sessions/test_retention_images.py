@@ -14,7 +14,7 @@ from django.utils import timezone
 from portal.privacy import erase
 from sessions import lifecycle, retention
 from sessions.errors import NotAllowed, TemporaryError
-from sessions.lifecycle import steps
+from sessions.lifecycle import lookups
 from sessions.models import Build, Condition, Project, Removal, RemovalKind, Session
 from sessions.retention import images
 
@@ -114,7 +114,7 @@ def test_a_launch_that_takes_it_first_gets_it(stopped, backend, ada, worker):
     age(build)
     build.refresh_from_db()
     lifecycle.start(Project.objects.get(), ada)
-    steps.prepare(Session.objects.latest("pk").pk)
+    lookups.prepare(Session.objects.latest("pk").pk)
     assert not images.drop(build, "late")
     assert len(backend.kept_images) == 1
 
@@ -184,7 +184,7 @@ def test_a_launch_and_a_removal_at_the_same_moment_leave_a_notebook_that_can_sta
         build = stopped(f"ada/{number}")
         project = Project.objects.get(url=build.url)
         session = lifecycle.start(project, ada).current
-        both = [partial(steps.prepare, session.pk), partial(images.drop, build, "")]
+        both = [partial(lookups.prepare, session.pk), partial(images.drop, build, "")]
         with ThreadPoolExecutor(2) as threads:
             list(threads.map(_apart, both))
         has = Session.objects.select_related("build").get(pk=session.pk).build

@@ -54,7 +54,7 @@ def test_a_viewer_may_look_and_not_touch_on_the_page(project, vera, verb):
     answer = signed_in(vera).post(f"/projects/{project.name}/{verb}/")
     page = answer.content.decode()
     assert answer.status_code == 403
-    assert "This project belongs to ada. You may look at it, and not change it." in page
+    assert "This project belongs to ada. You can view it, but not change it." in page
     assert "project.look-only" in page
     assert Project.objects.existing().get(pk=project.pk).state == ProjectState.READY
 

@@ -131,7 +131,7 @@ def test_a_build_is_counted_by_its_end_and_kind(db, pack, told):
 def test_removals_are_counted_with_their_bytes(db):
     Removal.objects.create(kind="image", count=2, size=500, why="unused")
     Removal.objects.create(kind="image", count=1, size=None, why="unused")
-    Removal.objects.create(kind="project", why="nobody used it")
+    Removal.objects.create(kind="project", why="nobody was using it")
     counters.count()
     assert value("removed", 'kind="image"') == 3
     assert value("removed_bytes", 'kind="image"') == 500

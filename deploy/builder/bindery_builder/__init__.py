@@ -1,4 +1,5 @@
 """The program that the containers of a build pod run: `bindery-build <stage>`, see `main`.
 
-A package of its own: it is installed in the builder image and knows nothing of the portal.
+A package of its own, in the builder image. Of the portal it knows only two modules that have a copy
+there: `sessions.repofiles.gitclone` and `lines`.
 """

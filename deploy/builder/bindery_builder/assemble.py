@@ -22,7 +22,7 @@ _CONFIG = f"{_DOCKER}.container.image.v1+json"
 _LAYER = f"{_DOCKER}.image.rootfs.diff.tar.gzip"
 _VERSION = "Directory Transport Version: 1.1\n"
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
-_MAX_JSON_BYTES = 4_000_000  # bytes of a configuration; registries take no larger one
+_MAX_JSON_BYTES = 4_000_000  # bytes of an image's configuration; registries accept no larger one
 
 
 class Images:
@@ -66,7 +66,7 @@ class Images:
 def layer_digests(config: bytes) -> list[str]:
     """Return the digests of the uncompressed layers of an image. Raises `BuildFailed`."""
     try:
-        found = json.loads(config)["rootfs"].get("diff_ids") or []  # without layers, there is none
+        found = json.loads(config)["rootfs"].get("diff_ids") or []  # missing if there are no layers
         return [str(each) for each in found]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise _invalid_image() from None
@@ -96,4 +96,4 @@ def _read(file: Path) -> bytes:
 
 
 def _invalid_image() -> BuildFailed:
-    return BuildFailed("build.internal", "The build left something that is not an image.")
+    return BuildFailed("build.internal", "The build did not produce a valid image.")

@@ -24,7 +24,7 @@ UNPACKED: Final = "unpacked.json"
 _CACHE: Final = "cache"
 _DATABASE: Final = "blob-info-cache*"
 _ROOT_CACHE: Final = Path("/var/lib/containers/cache")
-_MEMORY: Final = Path("/dev/shm")  # noqa: S108  (a fresh folder is made in it)
+_MEMORY: Final = Path("/dev/shm")  # noqa: S108  (a new folder is created in it)
 _GZIP: Final = "gzip"
 
 Layers = dict[str, dict[str, str]]

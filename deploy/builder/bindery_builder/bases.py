@@ -19,8 +19,8 @@ def check_base_image(name: str, spec: BuildSpec) -> None:
     if references.is_below(name, spec.own_prefix):
         raise BuildFailed(
             "build.base-image",
-            f"The Dockerfile starts from {name}, which this portal has built for somebody. "
-            "Start from the image that it was made of.",
+            f"The Dockerfile starts from {name}, which this portal built for someone. "
+            "Start from that image's own base image instead.",
         )
 
 

@@ -39,7 +39,7 @@ def _build_options(spec: BuildSpec, planned: plan.Plan) -> list[str]:
         "--network", "host",
         *seccomp.options(spec),
         "--layers",
-        "--pull=never",  # also for what a base image names in its ONBUILD
+        "--pull=never",  # not even images that a base image's ONBUILD names
         "--file", str(spec.plan / "Dockerfile"),
         *(f"--build-arg={name}={value}" for name, value in arguments.items()),
         *lent,

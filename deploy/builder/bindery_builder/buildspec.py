@@ -16,7 +16,7 @@ TRUSTED = Path("/trusted")
 ACCOUNTS = Path("/run/bindery")
 KEY = ACCOUNTS / "key"
 PROXIES = frozenset({"http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy"})
-"""Names (in either case) that a Dockerfile need not declare to be given at build time."""
+"""Names (upper or lower case) of build arguments that need no ARG in the Dockerfile."""
 
 
 @dataclass(frozen=True)

@@ -66,11 +66,11 @@ def read(
         lines = [emit.escape_directive(found.escape), *map(stages.translate, found.instructions)]
     except Unreadable as error:
         where = f"Line {error.line} of the" if error.line else "The"
-        why = f"{where} Dockerfile cannot be read for sure: {str(error).rstrip('.')}."
-        raise BuildFailed("build.dockerfile", f"{why} Write it in a plainer way.") from None
+        why = f"{where} Dockerfile is not supported: {str(error).rstrip('.')}."
+        raise BuildFailed("build.dockerfile", f"{why} Rewrite it more simply.") from None
     if not stages.starts:
-        raise BuildFailed("build.dockerfile", "The Dockerfile has no FROM, so there is no image to "
-                     "start from. Add one and try again.")  # fmt: skip
+        message = "The Dockerfile has no FROM, so it has no base image. Add one and try again."
+        raise BuildFailed("build.dockerfile", message)
     return Dockerfile(
         images=tuple(stages.images),
         mentioned=tuple(stages.mentioned),
@@ -83,5 +83,5 @@ def read(
 
 def _argument(name: str, value: str) -> str:
     if not _NAME.match(name) or not value.isprintable() or "'" in value:
-        raise ValueError(f"The variable {name} cannot be given to the steps of a build.")
+        raise ValueError(f"The variable {name} cannot be passed to the steps of a build.")
     return f"ARG {name}='{value}'"

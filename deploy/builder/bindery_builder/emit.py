@@ -9,7 +9,7 @@ from typing import Final
 from .plainparser import Instruction, Unreadable
 
 MAX_LINE_LENGTH: Final = 30_000
-"""Characters of a line: from 64 KB on, buildah's parser silently stops reading."""
+"""Characters per line: at a line of 64 KB or more, buildah's parser silently stops reading."""
 _FOLD = re.compile(r"[A-Za-z0-9_.](?=[A-Za-z0-9_.])")
 _AMBIGUOUS: Final = frozenset(" \t\"'\\")
 
@@ -31,7 +31,7 @@ def instruction_text(found: Instruction, flags: tuple[str, ...], escape: str) ->
 
 def _with_flags(found: Instruction, flags: tuple[str, ...]) -> str:
     if any(set(flag) & _AMBIGUOUS for flag in flags):
-        raise Unreadable(found.line, "it has an option with quotes or blanks in it")
+        raise Unreadable(found.line, "it has an option with quotes or spaces")
     values = json.dumps(found.values) if found.is_json else " ".join(found.values)
     return " ".join([found.keyword, *flags, values])
 
@@ -42,7 +42,7 @@ def _fold(text: str, number: int, escape: str) -> str:
     while len(text.encode()) > MAX_LINE_LENGTH:
         places = [match.end() for match in _FOLD.finditer(text, 0, MAX_LINE_LENGTH // 4)]
         if not places:
-            raise Unreadable(number, "it is too long a line")
+            raise Unreadable(number, "the line is too long")
         shown.append(text[: places[-1]] + escape)
         text = text[places[-1] :]
     return "\n".join([*shown, text])

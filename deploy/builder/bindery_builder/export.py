@@ -48,7 +48,7 @@ def write(
     pack = _LayerFolder(spec.images, buildah, base_layers.unpacked(spec), output)
     pack.add(FINAL, image)
     if spec.cache:
-        # Later ones first: they include the layers of the earlier ones.
+        # Latest first, because it includes the layers of the earlier ones.
         for number, step in reversed(list(enumerate(_full_image_ids(buildah, steps), 1))):
             pack.add(step_name(number), step)
     layers(spec.images).write_text(json.dumps(pack.layers))
@@ -85,7 +85,7 @@ class _LayerFolder:
         blob(folder, "sha256:").mkdir(parents=True)
         (_layout(folder) / "oci-layout").write_text(_FORMAT)
         for content in left_out:
-            blob(folder, content).touch()  # an empty file stands for the layer
+            blob(folder, content).touch()  # an empty file stands in for the layer
 
     def add(self, name: str, image: str) -> None:
         """Write the parts of this image that are not there yet."""
@@ -102,7 +102,9 @@ class _LayerFolder:
         words = [*self._buildah, "push", "--quiet", "--disable-compression=false", image]
         if programs.run([*words, f"oci:{_layout(self._folder)}:{FINAL}"], self._output):
             if "no space left on device" in " ".join(self._output.last):
-                raise BuildFailed("build.disk-full", "There is no room left to pack the image.")
+                raise BuildFailed(
+                    "build.disk-full", "There is no disk space left to pack the image."
+                )
             raise RuntimeError("the image could not be packed")
 
     def _last_layers(self) -> list[dict[str, Any]]:

@@ -14,26 +14,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
 
+from sessions.repofiles import gitclone
+
 from . import programs
 from .buildspec import BuildSpec
 from .output import Output
 from .result import BuildFailed
 
-SCRIPT = """
-git clone --no-checkout --progress --template= -- "$1" .
-git cat-file -e "$2^{commit}" 2>/dev/null || git fetch --progress origin "$2"
-branch="${3:-$(git symbolic-ref --short refs/remotes/origin/HEAD | sed s,^origin/,,)}"
-if git show-ref --verify --quiet "refs/remotes/origin/$branch"; then
-    git update-ref "refs/heads/$branch" "$2"
-    git symbolic-ref HEAD "refs/heads/$branch"
-    git config "branch.$branch.remote" origin
-    git config "branch.$branch.merge" "refs/heads/$branch"
-else
-    git update-ref --no-deref HEAD "$2"
-fi
-git reset --hard --quiet
-git submodule update --init --recursive --progress
-"""
 _PAUSE = 0.5
 
 
@@ -46,19 +33,19 @@ def stage(spec: BuildSpec, output: Output) -> dict[str, str]:
     if size(spec.repository) > limit:
         raise BuildFailed(
             "build.repository-too-large",
-            f"The repository is larger than {limit / 1e9:.3g} GB, which is the most here. "
-            "Take large files out of it and fetch them when the notebook runs.",
+            f"The repository is larger than {limit / 1e9:.3g} GB, the limit here. "
+            "Remove large files from it and download them when the notebook runs.",
         )
     if status:
         raise BuildFailed(
             "build.fetch",
-            "The repository could not be fetched; the last lines of the log say why.",
+            "The repository could not be fetched; see the last lines of the log.",
         )
     return {}
 
 
 def _run(spec: BuildSpec, output: Output) -> int:
-    words = ["sh", "-euc", SCRIPT, "fetch", spec.url, spec.commit, spec.ref]
+    words = ["sh", "-euc", gitclone.SCRIPT, "fetch", spec.url, spec.commit, spec.ref]
     with programs.open_process(words, spec.repository, variables(spec)) as process:
         watch = Thread(target=_watch, args=(spec, process), daemon=True)
         watch.start()
@@ -68,17 +55,9 @@ def _run(spec: BuildSpec, output: Output) -> int:
 
 
 def variables(spec: BuildSpec) -> dict[str, str]:
-    """Return git's environment: the allowed protocols, no prompts, nobody's settings."""
-    plain = ":http" if spec.plain_http else ""
+    """Return git's environment, with the site's certificate authority and the person's key."""
     authority = {"GIT_SSL_CAINFO": spec.ca} if spec.ca else {}
-    return {
-        "GIT_ALLOW_PROTOCOL": f"https:ssh{plain}",
-        "GIT_TERMINAL_PROMPT": "0",
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_CONFIG_GLOBAL": "/dev/null",
-        **authority,
-        **_ssh(spec.key),
-    }
+    return {**gitclone.environment(plain_http=spec.plain_http), **authority, **_ssh(spec.key)}
 
 
 def _ssh(key: Path) -> dict[str, str]:
@@ -119,5 +98,5 @@ def _sizes(folder: Path) -> Iterator[int]:
         for name in names:
             try:
                 yield os.lstat(os.path.join(path, name)).st_blocks * 512
-            except FileNotFoundError:  # git takes its temporary files away
+            except FileNotFoundError:  # git removes its temporary files
                 continue

@@ -51,7 +51,7 @@ def read(text: str, reader: Reader | None = None) -> ParsedText:
     directives, rest = _directives(lines)
     escape = directives.get("escape", "\\")
     if escape not in {"\\", "`"}:
-        raise Unreadable(1, "the directive “escape” takes \\ or ` only")
+        raise Unreadable(1, "the directive “escape” accepts only \\ or `")
     found = (reader or default_reader())("\n".join(rest), escape)
     for each in found:
         _check_unambiguous(each, escape)
@@ -72,7 +72,7 @@ def _directives(lines: list[str]) -> tuple[dict[str, str], list[str]]:
         if not directive or name not in {"syntax", "escape", "check"}:
             return found, ["#"] * number + lines[number:]
         if name in found:
-            raise Unreadable(number + 1, f"there are two directives “{name}”")
+            raise Unreadable(number + 1, f"the directive “{name}” appears twice")
         found[name] = directive[2]
     return found, []
 
@@ -84,7 +84,7 @@ def _buildkit(text: str, escape: str) -> list[Instruction]:
         commands = buildkit.parse_string(head + text)
     except ValueError as error:
         raise Unreadable(0, str(error)) from None
-    # BuildKit returns a line that only continues as an instruction without a word.
+    # BuildKit returns a line with nothing but a continuation as an instruction without a word.
     return [_from_buildkit(each, escape) for each in commands if each.original]
 
 
@@ -103,17 +103,19 @@ def _from_buildkit(command: Any, escape: str) -> Instruction:
         return found
     triggered = _buildkit(found.rest, escape)
     if len(triggered) != 1 or body:
-        raise Unreadable(found.line, "ONBUILD takes one instruction in one line")
+        raise Unreadable(found.line, "ONBUILD takes a single instruction on one line")
     return replace(found, triggers=triggered[0])
 
 
 def _check_unambiguous(found: Instruction, escape: str) -> None:
     """Refuse what another reader could understand differently."""
     if found.keyword not in KEYWORDS:
-        raise Unreadable(found.line, f"there is no instruction {found.keyword[:20]!r}")
+        raise Unreadable(found.line, f"{found.keyword[:20]!r} is not an instruction")
     if wrong := next((flag for flag in found.flags if not _FLAG.fullmatch(flag)), ""):
-        raise Unreadable(found.line, f"the option {wrong[:80]!r} has characters that none has")
+        raise Unreadable(
+            found.line, f"the option {wrong[:80]!r} has characters that options cannot have"
+        )
     if _BREAKS.search(found.original) or found.original.rstrip("\t ").endswith(escape):
-        raise Unreadable(found.line, f"it is not sure where the line ends (with {escape} or not)")
+        raise Unreadable(found.line, f"it is unclear whether {escape} continues the line")
     if found.triggers:
         _check_unambiguous(found.triggers, escape)

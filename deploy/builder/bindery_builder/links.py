@@ -30,8 +30,8 @@ def check_links(repository: Path) -> None:
             if real != inside and not real.startswith(f"{inside}/"):
                 raise BuildFailed(
                     "build.symlink-outside",
-                    f"The symbolic link {path.rstrip('/')} leads out of the repository. "
-                    "Put the file itself in its place and try again.",
+                    f"The symbolic link {path.rstrip('/')} points outside the repository. "
+                    "Replace it with the file itself and try again.",
                 )
 
 

@@ -27,11 +27,15 @@ STAGES: Mapping[str, Stage] = {
     "build": build.stage,
     "push": push.stage,
 }
-_DISK_FULL = {"code": "build.disk-full", "message": "The build wrote more than there is room for."}
+_DISK_FULL = {
+    "code": "build.disk-full",
+    "message": "The build ran out of disk space. Have it write less, or ask the staff for more "
+    "room.",
+}
 _INTERNAL_ERROR = {
     "code": "build.internal",
-    "message": "Something went wrong with the build that is not the repository's fault; the last "
-    "lines of the log say what.",
+    "message": "The build failed through no fault of the repository; see the last lines of the "
+    "log. Try again, or tell the staff.",
 }
 
 
@@ -56,7 +60,7 @@ def run(stage: Stage, spec: buildspec.BuildSpec, output: Output) -> dict[str, st
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             return _DISK_FULL
         return _failure(output)
-    except Exception:  # noqa: BLE001  (the portal is told, whatever it was)
+    except Exception:  # noqa: BLE001  (reported to the portal, whatever it was)
         return _failure(output)
 
 

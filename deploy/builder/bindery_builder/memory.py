@@ -11,7 +11,7 @@ from pathlib import Path
 
 _FILES = (
     Path("/sys/fs/cgroup/memory.events"),
-    Path("/sys/fs/cgroup/memory/memory.oom_control"),  # where cgroups are of the first version
+    Path("/sys/fs/cgroup/memory/memory.oom_control"),  # cgroup v1
 )
 _OOM_KILLED = re.compile(r"^oom_kill [1-9]", re.MULTILINE)
 

@@ -26,7 +26,7 @@ ARGUMENTS: Final = {
         ("VARIANT", ""),
     )
 }
-"""The arguments that every Dockerfile has without declaring them."""
+"""The arguments that every Dockerfile has, declared or not."""
 
 
 def require_native(wanted: str) -> None:
@@ -36,4 +36,6 @@ def require_native(wanted: str) -> None:
     parts = wanted.lower().split("/")
     architecture = next((part for part in parts if part != "linux"), ARCHITECTURE)
     if _oci_architecture(architecture) != ARCHITECTURE:
-        raise ValueError(f"images for {wanted[:80]} are not built here, only for {ARCHITECTURE}")
+        raise ValueError(
+            f"this portal builds images for {ARCHITECTURE} only, not for {wanted[:80]}"
+        )

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections import deque
 from typing import BinaryIO
 
-from .lines import LineSplitter, clean
+from sessions.repofiles.lines import LineSplitter, clean
 
+MAX_LINE_LENGTH = 2000
 _LAST = 30
 _TRUNCATED = "… the log is too long: what follows was cut …"
 
@@ -25,7 +26,7 @@ class Output:
         self._stream = stream
         self._remaining = limit
         self._number = 0
-        self._lines = LineSplitter()
+        self._lines = LineSplitter(MAX_LINE_LENGTH)
         self.last: deque[str] = deque(maxlen=_LAST)
 
     def write_heading(self, text: str) -> None:
@@ -35,7 +36,8 @@ class Output:
     def write_line(self, text: str) -> None:
         """Write a line of ours; text that it quotes may be untrusted."""
         self.end_line()
-        self._write([clean(text.replace("\n", " ").encode("utf-8", "replace"))])
+        line = text.replace("\n", " ").encode("utf-8", "replace")
+        self._write([clean(line, MAX_LINE_LENGTH)])
 
     def feed(self, piece: bytes) -> list[str]:
         """Write output of a program; return the lines that it completes."""

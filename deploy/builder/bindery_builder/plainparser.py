@@ -71,7 +71,7 @@ def _join_continuations(text: str, escape: str) -> Iterator[tuple[int, str]]:
         start = start if parts else number
         kept = (line if parts else bare).rstrip("\t ")
         if kept.endswith(escape * 2):
-            raise Unreadable(number, f"it is not sure whether {escape * 2} continues the line")
+            raise Unreadable(number, f"it is unclear whether {escape * 2} continues the line")
         goes_on = kept.endswith(escape)
         parts.append(kept.removesuffix(escape) if goes_on else line if parts else bare)
         if not goes_on:
@@ -86,7 +86,7 @@ def _instruction(line: str, number: int, escape: str) -> Instruction:
     word = word.upper()
     flags, text = _flags(rest[0].strip() if rest else "", number)
     if word in _WITH_FILES and _HERE_DOCUMENT.search(text):
-        raise Unreadable(number, "it has a here-document, which is not read on this machine")
+        raise Unreadable(number, "it has a here-document, which this machine does not support")
     listed = _list(text, number) if word in _WITH_LISTS else None
     values = listed if listed is not None else _values(word, text, number)
     triggers = _instruction(text, number, escape) if word == "ONBUILD" else None
@@ -114,7 +114,9 @@ def _list(text: str, number: int) -> tuple[str, ...] | None:
     except (ValueError, RecursionError):
         return None
     if text[end:].strip() or not all(isinstance(each, str) for each in found):
-        raise Unreadable(number, "it has a list that does not end with the line, or has no texts")
+        raise Unreadable(
+            number, "it has a list with text after it, or with items that are not strings"
+        )
     return tuple(found)
 
 
@@ -124,5 +126,5 @@ def _values(word: str, text: str, number: int) -> tuple[str, ...]:
     if word != "ARG":
         return (text,) if text else ()
     if not _ARGUMENTS.fullmatch(text):
-        raise Unreadable(number, "it has quotes or escapes that are not sure")
+        raise Unreadable(number, "its quotes or escapes are ambiguous")
     return tuple(_ARGUMENT.findall(text))

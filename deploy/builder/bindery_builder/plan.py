@@ -41,7 +41,7 @@ class Plan:
 
 def stage(spec: BuildSpec, output: Output) -> dict[str, str]:
     """Write the plan; return the pack and the text of `.resources`. Raises `BuildFailed`."""
-    output.write_heading("Looking for what the repository needs")
+    output.write_heading("Checking what the repository needs")
     links.check_links(spec.repository)
     spec.plan.mkdir()
     found = _render(spec, output)
@@ -71,8 +71,8 @@ def _parse_dockerfile(text: str, spec: BuildSpec) -> dockerfile.Dockerfile:
     if found.has_here_documents and not registries.reads_here_documents():
         raise BuildFailed(
             "build.dockerfile",
-            "The Dockerfile has a here-document (<<), which the buildah of this portal does not "
-            "read. Write the lines to a file of the repository, and COPY or RUN that.",
+            "The Dockerfile has a here-document (<<), which this portal's version of buildah does "
+            "not support. Move the lines to a file in the repository, and COPY or RUN that file.",
         )
     return found
 
@@ -102,7 +102,7 @@ def _render(spec: BuildSpec, output: Output) -> dict[str, Any]:
     except TimeoutError:
         raise _render_failure(f"no answer within {_SECONDS} seconds") from None
     if status:
-        raise RuntimeError(f"the program that renders ended with {status}")
+        raise RuntimeError(f"the renderer exited with status {status}")
     return _raise_for_error(json.loads(answer.read_text()))
 
 
@@ -110,15 +110,15 @@ def _raise_for_error(found: dict[str, Any]) -> dict[str, Any]:
     if found.get("error") == "build.render":
         raise _render_failure(found["message"])
     if code := found.get("error"):
-        raise BuildFailed(code, f"The repository's configuration is not usable: {found['message']}")
+        raise BuildFailed(code, f"The repository's configuration is not valid: {found['message']}")
     return found
 
 
 def _render_failure(why: str) -> BuildFailed:
     return BuildFailed(
         "build.render",
-        "repo2docker asks the internet for versions before it can build this repository, and "
-        f"did not get them: {why}. Try again later, or bring a Dockerfile along.",
+        "repo2docker has to look up versions online before it can build this repository, and that "
+        f"failed: {why}. Try again later, or add a Dockerfile.",
     )
 
 
@@ -126,10 +126,12 @@ def _read_dockerfile(spec: BuildSpec, path: str) -> str:
     try:
         return (spec.repository / path).read_text()
     except UnicodeDecodeError:
-        raise BuildFailed("build.dockerfile", f"{path} is not text in UTF-8.") from None
+        raise BuildFailed(
+            "build.dockerfile", f"{path} is not UTF-8 text. Save it as UTF-8 and try again."
+        ) from None
 
 
 def _summary(plan: Plan, path: str) -> str:
     if plan.has_own_dockerfile:
-        return f"The repository has a {path}: it is built as it stands."
-    return f"It is built as repo2docker does, with the pack for {plan.buildpack}."
+        return f"Building from the repository's {path}."
+    return f"Building with repo2docker's build pack for {plan.buildpack}."

@@ -82,7 +82,7 @@ def follow(
 ) -> None:
     """Pass on the program's output until it closes it, then wait for the program to exit."""
     if process.stdout is None:
-        raise ValueError("the program's output goes elsewhere")
+        raise ValueError("the program's output is not a pipe")
     while piece := os.read(process.stdout.fileno(), _CHUNK):
         for line in output.feed(piece):
             on_line(line)

@@ -21,7 +21,7 @@ CACHED = "cached.json"
 BASE_ACCOUNT = "base"
 """The account for images that repositories name: it can read nothing below the portal's path."""
 PORTAL_ACCOUNT = "pull"
-"""The account for names made only by this code: earlier builds' layers, the operator's images."""
+"""The account for images that only this code names: cached layers and the operator's images."""
 
 _TRANSIENT_ERROR = re.compile(
     r"time(?:d )?out|connection (?:refused|reset)|unreachable|temporary failure"
@@ -37,13 +37,13 @@ def stage(spec: BuildSpec, output: Output) -> dict[str, str]:
     for number, image in enumerate(images):
         _pull_base(spec, buildah, number, image, output)
     if spec.cache and not spec.no_cache:
-        output.write_heading("Looking for steps of an earlier build")
+        output.write_heading("Looking for cached steps")
         options = registries.authfile_options(spec, PORTAL_ACCOUNT)
         words = [*buildah, "pull", "--quiet", "--all-tags", *options, "--", spec.cache]
         programs.capture(words, variables=registries.buildah_environment(spec, closed=False))
         cached = _cached_images(spec, buildah)
         (spec.work / CACHED).write_text(json.dumps(cached))
-        output.write_line(f"Found {len(cached)} steps." if cached else "There are none yet.")
+        output.write_line(f"Found {len(cached)} steps." if cached else "None yet.")
     if base_layers.is_available(spec):
         base_layers.record(spec, len(images))
     return {}
@@ -67,7 +67,7 @@ def _pull_base(
             raise BuildFailed(
                 "build.base-image",
                 f"The image {image} could not be pulled: {_failure_reason(output)}. "
-                "Look whether its name is right and whether this portal may read it.",
+                "Check its name, and whether this portal may read it.",
             )
 
 
@@ -80,7 +80,7 @@ def _pull_commands(
         kept = f"dir:{base_layers.base_folder(spec, number)}"
         yield registries.copy_command(spec, account, f"docker://{image}", kept, closed=closed)
         yield [*buildah, "pull", "--quiet", "--", kept]
-    # After the above, this finds every layer in its storage, and only names the image.
+    # After the above, every layer is in the storage already; this only names the image.
     yield [*buildah, "pull", *registries.authfile_options(spec, account), "--", image]
 
 

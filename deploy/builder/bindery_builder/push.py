@@ -32,7 +32,7 @@ def stage(spec: BuildSpec, output: Output) -> dict[str, str]:
         digest = _push_image(spec, images, output, variables)
         output.write_line(f"Pushed {digest}")
         if spec.cache:
-            output.write_heading("Keeping the steps for the next build")
+            output.write_heading("Caching the steps for the next build")
             output.write_line(_push_steps(spec, images, variables))
     return {"digest": digest}
 
@@ -43,7 +43,7 @@ def check_plain_files(path: Path) -> None:
     for each in (path, *below):
         mode = os.lstat(each).st_mode
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-            raise BuildFailed("build.internal", "The build left something that is not an image.")
+            raise BuildFailed("build.internal", "The build did not produce a valid image.")
 
 
 def _push_image(
@@ -57,8 +57,8 @@ def _push_image(
         if not retry.run_with_retries(words, output, variables):
             raise BuildFailed(
                 "build.push",
-                "The image was built, but the registry did not take it; the last lines of the "
-                "log say why. Try again later.",
+                "The image was built, but the registry did not accept it; see the last lines of "
+                "the log. Try again later.",
             )
         return Path(digest.name).read_text().strip()
 
@@ -79,9 +79,9 @@ def _push_steps(spec: BuildSpec, images: assemble.Images, variables: Mapping[str
             done = programs.capture(words, variables=variables)
         if done.returncode:
             why = done.stderr.decode("utf-8", "replace").strip()
-            return f"They could not be kept, so the next build starts anew: {why}"
+            return f"They could not be cached, so the next build starts from scratch: {why}"
         kept += 1
-    return f"Kept {kept} new steps."
+    return f"Cached {kept} new steps."
 
 
 def _read_cached(spec: BuildSpec) -> dict[str, str]:

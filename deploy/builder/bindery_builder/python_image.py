@@ -44,7 +44,7 @@ def apt_packages(text: str) -> tuple[str, ...]:
     names = {line.partition("#")[0].strip() for line in text.splitlines()} - {""}
     for name in names:
         if not _PACKAGE.match(name):
-            raise ValueError(f"apt.txt names {name!r}, which is not the name of a package")
+            raise ValueError(f"apt.txt names {name!r}, which is not a package name")
     return tuple(sorted(names))
 
 

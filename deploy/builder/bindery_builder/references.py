@@ -43,15 +43,15 @@ def resolve(name: str) -> str:
     registry.
     """
     if _TRANSPORT.match(name):
-        raise ValueError("it names a place of another kind than a registry")
+        raise ValueError("it names something other than a registry")
     if _ID.match(name):
-        raise ValueError("it is the id of an image and not its name")
+        raise ValueError("it is the id of an image, not its name")
     host, rest = _split(name)
     found = _PATH_TAG_DIGEST.fullmatch(rest)
     if not found or not _HOST.fullmatch(host) or len(host) + len(found["path"]) >= _MAX_NAME_LENGTH:
-        raise ValueError("it is not the name of an image")
+        raise ValueError("it is not a valid image name")
     if host == "localhost":
-        raise ValueError("it is of somebody's own machine and in no registry")
+        raise ValueError("it is on someone's own machine, not in a registry")
     end = f"@{found['digest']}" if found["digest"] else f":{found['tag'] or 'latest'}"
     return f"{host}/{found['path']}{end}"
 

@@ -50,7 +50,7 @@ def main() -> None:
     logging.basicConfig(format="%(message)s", level=logging.ERROR)
     try:
         answer = _render(wanted)
-    except Exception as error:  # noqa: BLE001  (whatever a stranger's file makes a parser raise)
+    except Exception as error:  # noqa: BLE001  (an untrusted file can make a parser raise anything)
         code = "build.render" if _is_network_error(error) else "build.configuration"
         answer = {"error": code, "message": _error_message(error)}
     Path(answer_path).write_text(json.dumps(answer))
@@ -70,7 +70,7 @@ def _render(wanted: dict[str, Any]) -> dict[str, Any]:
         text = python_image.dockerfile(wanted["python_image"], needs, wanted["labels"])
         _fill(folder, pack, {str(Path(__file__).with_name(python_image.PREPARE)): "prepare.py"})
         return {"pack": name, "text": text, "needs": asdict(needs)}
-    text = pack.render(ARGUMENTS)  # also finds the files that belong to it
+    text = pack.render(ARGUMENTS)  # also finds its files
     _fill(folder, pack, _script_files(pack))
     return {"pack": name, "text": text}
 

@@ -30,8 +30,6 @@ def run_with_retries(
     while programs.run(argv, output, variables=variables):
         if not should_retry() or time.monotonic() + pause > until:
             return False
-        output.write_line(
-            f"The registry did not answer as it should; trying again in {pause:.0f} s."
-        )
+        output.write_line(f"The registry did not answer properly; trying again in {pause:.0f} s.")
         time.sleep(pause)
     return True

@@ -19,7 +19,7 @@ DENIED = frozenset({
     "add_key", "io_uring_enter", "io_uring_register", "io_uring_setup", "keyctl", "request_key",
     "socketcall", "userfaultfd",
 })  # fmt: skip
-"""``socketcall`` is another way to `socket`, whose families no filter can see."""
+"""``socketcall`` is another way to call `socket`; no filter can see its address families."""
 UNIX, INET, INET6, NETLINK = 1, 2, 10, 16
 _AUDIT = 9
 

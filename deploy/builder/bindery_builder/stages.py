@@ -53,7 +53,7 @@ class Stages:
         if found.keyword == "FROM":
             return self._from(found)
         if not self._stages and found.keyword != "ARG":
-            raise ValueError("only ARG may stand before the first FROM")
+            raise ValueError("only ARG may come before the first FROM")
         if found.keyword == "ARG":
             self._argument(found)
         elif found.triggers:
@@ -75,7 +75,7 @@ class Stages:
             if self._stages:
                 continue
             if not _NAME.match(name):
-                raise ValueError(f"{name[:80]!r} is not the name of an argument")
+                raise ValueError(f"{name[:80]!r} is not a valid argument name")
             if name in self._build_arguments:
                 self._values[name] = self._build_arguments[name]
             elif has_default:
@@ -84,14 +84,14 @@ class Stages:
     def _from(self, found: Instruction) -> str:
         name, *rest = found.values or ("",)
         if rest and (len(rest) != 2 or rest[0].upper() != "AS"):
-            raise ValueError("FROM takes an image, and AS with the name of a stage")
+            raise ValueError("FROM takes an image, optionally followed by AS and a stage name")
         native.require_native(
             expand(_only_value(found.flags, "--platform"), self._values, self.escape)
         )
         source = self._source(expand(name, self._values, self.escape), self._stages)
         alias = rest[1].lower() if rest else ""
         if alias and (not _STAGE.match(alias) or alias == _EMPTY):
-            raise ValueError(f"{alias[:80]!r} cannot be the name of a stage")
+            raise ValueError(f"{alias[:80]!r} is not a valid stage name")
         self._stages.append(alias)
         self.starts.append(self._number)
         return f"FROM {source} AS {alias}" if alias else f"FROM {source}"
@@ -103,7 +103,7 @@ class Stages:
         if name != "--mount":
             return flag
         if set(value) & _QUOTES:
-            raise ValueError(f"the option {flag[:80]!r} has quotes in it")
+            raise ValueError(f"the option {flag[:80]!r} contains quotes")
         return f"--mount={','.join(map(self._field, value.split(',')))}"
 
     def _field(self, field: str) -> str:
@@ -112,7 +112,7 @@ class Stages:
         if key.lower() == "from":
             return f"from={self._origin(value)}"
         if "$" in key or ("$" in value and key.lower() not in _MOUNT_FIELDS):
-            raise ValueError(f"the variable in {field[:80]!r} could stand for anything")
+            raise ValueError(f"the variable in {field[:80]!r} could have any value")
         return field
 
     def _origin(self, name: str) -> str:
@@ -122,13 +122,13 @@ class Stages:
         """
         if set(name) & (_QUOTES | {"$"}):
             raise ValueError(
-                f"{name[:80]!r} has a variable or quotes; name a stage, by FROM … AS …"
+                f"{name[:80]!r} contains a variable or quotes; name a stage with FROM … AS …"
             )
         earlier = self._stages[:-1]
         if not _INDEX.match(name):
             return self._source(name, earlier)
         if int(name) >= len(earlier):
-            raise ValueError(f"there is no stage {name} before it")
+            raise ValueError(f"there is no earlier stage {name}")
         return str(int(name))
 
     def _source(self, name: str, stages: list[str]) -> str:
@@ -140,7 +140,7 @@ class Stages:
         except ValueError as error:
             raise BuildFailed(
                 "build.base-image",
-                f"The Dockerfile takes files from {name[:200]!r}, which is not the name of an "
+                f"The Dockerfile uses {name[:200]!r}, which is not the name of an "
                 f"image in a registry: {error}. Variables in it need a value above the first FROM.",
             ) from None
         self.images[full] = None
@@ -149,7 +149,7 @@ class Stages:
     def _trigger(self, found: Instruction) -> None:
         """Note the images in ONBUILD, which are for builds based on this one."""
         if found.keyword in {"FROM", "ONBUILD", "MAINTAINER"}:
-            raise ValueError(f"ONBUILD does not take {found.keyword}")
+            raise ValueError(f"ONBUILD cannot be followed by {found.keyword}")
         for flag in found.flags:
             name, _, value = flag.partition("=")
             fields = value.split(",") if name == "--mount" else [f"from={value}"]
@@ -162,5 +162,5 @@ def _only_value(flags: tuple[str, ...], name: str) -> str:
     """Return the value of the only flag allowed."""
     values = [flag.partition("=")[2] for flag in flags if flag.startswith(f"{name}=")]
     if len(values) != len(flags) or len(values) > 1:
-        raise ValueError(f"{' '.join(flags)[:80]!r} is more than one {name}")
+        raise ValueError(f"{' '.join(flags)[:80]!r} is not a single {name}")
     return "".join(values)

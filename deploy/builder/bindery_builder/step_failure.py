@@ -30,8 +30,8 @@ _RULES = (
 _SENTENCES = {
     "build.post-build": "postBuild failed",
     "build.package": "The repository's package could not be installed",
-    "build.requirements": "What the repository asks for could not be installed",
-    "build.internal": "A step that every repository gets failed",
+    "build.requirements": "The repository's dependencies could not be installed",
+    "build.internal": "A step that every build runs failed",
 }
 
 
@@ -63,18 +63,22 @@ class StepTracker:
         """Return why the build failed, from its last lines and from ``out_of_memory``."""
         end = "\n".join(self._last)
         if _FULL.search(end):
-            return BuildFailed("build.disk-full", "The build wrote more than there is room for.")
+            return BuildFailed(
+                "build.disk-full",
+                "The build ran out of disk space. Have it write less, or ask the staff for more "
+                "room.",
+            )
         if out_of_memory or (self._last and _KILLED.search(self._last[-1])):
             return BuildFailed(
                 "build.out-of-memory",
-                f"The build used more than its memory, and this step was ended: {self._where()}",
+                f"The build ran out of memory, and this step was killed: {self._where()}",
             )
         if other := next((m for line in self._last if (m := _OTHER_PYTHON.match(line))), None):
             return BuildFailed("build.python-missing", other[0])
         return self._step_failure()
 
     def _step_failure(self) -> BuildFailed:
-        why = "the last lines of the log say why."
+        why = "see the last lines of the log."
         if self._step is None:
             code = "build.dockerfile" if self._plan.has_own_dockerfile else "build.internal"
             return BuildFailed(code, f"The Dockerfile could not be read; {why}")

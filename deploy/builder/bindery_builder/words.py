@@ -38,7 +38,7 @@ class _Word:
         self._depth += 1
         while (character := self._next()) != end:
             if not character or self._depth > _MAX_DEPTH:
-                raise ValueError(f"{self._text!r} has no {end} where one is needed")
+                raise ValueError(f"{self._text!r} lacks a closing {end}")
             found.append(self._piece(character, end))
         self._depth -= 1
         return "".join(found)
@@ -60,7 +60,7 @@ class _Word:
         start = self._at
         self._at = self._text.find("'", start) + 1
         if not self._at:
-            raise ValueError(f"' is missing in {self._text!r}")
+            raise ValueError(f"{self._text!r} lacks a closing '")
         return self._text[start : self._at - 1]
 
     def _variable(self) -> str:
@@ -74,7 +74,7 @@ class _Word:
             return value or ""
         kind = _OPERATORS.match(self._text, self._at)
         if not kind:
-            raise ValueError(f"{self._text!r} has a form of variables that is not known here")
+            raise ValueError(f"{self._text!r} uses a variable in a form that is not supported")
         self._at = kind.end()
         other = self.read("}")
         given = bool(value) if kind[0][0] == ":" else value is not None
@@ -83,7 +83,7 @@ class _Word:
     def _name(self) -> str:
         found = _NAME.match(self._text, self._at)
         if not found:
-            raise ValueError(f"{self._text!r} has a $ without the name of a variable")
+            raise ValueError(f"{self._text!r} has a $ without a variable name")
         self._at = found.end()
         return found[0]
 

@@ -16,7 +16,7 @@ from portal.models import User
 class Command(BaseCommand):
     """The command that makes an API token and prints it."""
 
-    help = "Make an API token for a person and print it; it is shown this once."
+    help = "Create an API token for a person and print it. It is shown only once."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("username")
@@ -24,9 +24,11 @@ class Command(BaseCommand):
         parser.add_argument(
             "--scopes",
             default=",".join(SCOPES),
-            help="what it is for, with commas between (all: %(default)s)",
+            help="its scopes, separated by commas (default: %(default)s)",
         )
-        parser.add_argument("--days", type=int, help="how long it lasts (as long as one may)")
+        parser.add_argument(
+            "--days", type=int, help="how many days it lasts (default: as long as possible)"
+        )
 
     def handle(
         self,

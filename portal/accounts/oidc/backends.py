@@ -64,7 +64,7 @@ class ByProvider(_AccessBackend):
         if not user.may_enter:
             raise NotAllowed(
                 "oidc.closed",
-                _("This account is closed. Whoever runs this portal can open it again."),
+                _("This account is disabled. Whoever runs this portal can enable it again."),
             )
         response.tokens = tokens
         return user

@@ -85,10 +85,15 @@ def fetch_metadata(provider: Provider) -> dict[str, Any]:
         answer.raise_for_status()
         found = answer.json()
     except RESPONSE_ERRORS as error:
-        logger.warning("%s: no description at %s: %s", provider.slug, address, type(error).__name__)
+        logger.warning(
+            "%s: cannot fetch the provider metadata at %s: %s",
+            provider.slug,
+            address,
+            type(error).__name__,
+        )
         raise provider_unavailable(provider) from None
     if not isinstance(found, dict) or found.get("issuer") != provider.issuer:
-        logger.error("%s: the description at %s is another issuer's", provider.slug, address)
+        logger.error("%s: the provider metadata at %s names another issuer", provider.slug, address)
         raise provider_unavailable(provider)
     return found
 
@@ -149,7 +154,9 @@ class Client(OIDCAuthenticationBackend):  # type: ignore[misc]  # published with
         proven = self.verify_token(tokens.id_token, nonce=nonce) if tokens.id_token else {}
         more = self._userinfo(tokens) if self.OIDC_OP_USER_ENDPOINT and tokens.access_token else {}
         if more and proven and more.get("sub") != proven["sub"]:
-            logger.warning("%s: userinfo is about somebody else", self.provider.slug)
+            logger.warning(
+                "%s: userinfo and the id token name different subjects", self.provider.slug
+            )
             raise unverified_response(self.provider)
         return {**proven, **more, **{name: proven[name] for name in ("iss", "sub") if proven}}
 
@@ -166,7 +173,7 @@ class Client(OIDCAuthenticationBackend):  # type: ignore[misc]  # published with
                 token, self.keys(), nonce=kwargs["nonce"], **ours, **where
             )
         except idtoken.InvalidJwt as why:
-            logger.warning("%s: a token was refused: %s", self.provider.slug, why)
+            logger.warning("%s: rejected a token: %s", self.provider.slug, why)
             raise unverified_response(self.provider) from None
 
     def _request_tokens(self, **payload: str) -> Tokens:
@@ -228,7 +235,7 @@ class Client(OIDCAuthenticationBackend):  # type: ignore[misc]  # published with
         The text of ``error`` is left out: it may quote the answer.
         """
         told = _oauth_error_code(error) or type(error).__name__
-        logger.warning("%s: no %s: %s", self.provider.slug, what, told)
+        logger.warning("%s: cannot fetch %s: %s", self.provider.slug, what, told)
         return provider_unavailable(self.provider)
 
 
@@ -247,7 +254,7 @@ def revoke(provider: Provider, refresh_token: str) -> None:
             auth = ours if _prefers_basic_auth(provider) else None
             requests.post(address, data=data, auth=auth, timeout=settings.OIDC_TIMEOUT)
     except (requests.RequestException, ProviderUnavailable) as error:
-        logger.warning("%s: a token was not revoked: %s", provider.slug, type(error).__name__)
+        logger.warning("%s: could not revoke a token: %s", provider.slug, type(error).__name__)
 
 
 def _prefers_basic_auth(provider: Provider) -> bool:

@@ -31,9 +31,9 @@ class AccountNotAllowed(NotAllowed):
         super().__init__(
             "oidc.not-allowed",
             _(
-                "%(provider)s knows you as %(account)s, and this portal is not open to that"
-                " account. If it should be, ask whoever runs this portal and tell them this name;"
-                " or sign in with another account."
+                "%(provider)s knows you as %(account)s, but that account may not use this "
+                "portal. If it should, give this name to whoever runs this portal; or sign "
+                "in with another account."
             )
             % {"provider": provider.name, "account": account},
         )
@@ -43,9 +43,9 @@ class AccountNotAllowed(NotAllowed):
 def provider_unavailable(provider: Provider) -> ProviderUnavailable:
     """Return the error for a provider that does not answer as it should."""
     text = _(
-        "%(provider)s, where you sign in, does not answer as it should at present. Nothing is"
-        " wrong with your account. Try again in a few minutes; if it goes on, tell whoever runs"
-        " this portal."
+        "%(provider)s, where you sign in, is not responding properly at the moment. "
+        "Nothing is wrong with your account. Try again in a few minutes; if it keeps "
+        "happening, tell whoever runs this portal."
     )
     return ProviderUnavailable("oidc.away", text % {"provider": provider.name})
 
@@ -53,8 +53,8 @@ def provider_unavailable(provider: Provider) -> ProviderUnavailable:
 def unverified_response(provider: Provider) -> UnverifiedResponse:
     """Return the error for an answer that could not be verified."""
     text = _(
-        "%(provider)s's answer could not be verified, so nobody was signed in. Try again; if it"
-        " goes on, tell whoever runs this portal."
+        "%(provider)s's response could not be verified, so you were not signed in. Try "
+        "again; if it keeps happening, tell whoever runs this portal."
     )
     return UnverifiedResponse("oidc.token", text % {"provider": provider.name})
 
@@ -62,8 +62,8 @@ def unverified_response(provider: Provider) -> UnverifiedResponse:
 def provider_refused(provider: Provider) -> ProviderRefused:
     """Return the error for a code or token that the provider rejects."""
     text = _(
-        "%(provider)s did not confirm the sign-in, so nobody was signed in. That happens when a"
-        " page is loaded a second time, or after a long pause. Sign in once more."
+        "%(provider)s did not confirm the sign-in, so you were not signed in. This happens "
+        "when a page is loaded twice, or after a long pause. Sign in again."
     )
     return ProviderRefused("oidc.refused", text % {"provider": provider.name})
 
@@ -73,8 +73,9 @@ def unexpected_response() -> UnverifiedResponse:
     return UnverifiedResponse(
         "oidc.state",
         _(
-            "This sign-in was not begun in this browser, or it was finished already, so nobody was"
-            " signed in. Cookies must be allowed for it. Start again from the sign-in page."
+            "This sign-in was not started in this browser, or it has already been "
+            "completed, so you were not signed in. Make sure that your browser accepts "
+            "cookies, and start again from the sign-in page."
         ),
     )
 
@@ -83,12 +84,12 @@ def authorization_declined(provider: Provider, error: str) -> ProviderRefused:
     """Return the error for the provider's own code ``error``, such as ``access_denied``."""
     if error == "access_denied":
         text = _(
-            "You were not signed in, because it was declined at %(provider)s. If that was not what"
-            " you wanted, sign in once more."
+            "You were not signed in because the sign-in was declined at %(provider)s. If "
+            "that was a mistake, sign in again."
         )
         return ProviderRefused("oidc.declined", text % {"provider": provider.name})
     text = _(
-        "%(provider)s could not sign you in. Try again; if it goes on, tell whoever runs this"
-        " portal, and that it said “%(error)s”."
+        "%(provider)s could not sign you in. Try again; if it keeps happening, tell "
+        "whoever runs this portal that it said “%(error)s”."
     )
     return ProviderRefused("oidc.error", text % {"provider": provider.name, "error": error[:80]})

@@ -86,7 +86,7 @@ def take_response(request: HttpRequest, provider: Provider) -> AuthorizationResp
     """
     asked = request.session.get(STATES, {}).pop(request.GET.get("state", ""), None)
     if asked:
-        request.session.save()  # at once: the same answer a second time finds nothing
+        request.session.save()  # now, so that a repeated response finds nothing
     if not asked or not _fits(request, provider, asked):
         raise unexpected_response()
     if error := request.GET.get("error", ""):

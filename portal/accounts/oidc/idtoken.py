@@ -37,16 +37,16 @@ def verify_id_token(
     """
     claims = verify_signature(token, key_set, audience=audience)
     if not _is_issuer(claims["iss"], issuer, jwks_url):
-        raise InvalidJwt("it is another issuer's")
+        raise InvalidJwt("it comes from another issuer")
     audiences = claims["aud"] if isinstance(claims["aud"], list) else [claims["aud"]]
     party = claims.get("azp")
     if party not in {None, audience} or (len(audiences) > 1 and party is None):
-        raise InvalidJwt("it was given to another party")
+        raise InvalidJwt("it was issued to another party")
     given = claims.get("nonce")
     if nonce is not None and not (isinstance(given, str) and constant_time_compare(given, nonce)):
-        raise InvalidJwt("its nonce is another one")
+        raise InvalidJwt("its nonce does not match")
     if not isinstance(claims["sub"], str) or not 0 < len(claims["sub"]) <= 255:
-        raise InvalidJwt("it names no subject")
+        raise InvalidJwt("it has no valid subject")
     return claims
 
 
@@ -62,7 +62,7 @@ def verify_signature(
     Raises `InvalidJwt`.
     """
     if not isinstance(token, str) or len(token) > MAX_LENGTH:
-        raise InvalidJwt("there is none")
+        raise InvalidJwt("it is missing or too long")
     try:
         return jwt.decode(
             token,
@@ -80,13 +80,13 @@ def _signing_key(token: str, key_set: object) -> jwt.PyJWK:
     """Return the key that the token names; if it names none, the only key in the set."""
     header = jwt.get_unverified_header(token)
     if header.get("alg") != ALGORITHM:
-        raise InvalidJwt("it is signed in another way")
+        raise InvalidJwt("it is signed with another algorithm")
     listed = key_set.get("keys") if isinstance(key_set, Mapping) else None
     keys = [key for key in listed or [] if isinstance(key, Mapping) and _can_sign(key)]
     if header.get("kid") is not None:
         keys = [key for key in keys if key.get("kid") == header["kid"]]
     if len(keys) != 1:
-        raise InvalidJwt("its key is not the provider's")
+        raise InvalidJwt("the provider's key set has no key for it")
     return jwt.PyJWK(dict(keys[0]), algorithm=ALGORITHM)
 
 

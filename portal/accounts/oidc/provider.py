@@ -85,8 +85,8 @@ def _is_configured(environment: Environment, start: str) -> bool:
 def _is_slug(environment: Environment, word: str) -> bool:
     fits = re.fullmatch(r"[a-z][a-z0-9-]{0,39}", word) is not None
     if not fits:
-        hint = "Give names of small letters, digits and -, such as campus."
-        environment.add_problem("portal.E014", "OIDC_PROVIDERS", f"has “{word}”", hint)
+        hint = "Use lower-case letters, digits and hyphens, such as campus."
+        environment.add_problem("portal.E014", "OIDC_PROVIDERS", f"contains “{word}”", hint)
     return fits
 
 
@@ -101,7 +101,7 @@ def _read(environment: Environment, start: str, slug: str) -> Provider | None:
     if not issuer and any(
         not environment.text(start + ENDPOINT_VARIABLES[each]) for each in REQUIRED_ENDPOINTS
     ):
-        hint = "Give the provider's issuer, or all of its endpoints."
+        hint = "Set the provider's issuer, or all of its endpoints."
         environment.add_problem("portal.E013", f"{start}OP_ISSUER", "is missing", hint)
     if len(environment.problems) > problems:
         return None
@@ -122,7 +122,7 @@ def _read(environment: Environment, start: str, slug: str) -> Provider | None:
 def _required(environment: Environment, id_: str, name: str) -> str:
     value = environment.text(name).strip()
     if not value:
-        hint = "Give what the provider's staff gave you for this portal."
+        hint = "Set it to the value that the provider's staff gave you for this portal."
         environment.add_problem(id_, name, "is missing", hint)
     return value
 
@@ -139,7 +139,9 @@ def _address(environment: Environment, name: str) -> str:
     except ValueError:
         fits = False
     if value and not fits:
-        environment.add_problem("portal.E012", name, f"is “{value}”", "Give an address, https://….")
+        environment.add_problem(
+            "portal.E012", name, f"is “{value}”", "Use an address such as https://…."
+        )
         return ""
     return value
 

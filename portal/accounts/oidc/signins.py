@@ -151,7 +151,7 @@ def probe_providers() -> None:
             Heartbeat.objects.beat(heartbeat_name(provider.issuer), within=OUTAGE)
         else:
             away.append(provider.slug)
-    problem = f"no answer of {', '.join(away)}" if away else ""
+    problem = f"no response from {', '.join(away)}" if away else ""
     Condition.objects.record(SIGN_IN_CONDITION, problem)
 
 
@@ -190,7 +190,7 @@ def refresh(pk: int) -> None:
         revoke_token(row)
     elif provider and row.sealed:
         _refresh_from_provider(row, provider)
-    else:  # nobody to ask: the session and `vouched_until` expire by themselves
+    else:  # no provider to ask: the session and `vouched_until` expire by themselves
         _postpone(row, _next())
 
 
@@ -203,13 +203,13 @@ def _refresh_from_provider(row: SignIn, provider: Provider) -> None:
     except ProviderRefused:
         _end_refused(row)
     except AccountNotAllowed as no:
-        log.info("%s does not let %s in any more", provider.slug, no.account)
+        log.info("%s: %s may no longer use this portal", provider.slug, no.account)
     except ProviderUnavailable:
         _postpone_provider(row)
     except UnverifiedResponse:
         _postpone(row, _soon())
     except UnsealError:
-        log.exception("sign-in %d was sealed with a key that is not there any more", row.pk)
+        log.exception("sign-in %d was encrypted with a key that is no longer available", row.pk)
         _postpone(row, _next())
     else:
         SignIn.objects.filter(pk=row.pk).update(refreshed=timezone.now(), due=_next())
@@ -220,7 +220,7 @@ def _store_refresh_token(row: SignIn, provider: Provider, tokens: Tokens) -> Non
     if not tokens.refresh_token:
         return
     if not SignIn.objects.filter(pk=row.pk).update(sealed=seal_refresh_token(tokens)):
-        revoke(provider, tokens.refresh_token)  # signed out here in the meantime
+        revoke(provider, tokens.refresh_token)  # the person has signed out here meanwhile
 
 
 def _apply_claims(user: User, provider: Provider, client: Client, tokens: Tokens) -> None:
@@ -229,7 +229,7 @@ def _apply_claims(user: User, provider: Provider, client: Client, tokens: Tokens
         people.vouch(user)
         return
     if claims["sub"] != user.subject or claims.get("iss", user.issuer) != user.issuer:
-        log.error("%s answered about somebody else than asked", provider.slug)
+        log.error("%s: the response is about another person", provider.slug)
         raise unverified_response(provider)
     people.sync_user(provider, {**claims, "iss": user.issuer})
 
@@ -243,7 +243,7 @@ def _end_refused(row: SignIn) -> None:
     now = timezone.now()
     with transaction.atomic():
         user = User.objects.select_for_update().get(pk=row.user_id)
-        log.info("%s does not stand for sign-in %d any more", row.provider, row.pk)
+        log.info("%s refused to refresh sign-in %d", row.provider, row.pk)
         end(row)
         others = SignIn.objects.filter(user=user).exclude(sealed="")
         others.filter(due__gt=now + LEASE).update(due=now)

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.core.checks import ERROR, CheckMessage, run_checks
 from django.utils.translation import gettext as _
 
-from .finding import Finding
+from . import Finding
 
 SKIPPED_CHECKS = frozenset(
     {"security.W004", "security.W005", "security.W008", "security.W021", "portal.W001"}
@@ -46,8 +46,8 @@ def _check_sign_in() -> Iterator[Finding]:
     if not settings.PORTAL_PASSWORD_SIGN_IN and not settings.OIDC_PROVIDERS:
         yield Finding(
             "doctor.no-sign-in",
-            _("Nobody can sign in: there are no passwords and no provider that could be used."),
-            _("Set a provider (docs/sign-in.md), or PORTAL_PASSWORD_SIGN_IN=1."),
+            _("Nobody can sign in: passwords are off, and no identity provider is set up."),
+            _("Set up a provider (docs/sign-in.md), or set PORTAL_PASSWORD_SIGN_IN=1."),
         )
 
 
@@ -58,20 +58,20 @@ def _check_addresses() -> Iterator[Finding]:
         yield Finding(
             "doctor.gateway-domain",
             _("The portal is at %(host)s, but its notebooks are below localhost.") % {"host": host},
-            _("Set PORTAL_GATEWAY_DOMAIN to a domain whose names all lead to this portal."),
+            _("Set PORTAL_GATEWAY_DOMAIN to a domain whose subdomains all lead to this portal."),
         )
     if host not in _LOCAL and settings.GATEWAY_SCHEME == "http":
         yield Finding(
             "doctor.no-https",
-            _("PORTAL_URL begins with http: passwords and tokens can be read on their way."),
+            _("PORTAL_URL begins with http: passwords and tokens can be read in transit."),
             _("Put a web server with a certificate in front (docs/configure.md)."),
             advice=True,
         )
     if host not in _LOCAL and settings.DEBUG:
         yield Finding(
             "doctor.debug",
-            _("PORTAL_DEBUG is on: error pages show strangers what is inside."),
-            _("Take PORTAL_DEBUG away."),
+            _("PORTAL_DEBUG is on: error pages show internals to strangers."),
+            _("Unset PORTAL_DEBUG."),
         )
 
 
@@ -80,20 +80,20 @@ def _check_services() -> Iterator[Finding]:
     if on_cluster and not settings.ENVIRONMENT.text("DATABASE_URL"):
         yield Finding(
             "doctor.sqlite",
-            _("The pods of the portal would each have a database file of their own."),
+            _("Each of the portal's pods would have its own database file."),
             _("Set DATABASE_URL to a PostgreSQL server."),
         )
     if on_cluster and not settings.REDIS_URL:
         yield Finding(
             "doctor.no-redis",
-            _("Without Redis, logs and states on pages come up to some seconds later."),
+            _("Without Redis, pages show logs and states a few seconds late."),
             _("Set REDIS_URL."),
             advice=True,
         )
     if settings.PORTAL_OPERATORS_MAIL and not settings.PORTAL_EMAIL_URL:
         yield Finding(
             "doctor.operators-mail",
-            _("PORTAL_OPERATORS_MAIL names whom to write to, but there is no mail server."),
+            _("PORTAL_OPERATORS_MAIL is set, but there is no mail server."),
             _("Set PORTAL_EMAIL_URL."),
         )
 
@@ -105,7 +105,7 @@ def _check_resources() -> Iterator[Finding]:
     ):
         if getattr(settings, low) > getattr(settings, high):
             message = _("%(low)s is more than %(high)s.")
-            hint = _("What a notebook is promised may not be more than it may use.")
+            hint = _("A notebook cannot be guaranteed more than it may use.")
             yield Finding("doctor.request", message % {"low": low, "high": high}, hint)
 
 
@@ -129,15 +129,17 @@ def check_secrets() -> Iterator[Finding]:
         if settings.PORTAL_BACKEND == "kubernetes" and not settings.ENVIRONMENT.text(name):
             yield Finding(
                 "doctor.own-key",
-                _("%(name)s is not set: each pod of the portal makes one of its own.")
-                % {"name": name},
-                _("Put one into a Secret that all of them get (docs/kubernetes.md)."),
+                _("%(name)s is not set: each of the portal's pods makes its own.") % {"name": name},
+                _("Put one into a Secret that all pods share (docs/kubernetes.md)."),
             )
     for key in (settings.SECRET_KEY, *settings.PORTAL_ENCRYPTION_KEYS):
         if len(key) < MIN_KEY_LENGTH:
             yield Finding(
                 "doctor.short-key",
-                _("One of the site's keys has fewer than %(count)d characters: it can be guessed.")
+                _("One of the site's keys is shorter than %(count)d characters and can be guessed.")
                 % {"count": MIN_KEY_LENGTH},
-                _("Replace PORTAL_SECRET_KEY or PORTAL_ENCRYPTION_KEYS as docs/keys.md says."),
+                _(
+                    "Replace PORTAL_SECRET_KEY or PORTAL_ENCRYPTION_KEYS as described in "
+                    "docs/keys.md."
+                ),
             )

@@ -21,7 +21,7 @@ from django.utils.translation import gettext as _
 from portal.health import checks
 from sessions.providers import egress_rules
 
-from .finding import Finding, failure_reason
+from . import Finding, failure_reason
 
 SECONDS = 5
 SOON_DAYS = 21
@@ -43,19 +43,22 @@ def check_address() -> Iterator[Finding]:
     if proof != checks.proof(nonce):
         yield Finding(
             "doctor.other-portal",
-            _("%(url)s leads to something else: another program, version or secret key.")
+            _(
+                "%(url)s leads to another program, or to a portal with another version or "
+                "secret key."
+            )
             % {"url": settings.PORTAL_URL},
-            _("Look at PORTAL_URL and PORTAL_SECRET_KEY, and at the web server in front."),
+            _("Check PORTAL_URL, PORTAL_SECRET_KEY and the web server in front."),
         )
     if settings.GATEWAY_SCHEME == "https":
         yield from certificate(settings.PORTAL_URL)
 
 
 def _unreachable(error: Exception) -> Finding:
-    message = _("%(url)s does not answer from here: %(why)s.")
+    message = _("%(url)s cannot be reached from here: %(why)s.")
     words = {"url": settings.PORTAL_URL, "why": failure_reason(error)}
     hint = _(
-        "Start the portal, look at PORTAL_URL, and at names, web server and certificate on the way."
+        "Start the portal, and check PORTAL_URL, DNS, the web server in front and its certificate."
     )
     return Finding("doctor.unreachable", message % words, hint)
 
@@ -71,15 +74,15 @@ def certificate(url: str) -> Iterator[Finding]:
         ):
             ends = (safe.getpeercert() or {}).get("notAfter", "")
     except OSError as error:
-        message = _("The certificate of %(host)s is not believed: %(why)s.")
-        hint = _("Have a new one made, for this name, by whom browsers trust.")
+        message = _("The certificate of %(host)s is not trusted: %(why)s.")
+        hint = _("Get a new one for this name from an authority that browsers trust.")
         words = {"host": where[0], "why": str(error)[:200]}
         yield Finding("doctor.certificate", message % words, hint)
         return
     left = datetime.fromtimestamp(ssl.cert_time_to_seconds(str(ends)), UTC) - datetime.now(UTC)
     if left.days < SOON_DAYS:
-        message = _("The certificate of %(host)s ends in %(days)s days.")
-        hint = _("Have it renewed; whatever renews it by itself may have stopped.")
+        message = _("The certificate of %(host)s expires in %(days)s days.")
+        hint = _("Renew it; automatic renewal may have stopped.")
         words = {"host": where[0], "days": str(left.days)}
         yield Finding("doctor.certificate-ends", message % words, hint, advice=True)
 
@@ -103,7 +106,7 @@ def check_gateway() -> Iterator[Finding]:
         yield _gateway_finding(url, failure_reason(error))
         return
     if not answer.headers.get("Location", "").startswith(f"{settings.PORTAL_URL}/projects/{name}/"):
-        yield _gateway_finding(url, _("something else than the portal answers"))
+        yield _gateway_finding(url, _("something other than the portal answers"))
     elif settings.GATEWAY_SCHEME == "https":
         yield from certificate(url)
 
@@ -120,8 +123,8 @@ def _resolve_localhost(url: str) -> str:
 def _gateway_finding(url: str, why: str) -> Finding:
     message = _("Notebooks cannot be opened: %(url)s does not lead to this portal (%(why)s).")
     hint = _(
-        "Have a wildcard name (*.%(domain)s) lead to the portal, with a certificate for it, and "
-        "the web server in front hand the Host header on."
+        "Point a wildcard name (*.%(domain)s) at the portal, get a certificate for it, and "
+        "have the web server in front pass the Host header on."
     )
     return Finding(
         "doctor.gateway",
@@ -141,9 +144,9 @@ def check_git_hosts() -> Iterator[Finding]:
         except OSError as error:
             yield Finding(
                 "doctor.git-host",
-                _("%(host)s of PORTAL_TRUSTED_GIT_HOSTS leads nowhere: %(why)s.")
+                _("%(host)s in PORTAL_TRUSTED_GIT_HOSTS does not resolve: %(why)s.")
                 % {"host": host, "why": error},
-                _("Mend the name, or the resolver of this machine."),
+                _("Correct the name, or fix this machine's resolver."),
                 advice=True,
             )
         else:
@@ -155,14 +158,16 @@ def _check_own_machine(entry: str, host: str) -> Iterator[Finding]:
     if not egress_rules().is_portal(host, settings.PORTAL_PORT):
         return
     if entry.endswith(f":{settings.PORTAL_PORT}"):
-        message = _("%(host)s of PORTAL_TRUSTED_GIT_HOSTS is the portal itself, and stays closed.")
+        message = _(
+            "%(host)s in PORTAL_TRUSTED_GIT_HOSTS is the portal itself, so it stays blocked."
+        )
     elif entry.rpartition(":")[2].isdecimal() and host != entry.strip("[]"):
         return
     else:
-        message = _("%(host)s of PORTAL_TRUSTED_GIT_HOSTS is this machine, with all of its ports.")
+        message = _("%(host)s in PORTAL_TRUSTED_GIT_HOSTS is this machine, with all its ports.")
     yield Finding(
         "doctor.git-host-port",
         message % {"host": entry},
-        _("Name the port of its Git server: host:port."),
+        _("Add the port of its Git server: host:port."),
         advice=True,
     )

@@ -14,8 +14,7 @@ from django.utils.translation import gettext as _
 from portal.health import sealed
 from sessions.errors import BinderyError
 
-from . import configuration, network, services, storage
-from .finding import Finding, short_message
+from . import Finding, configuration, network, services, short_message, storage
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +41,7 @@ def all_checks(mail_to: str = "", patience: float = 10) -> list[Check]:
         Check("settings", configuration.check_settings),
         Check("keys", configuration.check_secrets),
         Check("database", storage.check_database),
-        Check("what is encrypted", sealed.check_sealed, needs_database=True),
+        Check("encrypted data", sealed.check_sealed, needs_database=True),
         Check("Redis", storage.check_redis),
         Check("back end", services.check_backend, seconds=60),
         Check("database and data", storage.check_installation, seconds=60, needs_database=True),
@@ -54,10 +53,10 @@ def all_checks(mail_to: str = "", patience: float = 10) -> list[Check]:
             needs_database=True,
         ),
         Check("address", network.check_address, seconds=20),
-        Check("addresses of notebooks", network.check_gateway, seconds=20),
+        Check("notebook addresses", network.check_gateway, seconds=20),
         Check("sign-in", services.check_providers, seconds=40),
         Check("mail", partial(services.check_mail, mail_to), seconds=30),
-        Check("letters", services.check_letters, needs_database=True),
+        Check("unsent emails", services.check_letters, needs_database=True),
         Check("trusted Git hosts", network.check_git_hosts, seconds=20),
     ]
 
@@ -83,8 +82,8 @@ def _run_with_deadline(check: Check) -> list[Finding]:
     thread.start()
     thread.join(check.seconds)
     if thread.is_alive():
-        message = _("This took more than %(seconds)d seconds, and was left.")
-        hint = _("Something that it asks does not answer: look at the network, and try again.")
+        message = _("This check timed out after %(seconds)d seconds.")
+        hint = _("A service that it asks is not responding. Check the network and try again.")
         found.append(Finding("doctor.slow", message % {"seconds": check.seconds}, hint))
     return list(found)
 
@@ -94,12 +93,14 @@ def _collect(check: Check, found: list[Finding]) -> None:
         for finding in check.run():
             found.append(finding)  # noqa: PERF402  findings before the deadline count
     except BinderyError as error:
-        found.append(Finding(error.code, error.message, _("The launches of people end so, too.")))
+        found.append(
+            Finding(error.code, error.message, _("People's launches fail with the same error."))
+        )
     except Exception as error:
         log.debug("the check of %s failed", check.name, exc_info=True)
-        message = _("This could not be looked at: %(kind)s: %(why)s.")
+        message = _("This could not be checked: %(kind)s: %(why)s.")
         why = {"kind": type(error).__name__, "why": short_message(error)}
-        hint = _("Say so to the developers, with this line.")
+        hint = _("Report this to the developers, and include this line.")
         found.append(Finding("doctor.broken", message % why, hint))
     finally:
         connections.close_all()

@@ -18,18 +18,18 @@ from django.core.mail import EmailMessage, get_connection
 from django.core.mail.backends.base import BaseEmailBackend
 from django.utils.translation import gettext as _
 
+from portal import VERSION
 from portal.accounts.oidc.client import METADATA_KEYS, RESPONSE_ERRORS
 from portal.accounts.oidc.idtoken import ALGORITHM
 from portal.accounts.oidc.provider import Provider
 from portal.health import checks
-from portal.lib.version import VERSION
 from portal.mail import outbox
 from portal.models import Letter
 from sessions.backends import get_backend
 from sessions.lifecycle import queue
 from sessions.watch.conditions import describe_problem
 
-from .finding import Finding, failure_reason, short_message
+from . import Finding, failure_reason, short_message
 
 CHECKED_DIRECTLY = frozenset(
     {"database", "worker", "watch", "backend", "disk", "channel", "mail", "installation"}
@@ -46,9 +46,9 @@ def check_processes(patience: float) -> Iterator[Finding]:
     if states["watch"].problem:
         yield Finding(
             "doctor.watch",
-            _("watch gives no sign of life since %(since)s: nobody sees what becomes of builds.")
+            _("watch has not responded since %(since)s, so builds and notebooks are not monitored.")
             % {"since": f"{states['watch'].since:%Y-%m-%d %H:%M:%S %Z}"},
-            _("Start it: `manage.py up` or `manage.py watch`. Its log says why it ended."),
+            _("Start it: `manage.py up` or `manage.py watch`. Its log says why it stopped."),
         )
     for part, state in states.items():
         if part not in CHECKED_DIRECTLY and state.problem and state.problem != checks.UNWATCHED:
@@ -61,15 +61,15 @@ def _check_worker(version: str | None) -> Iterator[Finding]:
     if version is None:
         yield Finding(
             "doctor.worker",
-            _("No worker has taken a task: launches are accepted and do not go on."),
-            _("Start it: `manage.py up` or `manage.py qcluster`. Its log says why it ended."),
+            _("No worker is taking tasks: launches are accepted but do not proceed."),
+            _("Start one: `manage.py up` or `manage.py qcluster`. Its log says why it stopped."),
         )
     elif version != VERSION:
         yield Finding(
             "doctor.versions",
-            _("The worker is of version %(theirs)s, this is %(ours)s.")
+            _("The worker runs version %(theirs)s, but this is %(ours)s.")
             % {"theirs": version, "ours": VERSION},
-            _("Start all parts of the portal again with the same version."),
+            _("Restart all parts of the portal with the same version."),
         )
 
 
@@ -91,9 +91,9 @@ def check_mail(mail_to: str = "") -> Iterator[Finding]:
     except (OSError, ValueError) as error:
         yield Finding(
             "doctor.mail",
-            _("The mail server takes no letters from here: %(why)s.")
+            _("The mail server does not accept emails from here: %(why)s.")
             % {"why": short_message(error)},
-            _("Look at PORTAL_EMAIL_URL and PORTAL_EMAIL_FROM, and at firewalls on the way."),
+            _("Check PORTAL_EMAIL_URL, PORTAL_EMAIL_FROM and any firewalls on the way."),
         )
 
 
@@ -102,14 +102,18 @@ def check_letters() -> Iterator[Finding]:
     if failed := Letter.objects.failed().count():
         yield Finding(
             "doctor.letters",
-            _("Letters could not be sent and are not tried again: %(count)d.") % {"count": failed},
-            _("“Letters” in the admin says why, and has them tried once more."),
+            _("Emails that could not be sent and are no longer retried: %(count)d.")
+            % {"count": failed},
+            _("“Letters” in the admin says why, and can send them again."),
             advice=True,
         )
 
 
 def _letter(to: str, connection: BaseEmailBackend) -> EmailMessage:
-    subject, text = _("A letter of Bindery's doctor"), _("If you read this, letters arrive.")
+    subject, text = (
+        _("A test email from Bindery's doctor"),
+        _("If you can read this, email works."),
+    )
     return EmailMessage(
         subject, f"{text}\n\n{settings.PORTAL_URL}\n", settings.DEFAULT_FROM_EMAIL, [to],
         connection=connection,
@@ -125,9 +129,9 @@ def check_providers() -> Iterator[Finding]:
         try:
             yield from _check_provider(provider)
         except RESPONSE_ERRORS as error:
-            why = _("%(name)s does not answer as it should: %(why)s.")
+            why = _("%(name)s is not responding properly: %(why)s.")
             words = {"name": provider.name, "why": failure_reason(error)}
-            hint = _("Nobody can sign in by it. Look at OIDC_…_OP_ISSUER and at the network.")
+            hint = _("Nobody can sign in with it. Check OIDC_…_OP_ISSUER and the network.")
             yield Finding("doctor.provider", why % words, hint)
 
 
@@ -139,26 +143,26 @@ def _check_provider(provider: Provider) -> Iterator[Finding]:
         yield from _check_metadata(provider, metadata)
     keys = provider.endpoints.get("keys") or metadata.get(METADATA_KEYS["keys"], "")
     if not _fetch_json(keys).get("keys"):
-        message = _("%(name)s shows no keys at %(url)s, so nothing that it says can be believed.")
+        message = _("%(name)s publishes no keys at %(url)s, so its responses cannot be verified.")
         words = {"name": provider.name, "url": keys}
-        yield Finding("doctor.provider-keys", message % words, _("Tell its staff."))
+        yield Finding("doctor.provider-keys", message % words, _("Tell the provider's staff."))
 
 
 def _check_metadata(provider: Provider, metadata: dict[str, Any]) -> Iterator[Finding]:
     if metadata.get("issuer") != provider.issuer:
         yield Finding(
             "doctor.issuer",
-            _("%(name)s calls itself %(said)s, and not %(set)s: nobody can sign in by it.")
+            _("%(name)s calls itself %(said)s instead of %(set)s, so nobody can sign in with it.")
             % {"name": provider.name, "said": metadata.get("issuer"), "set": provider.issuer},
-            _("Set OP_ISSUER to what it calls itself, letter by letter, slash or none."),
+            _("Set OP_ISSUER to exactly what it calls itself, with or without the final slash."),
         )
     offered = metadata.get("id_token_signing_alg_values_supported", [ALGORITHM])
     if ALGORITHM not in offered:
         yield Finding(
             "doctor.algorithm",
-            _("%(name)s does not sign with %(algorithm)s, the one that is believed here.")
+            _("%(name)s does not sign with %(algorithm)s, the only algorithm accepted here.")
             % {"name": provider.name, "algorithm": ALGORITHM},
-            _("Have its staff switch %(algorithm)s on for this portal.") % {"algorithm": ALGORITHM},
+            _("Ask its staff to enable %(algorithm)s for this portal.") % {"algorithm": ALGORITHM},
         )
 
 

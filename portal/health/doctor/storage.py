@@ -31,7 +31,7 @@ from sessions.installation import ownership
 from sessions.installation.known import OwnershipStatus, having_rows
 from sessions.watch.conditions import describe_problem
 
-from .finding import Finding, short_message
+from . import Finding, short_message
 
 OWN_APPS = frozenset({"portal", "notebook_sessions", "quotas", "keys"})
 MAX_CLOCK_SKEW = timedelta(seconds=5)
@@ -50,7 +50,7 @@ def check_database() -> Iterator[Finding]:
         yield Finding(
             "doctor.database",
             _("The database cannot be reached: %(why)s.") % {"why": short_message(error)},
-            _("Look at the disk, or at the server that DATABASE_URL names."),
+            _("Check the disk, or the server that DATABASE_URL names."),
         )
 
 
@@ -62,7 +62,7 @@ def _check_migrations() -> Iterator[Finding]:
             "doctor.migrations",
             _("The database is older than this portal: %(names)s.")
             % {"names": _migration_names(missing)},
-            _("`manage.py migrate` brings it up to date; back up first (docs/upgrade.md)."),
+            _("Back up, then run `manage.py migrate` (docs/upgrade.md)."),
         )
     strange = {key for key in applied if key[0] in OWN_APPS} - loader.disk_migrations.keys()
     if strange:
@@ -70,7 +70,7 @@ def _check_migrations() -> Iterator[Finding]:
             "doctor.newer-database",
             _("The database is newer than this portal: %(names)s.")
             % {"names": _migration_names(sorted(strange))},
-            _("Run the version that it was brought up to date with, or restore a backup."),
+            _("Run the version that migrated it, or restore a backup."),
         )
 
 
@@ -83,9 +83,9 @@ def _check_server() -> Iterator[Finding]:
     if encoding != "UTF8":
         yield Finding(
             "doctor.encoding",
-            _("The database is in %(encoding)s, so not every name can be stored.")
+            _("The database's encoding is %(encoding)s, so some names cannot be stored.")
             % {"encoding": encoding},
-            _("Make a new one with ENCODING 'UTF8', and restore into it."),
+            _("Create a new one with ENCODING 'UTF8', and restore into it."),
         )
     yield from _check_clock(there, timezone.now())
 
@@ -94,9 +94,9 @@ def _check_clock(there: datetime, here: datetime) -> Iterator[Finding]:
     if abs(there - here) > MAX_CLOCK_SKEW:
         yield Finding(
             "doctor.clock",
-            _("The clock here and that of the database server are %(seconds)d seconds apart.")
+            _("This machine's clock and the database server's are %(seconds)d seconds apart.")
             % {"seconds": abs((there - here).total_seconds())},
-            _("Have both set by the network (NTP): times are compared between machines."),
+            _("Synchronize both with NTP: times are compared between machines."),
         )
 
 
@@ -110,9 +110,9 @@ def _check_file() -> Iterator[Finding]:
     if kind := network_filesystem(settings.PORTAL_DATA):
         yield Finding(
             "doctor.far-database",
-            _("The database is a file on a network disk (%(kind)s), where its locks do not hold.")
+            _("The database is a file on a network disk (%(kind)s), where its locks do not work.")
             % {"kind": kind},
-            _("Set PORTAL_DATA to a folder of this machine, or DATABASE_URL to a server."),
+            _("Set PORTAL_DATA to a folder on a local disk, or DATABASE_URL to a server."),
         )
 
 
@@ -126,13 +126,13 @@ def check_redis() -> Iterator[Finding]:
     try:
         if _delivers_messages():
             return
-        why = _("what was published did not arrive")
+        why = _("a published message did not arrive")
     except (RedisError, OSError, ValueError) as error:
         why = short_message(error)
     yield Finding(
         "doctor.redis",
-        _("Redis cannot be used: %(why)s. Logs and states on pages come late.") % {"why": why},
-        _("Look at the server that REDIS_URL names."),
+        _("Redis cannot be used: %(why)s. Pages show logs and states late.") % {"why": why},
+        _("Check the server that REDIS_URL names."),
     )
 
 
@@ -168,13 +168,16 @@ def check_disk() -> Iterator[Finding]:
         yield Finding(
             "doctor.data-folder",
             _("Only %(free).1f GB are free where the portal keeps its data.") % {"free": free},
-            _("Make room: a full disk ends builds, and a database that is a file stands still."),
+            _(
+                "Free some space: on a full disk, builds fail and a database file cannot be "
+                "written."
+            ),
         )
     if capacity.is_disk_nearly_full():
         yield Finding(
             "doctor.disk",
-            _("The disk of environments and people's files is nearly full: new builds wait."),
-            _("Make room, or let the portal keep less (docs/configure.md)."),
+            _("The disk with environments and people's files is nearly full, so new builds wait."),
+            _("Free some space, or let the portal keep less (docs/configure.md)."),
         )
 
 
@@ -199,20 +202,20 @@ def check_installation() -> Iterator[Finding]:
     backend = get_backend()
     if others := backend.foreign():
         message = ngettext(
-            "The namespace has %(count)d thing of another portal: %(names)s.",
-            "The namespace has %(count)d things of another portal: %(names)s.",
+            "The namespace has %(count)d object of another portal: %(names)s.",
+            "The namespace has %(count)d objects of another portal: %(names)s.",
             len(others),
         )
-        hint = _("They are left alone. Give each portal a namespace of its own.")
+        hint = _("This portal leaves them alone. Give each portal its own namespace.")
         yield Finding("doctor.foreign", message % _named(others), hint, advice=True)
     there = backend.inventory()
     if nobodys := sorted(there.volumes - having_rows(there).volumes):
         message = ngettext(
-            "%(count)d volume belongs to nobody that the database knows: %(names)s.",
-            "%(count)d volumes belong to nobody that the database knows: %(names)s.",
+            "%(count)d volume belongs to nobody in the database: %(names)s.",
+            "%(count)d volumes belong to nobody in the database: %(names)s.",
             len(nobodys),
         )
-        hint = _("The portal never removes a volume. Look whose files are in them.")
+        hint = _("The portal never removes a volume. Check whose files they hold.")
         yield Finding("doctor.volumes", message % _named(nobodys), hint, advice=True)
 
 

@@ -41,27 +41,27 @@ disable_created_metrics()  # type: ignore[no-untyped-call]  # one more series ea
 ProcessCollector(registry=REGISTRY)
 _requests = Counter(
     "bindery_http_requests",
-    "Requests that this process has answered, by the name of their address; sockets are their own.",
+    "HTTP requests that this process has answered, by route; WebSockets are counted separately.",
     ["route", "status"],
     registry=REGISTRY,
 )
 _seconds = Histogram(
     "bindery_http_request_seconds",
-    "Time until an answer began, by the name of its address.",
+    "Time until a response began, by route.",
     ["route"],
     buckets=BUCKETS,
     registry=REGISTRY,
 )
 _gateway = Counter(
     "bindery_gateway_requests",
-    "Requests to notebooks' hosts that this process has answered or passed on, and sockets that "
-    "have ended.",
+    "Requests to notebooks' hosts that this process has answered or proxied, and "
+    "WebSockets that have closed.",
     ["kind", "status"],
     registry=REGISTRY,
 )
 _sockets = Gauge(
     "bindery_open_sockets",
-    "WebSockets that are open in this process: of the portal's pages, and to notebooks.",
+    "WebSockets open in this process: from the portal's pages, and to notebooks.",
     ["to"],
     registry=REGISTRY,
 )
@@ -105,13 +105,13 @@ def current_values() -> Iterator[Metric]:
     now = overview.current_usage()
     yield _labelled_gauge(
         "notebooks",
-        "Sessions that are on their way, running or being stopped.",
+        "Sessions that are starting, running or stopping.",
         "state",
         dict.fromkeys(SESSION_LIVE, 0) | now.states,
     )
-    yield _gauge("promised_cpus", "CPUs that notebooks are guaranteed.", now.cpu)
-    yield _gauge("promised_memory_bytes", "Memory that they are guaranteed.", now.memory_gb * GB)
-    yield _gauge("promised_gpus", "GPUs that they have or wait for.", now.gpu)
+    yield _gauge("promised_cpus", "CPUs guaranteed to notebooks.", now.cpu)
+    yield _gauge("promised_memory_bytes", "Memory guaranteed to notebooks.", now.memory_gb * GB)
+    yield _gauge("promised_gpus", "GPUs that notebooks have or wait for.", now.gpu)
     if now.capacity:
         yield from _capacity(now.capacity)
     yield from _builds()
@@ -121,7 +121,7 @@ def current_values() -> Iterator[Metric]:
     ages = {beat.name: _age(beat.at) for beat in Heartbeat.objects.all()}
     yield _labelled_gauge(
         "heartbeat_age_seconds",
-        "Since the last sign of life of watch and its chores.",
+        "Time since the last heartbeat of watch and of its tasks.",
         "name",
         ages,
     )
@@ -130,24 +130,27 @@ def current_values() -> Iterator[Metric]:
 def _capacity(capacity: Capacity) -> Iterator[Metric]:
     """Leave out values that the back end may not read."""
     scaled = (
-        ("capacity_cpus", "CPUs of all machines together.", capacity.cpu, 1),
-        ("capacity_memory_bytes", "Memory of all machines together.", capacity.memory_gb, GB),
-        ("capacity_gpus", "GPUs of all machines together.", capacity.gpu, 1),
-        ("disk_bytes", "The disk of environments and people's files.", capacity.disk_gb, GB),
-        ("disk_free_bytes", "What is free of it.", capacity.disk_free_gb, GB),
+        ("capacity_cpus", "CPUs of all machines.", capacity.cpu, 1),
+        ("capacity_memory_bytes", "Memory of all machines.", capacity.memory_gb, GB),
+        ("capacity_gpus", "GPUs of all machines.", capacity.gpu, 1),
+        (
+            "disk_bytes",
+            "Size of the disk with environments and people's files.",
+            capacity.disk_gb,
+            GB,
+        ),
+        ("disk_free_bytes", "Free space on that disk.", capacity.disk_free_gb, GB),
     )
     for name, text, value, scale in scaled:
         if value is not None:
             yield _gauge(name, text, value * scale)
-    yield _gauge("capacity_age_seconds", "Since all this was seen last.", _age(capacity.at))
+    yield _gauge("capacity_age_seconds", "Time since capacity was last read.", _age(capacity.at))
 
 
 def _builds() -> Iterator[Metric]:
     rows = Build.objects.active().order_by().values_list("state").annotate(Count("pk"))
     states: dict[str, float] = {**dict.fromkeys(BUILD_ACTIVE, 0), **dict(rows)}
-    yield _labelled_gauge(
-        "active_builds", "Builds that wait for a place or are under way.", "state", states
-    )
+    yield _labelled_gauge("active_builds", "Builds that are waiting or running.", "state", states)
 
 
 def _notebooks() -> Iterator[Metric]:
@@ -158,10 +161,10 @@ def _notebooks() -> Iterator[Metric]:
         silent=Count("pk", filter=silent),
         people=Count("project__owner", distinct=True),
     )
-    yield _gauge("busy_notebooks", "Notebooks in which a kernel computes.", ready["busy"])
+    yield _gauge("busy_notebooks", "Notebooks with a busy kernel.", ready["busy"])
     yield _gauge(
         "silent_notebooks",
-        f"Notebooks that have not said for {SILENT_AFTER.seconds // 60} minutes what they do.",
+        f"Notebooks that have not reported activity for {SILENT_AFTER.seconds // 60} minutes.",
         ready["silent"],
     )
     yield _gauge("people_with_notebooks", "People with a running notebook.", ready["people"])
@@ -178,7 +181,11 @@ def _people() -> Iterator[Metric]:
 def _queue() -> Iterator[Metric]:
     length, age = queue.backlog()
     yield _gauge("queue_length", "Tasks that no worker has taken yet.", length)
-    yield _gauge("queue_age_seconds", "How long the oldest of them waits; 0 without one.", age)
+    yield _gauge(
+        "queue_age_seconds",
+        "How long the oldest of these tasks has waited; 0 if there is none.",
+        age,
+    )
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:
@@ -218,25 +225,26 @@ _BUILDS = tuple(f'outcome="{one}",pack="other"' for one in ("built", "failed", "
 
 METRICS = {
     counters.LAUNCHES: MetricDescription(
-        "counter", "Launches that have ended with a running notebook, or without.", _OUTCOMES
+        "counter", "Launches that have ended, with or without a running notebook.", _OUTCOMES
     ),
     counters.NOTEBOOKS_ENDED: MetricDescription(
-        "counter", "Notebooks that ran and run no more: as they were told, or by a failure.", _ENDS
+        "counter", "Notebooks that ran and have ended: stopped or failed.", _ENDS
     ),
     counters.BUILDS: MetricDescription(
-        "counter", "Builds that have ended, by the kind of repository.", _BUILDS
+        "counter", "Builds that have ended, by kind of repository.", _BUILDS
     ),
     counters.REMOVED: MetricDescription(
-        "counter", "What the portal has removed by its own rules; projects are the culled ones."
+        "counter",
+        "Things that the portal has removed by its own rules; for projects, the culled ones.",
     ),
     counters.REMOVED_BYTES: MetricDescription(
-        "counter", "Bytes of what the portal has removed by its own rules, where they are known."
+        "counter", "Bytes that the portal has removed by its own rules, where known."
     ),
     counters.LAUNCH_SECONDS: MetricDescription(
-        "histogram", "Time of a launch: waiting for its environment, and spawning its notebook."
+        "histogram", "Duration of a launch: waiting for its environment, and spawning its notebook."
     ),
     counters.BUILD_SECONDS: MetricDescription(
-        "histogram", "Time of a build from its start to its end; cancelled ones are left out."
+        "histogram", "Duration of a build from start to end; cancelled builds are not counted."
     ),
 }
 

@@ -38,7 +38,7 @@ class _DatabaseCollector(Collector):
     def collect(self) -> Iterable[Metric]:
         found = _collect_from_database()
         yield _gauge(
-            "bindery_database_up", "Whether the database answers.", float(found is not None)
+            "bindery_database_up", "Whether the database responds.", float(found is not None)
         )
         yield from found or []
         yield from _part_metrics()
@@ -57,7 +57,9 @@ def _part_metrics() -> Iterator[Metric]:
         "bindery_part_up", "Whether a part of the portal works.", labels=["part"]
     )
     since = GaugeMetricFamily(
-        "bindery_part_since_seconds", "When it began to be as it is (Unix time).", labels=["part"]
+        "bindery_part_since_seconds",
+        "Since when the part has been in this state (Unix time).",
+        labels=["part"],
     )
     for part, state in sorted(checks.part_states().items()):
         up.add_metric([part], float(not state.problem))
@@ -100,7 +102,9 @@ def _by_token(request: HttpRequest, token: str) -> HttpResponse:
     wanted = settings.PORTAL_METRICS_TOKEN
     if wanted and constant_time_compare(token, wanted):
         return _scrape()
-    return _refusal(401, _("This token does not open the metrics: it is not PORTAL_METRICS_TOKEN."))
+    return _refusal(
+        401, _("This token gives no access to the metrics: it is not PORTAL_METRICS_TOKEN.")
+    )
 
 
 @never_cache

@@ -15,7 +15,7 @@ from django.core.management.base import BaseCommand
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from portal.health.doctor.finding import Finding
+from portal.health.doctor import Finding
 from portal.health.doctor.runner import all_checks, run_checks
 
 
@@ -23,16 +23,17 @@ class Command(BaseCommand):
     """The command ``doctor``."""
 
     help = (
-        "Go through everything that the portal needs, and say what is wrong and how to mend it, "
-        "the most important first. Exit code 1 if anything is wrong; advice alone gives 0."
+        "Check everything that the portal needs, and say what is wrong and how to fix it, "
+        "the most important first. The exit code is 1 if anything is wrong, and 0 if there "
+        "is only advice."
     )
     requires_system_checks = ()  # it runs them itself, and says more
     requires_migrations_checks = False
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--json", action="store_true", help="for programs")
-        parser.add_argument("--mail-to", default="", help="send a letter to this address")
-        wait = "seconds to wait for a worker (10)"
+        parser.add_argument("--json", action="store_true", help="print JSON, for programs")
+        parser.add_argument("--mail-to", default="", help="send a test email to this address")
+        wait = "seconds to wait for a worker (default: 10)"
         parser.add_argument("--patience", type=float, default=10, help=wait)
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -63,5 +64,5 @@ class Command(BaseCommand):
     def _conclude(self, wrong: int) -> None:
         if self.as_json:
             return
-        said = ngettext("%(count)d thing is wrong.", "%(count)d things are wrong.", wrong)
-        self.stdout.write(said % {"count": wrong} if wrong else _("Nothing is wrong."))
+        said = ngettext("%(count)d problem found.", "%(count)d problems found.", wrong)
+        self.stdout.write(said % {"count": wrong} if wrong else _("No problems found."))

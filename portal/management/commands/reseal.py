@@ -19,8 +19,8 @@ class Command(BaseCommand):
     """The command ``reseal``."""
 
     help = (
-        "Bring everything that is stored encrypted to the first of PORTAL_ENCRYPTION_KEYS. The "
-        "portal may run, and it may be done again."
+        "Re-encrypt all stored secrets with the first of PORTAL_ENCRYPTION_KEYS. The "
+        "portal can keep running, and the command can be repeated."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -34,11 +34,13 @@ class Command(BaseCommand):
             raise CommandError(
                 "\n".join(_unreadable_message(column, owners) for column, owners in lost.items())
             )
-        self.stdout.write(_("All of it is under the first key; no other is needed any more."))
+        self.stdout.write(
+            _("Everything is encrypted with the first key; the others are no longer needed.")
+        )
 
 
 def _summary(column: SealedColumn, result: ResealResult) -> str:
-    text = _("%(what)s: %(moved)d brought to the first key, %(there)d were there already")
+    text = _("%(what)s: %(moved)d re-encrypted with the first key, %(there)d already were")
     return text % {
         "what": _name(column),
         "moved": result.resealed,
@@ -48,9 +50,9 @@ def _summary(column: SealedColumn, result: ResealResult) -> str:
 
 def _unreadable_message(column: SealedColumn, owners: Counter[str]) -> str:
     text = _(
-        "%(what)s: %(count)d cannot be read with any of PORTAL_ENCRYPTION_KEYS and are left as "
-        "they are. They are those of %(people)s. Add the key that they were stored with, if you "
-        "still have it."
+        "%(what)s: %(count)d cannot be decrypted with any of PORTAL_ENCRYPTION_KEYS and "
+        "are left as they are. They belong to %(people)s. Add the key that they were "
+        "encrypted with, if you still have it."
     )
     people = ", ".join(sorted(owners))
     return text % {"what": _name(column), "count": owners.total(), "people": people}

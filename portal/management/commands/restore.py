@@ -11,37 +11,30 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.translation import gettext as _
 
-from portal.backup import manifest
-from portal.backup.programs import BackupError
+from portal.backup import INCOMPLETE, manifest
 from portal.backup.restore import RestoreResult, restore
-
-INCOMPLETE = 3
-"""The exit status if everything is restored except something that could not be unpacked."""
 
 
 class Command(BaseCommand):
     """The command ``restore``."""
 
-    help = "Restore a backup into this installation, which must not run."
+    help = "Restore a backup into this installation, which must not be running."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("folder", type=Path, help="a folder that back_up has made")
+        parser.add_argument("folder", type=Path, help="a folder made by back_up")
         parser.add_argument(
             "--force",
             action="store_true",
-            help="also where there is something, which is moved to a folder beside it",
+            help="move existing data to a folder beside it, and restore",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        try:
-            done = restore(options["folder"].absolute(), force=options["force"])
-        except BackupError as error:
-            raise CommandError(str(error)) from error
+        done = restore(options["folder"].absolute(), force=options["force"])
         for line in _summary(done):
             self.stdout.write(line)
         if done.incomplete:
             lines = [f"{folder}: {'; '.join(said)}" for folder, said in done.incomplete.items()]
-            text = _("All is done, but these could not be unpacked as they were packed:")
+            text = _("The restore is done, but these differ from what was backed up:")
             raise CommandError("\n".join([text, *lines]), returncode=INCOMPLETE)
 
 
@@ -49,8 +42,8 @@ def _summary(done: RestoreResult) -> list[str]:
     words = {"when": done.made.made, "people": done.people, "ended": done.ended}
     lines = [
         _(
-            "Everything is as it was on %(when)s, with %(people)d people. %(ended)d notebooks that "
-            "ran then are not there and can be started again."
+            "Everything is as it was on %(when)s, with %(people)d people. %(ended)d "
+            "notebooks that were running then have ended and can be started again."
         )
         % words
     ]
@@ -63,7 +56,7 @@ def _summary(done: RestoreResult) -> list[str]:
         )
         lines.append(text % {"schema": done.schema, "names": ", ".join(done.tables)})
     if not done.made.is_complete:
-        lines.append(_("That backup was not whole. Missing from it:"))
+        lines.append(_("That backup was incomplete. Missing from it:"))
         lines += manifest.describe_omissions(done.made, "missing")
     if done.erased:
         text = _("These people were erased since then and are back; erase them again: %(names)s.")

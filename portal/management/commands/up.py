@@ -18,14 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.management import BaseCommand, CommandError, call_command
+from django.core.management import BaseCommand, call_command
 from django.core.management.base import SystemCheckError
 from django.db import DatabaseError, InterfaceError, close_old_connections
 from django.utils.translation import gettext as _
 
 from portal.accounts import bootstrap
 from portal.backup import preconditions
-from portal.backup.programs import BackupError
 from portal.lib.datafolder import exclusive_lock
 from portal.lib.logs.formats import as_json_line, with_prefix
 from portal.run import examples, static_files
@@ -68,9 +67,11 @@ class Command(BaseCommand):
             sys.exit(error.returncode)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # no part runs yet that would have to end
+        signal.signal(
+            signal.SIGINT, signal.SIG_DFL
+        )  # no part is running that would have to be stopped
         _set_variables()
-        _refuse_interrupted_restore()
+        preconditions.refuse_interrupted()
         with exclusive_lock(), listen() as door, keeper_processes.fork_server_sockets() as doors:
             password = self._prepare()
             supervise(_parts(door, *doors), self._ready_announcer(door, password))
@@ -102,7 +103,7 @@ class Command(BaseCommand):
     def _ready_announcer(self, listener: socket.socket, password: str) -> Callable[[], None]:
         """Return a function to call repeatedly, until it has said that the portal is ready."""
         ready = _(
-            "\nBindery is ready at %(url)s\n%(who)sCtrl-C ends it; notebooks go on running.\n"
+            "\nBindery is ready at %(url)s\n%(who)sCtrl-C stops it; notebooks keep running.\n"
         )
         complain_at = time.monotonic() + WARN_INTERVAL
         is_announced = False
@@ -129,7 +130,10 @@ def _installation_problems() -> Iterator[Problem]:
     try:
         status = ownership.check_and_record()
     except (BinderyError, OSError) as error:
-        hint = _("It is tried again each minute. Until then nothing unknown is removed.")
+        hint = _(
+            "The portal tries again every minute. Until then it removes nothing that it does "
+            "not know."
+        )
         yield Problem("portal.installation", str(error), hint)
         return
     if status != OwnershipStatus.MATCHES:
@@ -139,18 +143,11 @@ def _installation_problems() -> Iterator[Problem]:
 def _who_may_sign_in(password: str) -> str:
     if not settings.PORTAL_PASSWORD_SIGN_IN:
         names = ", ".join(provider.name for provider in settings.OIDC_PROVIDERS.values())
-        return _("  sign in:  by %(names)s\n") % {
-            "names": names or _("nobody; see docs/sign-in.md")
+        return _("  sign in:  with %(names)s\n") % {
+            "names": names or _("nothing yet; see docs/sign-in.md")
         }
     words = {"name": bootstrap.USERNAME, "password": password or bootstrap.describe_password()}
     return _("  account:  %(name)s\n  password: %(password)s\n") % words
-
-
-def _refuse_interrupted_restore() -> None:
-    try:
-        preconditions.refuse_interrupted()
-    except BackupError as error:
-        raise CommandError(str(error)) from error
 
 
 def _set_variables() -> None:
@@ -183,7 +180,7 @@ def _parts(
     web += ["--http", "portal.server.connection:Http"]  # with limits on what strangers send
     written = as_json_line if settings.PORTAL_LOG_FORMAT == "json" else with_prefix
     part = partial(ManagedProcess, format_line=written)
-    yielding = ["nice", "-n", "5"]  # pages come first: whoever waits for these looks at one
+    yielding = ["nice", "-n", "5"]  # pages come first: people who wait for a build look at one
     sick = partial(keeper_processes.is_frozen, outside)
     forks = [*yielding, *keeper_processes.fork_server_command(inside)]
     fork = part("keepers", forks, descriptors=[inside.fileno()], is_stalled=sick)

@@ -3,7 +3,8 @@
 It only writes the wanted objects and reads the actual ones; the cluster does the rest. Neighbours:
 `site` (the operator's settings), `buildpod`, `serverpod`, `keysecret` (manifests), `homes`
 (projects' files in people's volumes), `cluster` (the API), `namespace` (who owns an object),
-`registry` (the images), `reports` (statuses), `output` (logs), `changes` (the watch).
+`registry` (the images), `reports` (statuses), `output` (logs), `changes` (the watch), `preflight`
+(problems).
 """
 
 from __future__ import annotations
@@ -156,7 +157,10 @@ class KubernetesBackend:
     def _require_own(self, there: Manifest | None) -> None:
         """Raise `TemporaryError` if the existing object belongs to another portal."""
         if there and self._namespace.is_foreign(there):
-            message = _("Another portal has %(name)s in this namespace. The staff can mend this.")
+            message = _(
+                "Another portal already has %(name)s in this namespace. Tell the staff, who can "
+                "fix this."
+            )
             words = {"name": there["metadata"]["name"]}
             raise TemporaryError("kubernetes.foreign", message % words)
 
@@ -165,7 +169,7 @@ class KubernetesBackend:
         if pod := self._cluster.get("pods", build_name(build_id)):
             change = keysecret.owner_patch(pod)
             self._cluster.patch("secrets", build_key_name(build_id), change)
-        else:  # it was forgotten just now
+        else:  # it has just been forgotten
             self._cluster.delete("secrets", build_key_name(build_id))
 
     def cancel_build(self, build_id: int) -> None:
@@ -224,8 +228,8 @@ class KubernetesBackend:
         if self.site.keep_homes:
             self._cluster.create("configmaps", program.configmap())
         self._cluster.create("pods", serverpod.pod(spec, self.site, uid))
-        self._put_person_key(spec, secret)  # the cluster may have cleared it away just before
-        if self._run_secret(spec) is None:  # it was taken back just now
+        self._put_person_key(spec, secret)  # the cluster may have just removed it
+        if self._run_secret(spec) is None:  # it has just been removed
             self._cluster.delete("pods", server_name(spec))
 
     def _put_person_key(self, spec: ServerSpec, run: Manifest) -> None:
@@ -307,7 +311,7 @@ class KubernetesBackend:
         Anything else left half made carries its run's number and is reported with it."""
         query = {"labelSelector": BUILD_KEYS}
         secrets = self._namespace.exclude_foreign(self._cluster.list("secrets", query).items)
-        pods = self._cluster.list("pods", {"labelSelector": BUILDS}).items  # made after its key
+        pods = self._cluster.list("pods", {"labelSelector": BUILDS}).items  # created after its key
         found = reports.orphaned_keys(secrets, pods, datetime.now(UTC))
         for name in found:
             self._cluster.delete("secrets", name)
@@ -321,7 +325,7 @@ class KubernetesBackend:
 
     def servers(self) -> list[ServerReport]:
         pods = self._server_objects("pods")
-        secrets = self._server_objects("secrets")  # after the pods: one may be made meanwhile
+        secrets = self._server_objects("secrets")  # after the pods: one may be created in between
         self._readiness.probe(probe_addresses(pods))
         snapshot = Snapshot(
             secrets={secret["metadata"]["name"]: secret for secret in secrets},

@@ -31,7 +31,7 @@ from .site import Site
 log = logging.getLogger(__name__)
 
 PAUSE = 1.0
-"""Seconds between two attempts to reach a cluster that does not answer."""
+"""Seconds between attempts to reach a cluster that does not answer."""
 
 
 class Reflector:
@@ -74,11 +74,11 @@ class Reflector:
             try:
                 self._follow(self._list())
             except Expired as error:
-                log.info("%s are listed again: %s", self._kind, error)
+                log.info("listing %s again: %s", self._kind, error)
             except BinderyError as error:
-                log.warning("%s are not watched: %s", self._kind, error)
+                log.warning("cannot watch %s: %s", self._kind, error)
             except Exception:
-                log.exception("%s are not watched", self._kind)
+                log.exception("cannot watch %s", self._kind)
             self._stopped.wait(self._pause)
 
     def _list(self) -> str:
@@ -117,7 +117,7 @@ Report = BuildReport | ServerReport
 
 WARNING_EVENTS = {"fieldSelector": "involvedObject.kind=Pod,type=Warning"}
 _PROBE_SECONDS = 0.1
-"""Seconds between two polls of the notebooks that do not answer yet."""
+"""Seconds between polls of notebooks that do not answer yet."""
 _DEBOUNCE_SECONDS = 0.03
 """Seconds during which simultaneous events are collected."""
 _POLL_SECONDS = 1.0

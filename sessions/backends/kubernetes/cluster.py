@@ -23,7 +23,7 @@ Manifest = dict[str, Any]
 Query = Mapping[str, str | int]
 
 MAX_CONNECTIONS = 256
-"""Most connections kept open: each followed log holds one."""
+"""Maximum number of open connections; each followed log holds one."""
 CONNECT_SECONDS = 5
 READ_SECONDS = 20
 STREAM_SILENCE_SECONDS = 90
@@ -80,7 +80,7 @@ class Cluster:
         """Create it, or merge it into the one with that name."""
         name = manifest["metadata"]["name"]
         if not self.patch(kind, name, manifest) and not self.create(kind, manifest):
-            self.patch(kind, name, manifest)  # somebody else has made it just now
+            self.patch(kind, name, manifest)  # another process has just created it
 
     def get(self, kind: str, name: str) -> Manifest | None:
         """Return the object, or None if it does not exist."""
@@ -254,7 +254,7 @@ def _translate_errors() -> Iterator[None]:
         yield
     except (HTTPError, ConnectionError, TimeoutError, client.ApiException) as error:
         silent = _("it does not answer") if isinstance(error, ReadTimeoutError) else str(error)
-        message = _("The cluster cannot be reached at present: %(why)s.")
+        message = _("The cluster cannot be reached right now: %(why)s.")
         raise TemporaryError("cluster.unreachable", message % {"why": silent[:200]}) from error
 
 
@@ -264,10 +264,10 @@ def _error_from_response(status: int, raw: bytes) -> TemporaryError | InternalEr
     except (ValueError, KeyError, TypeError):
         why = raw[:200].decode("utf-8", "replace")
     if status == 429 or status >= 500:
-        message = _("The cluster cannot be asked at present: %(why)s.") % {"why": why}
+        message = _("The cluster cannot answer right now: %(why)s.") % {"why": why}
         return TemporaryError("cluster.unreachable", message)
     if status == 403 and "exceeded quota" in why:
-        message = _("The portal has no more room in the cluster: %(why)s.") % {"why": why}
+        message = _("The portal has reached its quota in the cluster: %(why)s.") % {"why": why}
         return TemporaryError("cluster.quota", message)
     code = FORBIDDEN if status in {401, 403} else "cluster.refused"
-    return InternalError(code, _("The cluster refuses this: %(why)s.") % {"why": why})
+    return InternalError(code, _("The cluster refused this: %(why)s.") % {"why": why})

@@ -16,9 +16,9 @@ from sessions.backends import BuildSpec
 from .labels import build_key_labels, build_key_name, key_labels, key_name
 
 FOLDER = "/run/bindery/ssh"
-"""In a notebook: the Secret as it is now. The kubelet updates the files here."""
+"""In a notebook: the current Secret. The kubelet updates the files here."""
 BUILD_FOLDER = "/run/bindery/key"
-"""In the container that fetches."""
+"""In the container that fetches the repository."""
 USER_SSH_FOLDER = "/home/jovyan/.ssh"
 """The person's own folder; the links that `LINK_SCRIPT` puts there point into `FOLDER`."""
 
@@ -26,7 +26,7 @@ _PRIVATE, _PUBLIC, _KNOWN_HOSTS, _CONFIG = "ssh.priv", "ssh.pub", "known_hosts",
 _SYSTEM = "/etc/ssh/ssh_config.d/bindery.conf"
 _VOLUME, _OWN_VOLUME = "ssh-key", "ssh-own"
 
-# A person's other keys come after it, in the places where ssh looks by default.
+# The person's other keys follow, in the places where ssh looks by default.
 CONFIGURATION = f"""\
 Host *
     IdentityFile {FOLDER}/{_PRIVATE}
@@ -37,8 +37,8 @@ Host *
     StrictHostKeyChecking accept-new
 """
 
-# Links, not mounts of single files: those would keep the key that was there at the start. conda's
-# ssh reads nothing below /etc, but does read the person's own configuration.
+# Links, not mounts of single files: a mount would keep the key from the start. conda's ssh reads
+# nothing below /etc, but it does read the person's own configuration.
 LINK_SCRIPT = f"""
 if [ -d {FOLDER} ]; then (
     umask 077

@@ -51,13 +51,13 @@ def ensure_claim(cluster: Cluster, claim: Manifest) -> Manifest | None:
     if found is None:
         if cluster.create(CLAIMS, claim):
             return None
-        found = cluster.get(CLAIMS, name)  # somebody has made it just now
+        found = cluster.get(CLAIMS, name)  # another process has just created it
     if found is None or is_our_claim(found, claim["metadata"]["labels"]):
         return found
     message = _(
-        "The cluster has a volume claim “%(name)s” that this portal has not made, so nobody knows"
-        " whether the files in it are yours, and the notebook was not started. Tell the staff:"
-        " “manage.py adopt_volume” makes it yours."
+        "The cluster has a volume claim “%(name)s” that this portal did not create. Its files may "
+        "not be yours, so the notebook was not started. Tell the staff: “manage.py adopt_volume” "
+        "makes it yours."
     )
     raise UserError("spawn.volume-unknown", message % {"name": name})
 
@@ -82,7 +82,7 @@ def adopt_claim(cluster: Cluster, volume: str) -> bool:
 
 CONFIGMAP = "bindery-installation"
 ID_CACHE_SECONDS = 10.0
-"""How long an id that was read stays valid: adopting it changes the database, nothing here."""
+"""How long an id is cached: adopting changes the database, not this process."""
 LABELLED_KINDS = ("pods", "secrets", "persistentvolumeclaims")
 
 
@@ -204,5 +204,5 @@ def _numbers(things: list[Manifest], key: str) -> Iterator[int]:
 def _translate_forbidden(error: InternalError) -> InternalError | NotAllowed:
     if error.code != FORBIDDEN:
         return error
-    message = _("The portal may not look at whose the things in its namespace are: %(why)s")
+    message = _("The portal may not read who owns the objects in its namespace: %(why)s")
     return NotAllowed("kubernetes.rights", message % {"why": error.message})

@@ -25,10 +25,10 @@ from .cluster import Cluster
 from .labels import build_name
 
 _FRACTION = re.compile(r"\.\d+")
-"""Fraction of a second. The zone behind it stays: some nodes give their own."""
+"""Fraction of a second. The time zone after it stays, because some nodes use their own."""
 _TIME = re.compile(r"[0-9-]{10}T[0-9:]{8}\S{1,20}")
 _NUMBER = re.compile(r"[0-9]{1,9}")
-"""A line number. A build that has taken over its container may send any, even a huge one."""
+"""A line number. A build that has taken over its container may send any number, even a huge one."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class LogCursor:
         if not _TIME.fullmatch(at):
             return self, []
         number, blank, text = line.partition(" ")
-        if not (blank and _NUMBER.fullmatch(number)):  # the container's own words
+        if not (blank and _NUMBER.fullmatch(number)):  # the container's own messages
             return (replace(self, timestamp=at), [line]) if at > self.timestamp else (self, [])
         if int(number) <= self.number:
             return self, []
@@ -90,10 +90,10 @@ class LogCursor:
 
 MAX_LINES_BYTES = 15_000
 MAX_BUFFERED_LINES = 2_000
-"""Lines that a follower buffers before it waits for them to be taken."""
+"""Lines that a follower buffers before it waits for its reader."""
 RETRY_SECONDS = 0.5
-"""Seconds before a log whose stream has ended is requested again: its container may have ended
-without that being known yet, or its node may be out of reach."""
+"""Seconds before a log whose stream has ended is requested again: the container may have ended
+without the portal knowing it yet, or its node may be unreachable."""
 
 
 class LogBuffer:
@@ -173,7 +173,7 @@ class Follower:
         try:
             self._buffer_lines(self._source)
         except BinderyError:
-            pass  # watch begins again where this one came to
+            pass  # the next watch continues where this one got to
         finally:
             self._stopped.wait(RETRY_SECONDS)
             self._ended.set()

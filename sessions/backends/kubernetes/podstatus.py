@@ -23,7 +23,7 @@ from .serverpod import PORT
 PROBE_SECONDS = 1.0
 MAX_CONCURRENT_PROBES = 16
 PROBE_PATH = "/api"
-"""Jupyter returns its version there, to anyone."""
+"""Jupyter returns its version there, without a token."""
 
 
 class ReadinessProbe:

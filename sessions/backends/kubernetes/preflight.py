@@ -18,8 +18,7 @@ from sessions.backends import Problem
 from sessions.errors import TemporaryError
 
 from .cluster import Cluster
-from .registry import Registry
-from .registry_http import registry_login
+from .registry import Registry, registry_login
 from .serverpod import CONTAINER
 from .site import IMAGE_TAG, Site
 
@@ -42,11 +41,11 @@ def problems(site: Site) -> Iterator[Problem]:
             message = _("%(variable)s is not set.") % {"variable": variable}
             yield Problem(id_, message, _hint())
     for variable, why in {**site.invalid_settings, **_wrong_login(site)}.items():
-        message = _("%(variable)s cannot be used: %(why)s.")
+        message = _("%(variable)s is not valid: %(why)s.")
         yield Problem(_IDS[variable], message % {"variable": variable, "why": why}, _hint())
     if dangers := ", ".join(_unsafe_keys(site.pod_template)):
-        message = _("PORTAL_POD_TEMPLATE would open the node to notebooks: %(what)s.")
-        hint = _("Take that out of the file: notebooks run what strangers wrote.")
+        message = _("PORTAL_POD_TEMPLATE would give notebooks access to the node: %(what)s.")
+        hint = _("Remove that from the file: notebooks run code that strangers wrote.")
         yield Problem("kubernetes.template", message % {"what": dangers}, hint)
 
 
@@ -95,7 +94,7 @@ REQUIRED_RIGHTS = {
     "configmaps": ("get", "create"),
     "events": ("list", "watch"),
 }
-"""As ``deploy/kubernetes/rbac.yaml`` grants them."""
+"""The rights that ``deploy/kubernetes/rbac.yaml`` grants."""
 STORAGE_CLASSES = "/apis/storage.k8s.io/v1/storageclasses"
 
 
@@ -117,7 +116,7 @@ def _registry(ask: Callable[[], object]) -> Iterator[Problem]:
     try:
         ask()
     except TemporaryError as error:
-        hint = _("Look at PORTAL_REGISTRY and PORTAL_REGISTRY_AUTH (docs/kubernetes.md).")
+        hint = _("Check PORTAL_REGISTRY and PORTAL_REGISTRY_AUTH (docs/kubernetes.md).")
         yield Problem(error.code, error.message, hint)
 
 
@@ -139,7 +138,7 @@ def _secrets(cluster: Cluster, site: Site) -> Iterator[Problem]:
     for variable, name in wanted.items():
         if name and cluster.get("secrets", name) is None:
             message = _("There is no Secret “%(name)s”, which %(variable)s names.")
-            hint = _("Make it in the portal's namespace (docs/kubernetes.md, “Registry”).")
+            hint = _("Create it in the portal's namespace (docs/kubernetes.md, “Registry”).")
             words = {"name": name, "variable": variable}
             yield Problem("kubernetes.secret", message % words, hint)
 
@@ -148,15 +147,15 @@ def _storage(cluster: Cluster, site: Site) -> Iterator[Problem]:
     """Check the storage class. An operator need not grant the right to read those."""
     name = site.storage_class
     if name and cluster.exists(f"{STORAGE_CLASSES}/{name}") is False:
-        message = _("There is no StorageClass “%(name)s”: people's volumes stay unbound.")
+        message = _("There is no StorageClass “%(name)s”, so people's volumes stay unbound.")
         hint = _("Set PORTAL_STORAGE_CLASS to one that `kubectl get storageclass` lists.")
         yield Problem("kubernetes.storage-class", message % {"name": name}, hint)
 
 
 def _builder(site: Site) -> Iterator[Problem]:
     if site.builder_image and "@sha256:" not in site.builder_image:
-        message = _("PORTAL_BUILDER_IMAGE is named by a tag, which can be moved to another image.")
-        hint = _("Name it by its digest: …@sha256:….")
+        message = _("PORTAL_BUILDER_IMAGE names a tag, which can be moved to another image.")
+        hint = _("Use a digest instead: …@sha256:….")
         yield Problem("kubernetes.builder-tag", message, hint)
 
 
@@ -166,23 +165,24 @@ def _anonymous_access(cluster: Cluster, site: Site) -> Iterator[Problem]:
     Asks for an image that does not exist: being told "not found" means being let in.
     """
     if _can_read(site, ""):
-        message = _("Anybody can read what is below PORTAL_REGISTRY, without an account.")
-        hint = _("Have the registry ask for a login (docs/kubernetes.md, “The registry”).")
+        message = _("Anyone can read the images below PORTAL_REGISTRY without an account.")
+        hint = _("Make the registry require a login (docs/kubernetes.md, “The registry”).")
         yield Problem("registry.open", message, hint)
         return
     try:
         may = bool(site.base_secret) and _can_read(site, _docker_config(cluster, site.base_secret))
     except ValueError as error:
-        message = _("The Secret of PORTAL_BASE_SECRET cannot be used: %(why)s.")
-        hint = _("Make it as the other two (docs/kubernetes.md, “The registry”).")
+        message = _("The Secret that PORTAL_BASE_SECRET names is not valid: %(why)s.")
+        hint = _("Create it like the other two (docs/kubernetes.md, “The registry”).")
         yield Problem("registry.base-account", message % {"why": error}, hint)
         return
     if may:
         message = _(
-            "The account of PORTAL_BASE_SECRET, by which builds get the images that repositories "
-            "name, can read what is below PORTAL_REGISTRY: other people's environments."
+            "The account of PORTAL_BASE_SECRET, with which builds pull the images that "
+            "repositories name, can read the images below PORTAL_REGISTRY: other people's "
+            "environments."
         )
-        hint = _("Take that right from it (docs/kubernetes.md, “The registry”).")
+        hint = _("Revoke that right (docs/kubernetes.md, “The registry”).")
         yield Problem("registry.base-account", message, hint)
 
 
@@ -190,7 +190,7 @@ def _can_read(site: Site, auth: str) -> bool:
     registry = Registry(site.registry_address, plain_http=site.plain_http, auth=auth)
     try:
         registry.digest(site.repository("doctor"), IMAGE_TAG)
-    except TemporaryError:  # it refuses, as it should; or it is away, which was told before
+    except TemporaryError:  # it refuses, as it should, or it is down, which was reported above
         return False
     return True
 

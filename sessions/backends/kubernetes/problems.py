@@ -33,36 +33,38 @@ _RESOURCE_NAMES = {
     "cpu": gettext_lazy("processors"),
     "memory": gettext_lazy("memory"),
     "ephemeral-storage": gettext_lazy("disk"),
-    "pods": gettext_lazy("places for pods"),
+    "pods": gettext_lazy("pod slots"),
 }
 _NO_REASON = ("", "")
 NO_JUPYTERLAB = "spawn.no-jupyterlab"
-"""Reported by the notebook's container, or by the one before it if there is no Python either."""
+"""Reported by the notebook's container, or by the init container if there is no Python either."""
 
 
 def why_unscheduled(reason: str, queue_position: int, site: Site) -> Reason:
     """Explain why the scheduler has found no node.
 
-    ``reason`` is the scheduler's message, ``place`` the position in the queue for GPUs.
+    ``reason`` is the scheduler's message, ``queue_position`` the place in the queue for GPUs.
     """
     if not reason:
         return _NO_REASON
     if f"Insufficient {site.gpu}" in reason:
         message = _(
-            "No GPU is free at present. Your notebook is number %(place)d in the queue and "
-            "starts by itself."
+            "No GPU is free right now. Your notebook is number %(place)d in the queue and starts "
+            "by itself."
         )
         return NO_GPU, message % {"place": queue_position}
     if "unbound immediate PersistentVolumeClaims" in reason:
-        return "spawn.volume", _("Your folder is being made; the notebook starts when it is there.")
+        return "spawn.volume", _(
+            "Your folder is being created; the notebook starts when it is ready."
+        )
     names = re.findall(r"Insufficient ([\w./-]*\w)", reason)
     if short := [str(_RESOURCE_NAMES.get(each, each)) for each in names]:
         message = _(
-            "The cluster has no room for it at present: too little is free of %(what)s. It "
-            "starts by itself when there is; or cancel it and ask for less."
+            "The cluster has no room for this notebook right now: not enough %(what)s. It starts "
+            "by itself when there is; or cancel it and ask for less."
         )
         return NO_ROOM, message % {"what": ", ".join(dict.fromkeys(short))}
-    message = _("No machine of the cluster takes it at present: %(why)s")
+    message = _("No machine in the cluster can take this notebook right now: %(why)s")
     return NO_ROOM, message % {"why": reason[:300]}
 
 
@@ -71,12 +73,12 @@ def why_not_running(pod: Pod, warning: str) -> Reason:
     for _name, status in container_statuses(pod):
         waiting = status.get("state", {}).get("waiting", {})
         if waiting.get("reason") in {"ErrImagePull", "ImagePullBackOff"}:
-            message = _("Its image cannot be pulled at present; it is tried again. %(why)s")
+            message = _("The image cannot be pulled right now; trying again. %(why)s")
             return "spawn.image-pull", message % {"why": _short_message(waiting)}
         if status.get("state", {}).get("running"):
             return _NO_REASON
     if "FailedMount" in warning or "FailedAttachVolume" in warning:
-        message = _("Your files cannot be reached at present; it is tried again. %(why)s")
+        message = _("Your files cannot be reached right now; trying again. %(why)s")
         return "spawn.volume", message % {"why": warning[:300]}
     return _NO_REASON
 
@@ -93,10 +95,10 @@ def permanent_problem(pod: Pod) -> Reason | None:
         waiting = status.get("state", {}).get("waiting", {})
         reason = waiting.get("reason", "")
         if reason == "InvalidImageName" or is_pull_refused(waiting):
-            message = _("Its image cannot be pulled: rebuild it, or ask the staff. %(why)s")
+            message = _("The image cannot be pulled. Rebuild it, or ask the staff. %(why)s")
             return "spawn.image-pull", message % {"why": _short_message(waiting)}
         if reason in {"CreateContainerConfigError", "CreateContainerError", "RunContainerError"}:
-            message = _("Its container cannot be started. Rebuild it, or ask the staff. %(why)s")
+            message = _("The container cannot be started. Rebuild it, or ask the staff. %(why)s")
             return "spawn.crashed", message % {"why": _short_message(waiting)}
     return None
 
@@ -106,8 +108,8 @@ def why_ended(pod: Pod) -> Reason:
     status = pod.get("status", {})
     if status.get("reason") == "Evicted":
         message = _(
-            "The notebook was ended because it or its machine ran out of room: %(why)s What is "
-            "in your own folder is kept: start it again."
+            "The notebook was stopped because it or its machine ran out of room: %(why)s The "
+            "files in your own folder are kept. Start it again."
         )
         return "spawn.evicted", message % {"why": status.get("message", "")[:300]}
     if status.get("reason") == "NodeLost":
@@ -117,7 +119,9 @@ def why_ended(pod: Pod) -> Reason:
         if ended and name == FILES and ended.get("exitCode"):
             is_without = _reported_code(ended) == NO_JUPYTERLAB
             return _exit_reason(ended) if is_without else helper_pods.prepare_problem(ended)
-        if ended and (name == CONTAINER or ended.get("exitCode")):  # or one of the operator's
+        if ended and (
+            name == CONTAINER or ended.get("exitCode")
+        ):  # or one of the operator's containers
             return _exit_reason(ended)
     return pod_deleted()
 
@@ -125,7 +129,8 @@ def why_ended(pod: Pod) -> Reason:
 def node_lost() -> Reason:
     """Return code and sentence for a notebook whose node is gone."""
     message = _(
-        "The machine that ran the notebook is gone. Your own folder is kept: start it again."
+        "The machine that ran the notebook is gone. Your own folder is kept. Start the notebook "
+        "again."
     )
     return "spawn.node-lost", message
 
@@ -133,16 +138,17 @@ def node_lost() -> Reason:
 def node_unreachable() -> str:
     """Return the message for a notebook that was to stop on a node that does not answer."""
     return _(
-        "The machine that ran the notebook does not answer, so it was given up. If that machine "
-        "comes back, it ends there; what it had not written to your own folder is lost."
+        "The machine that ran the notebook does not answer, so the portal gave the notebook up. "
+        "If the machine comes back, the notebook stops there. Anything it had not written to your "
+        "own folder is lost."
     )
 
 
 def pod_deleted() -> Reason:
     """Return code and sentence for a notebook whose pod somebody else has deleted."""
     message = _(
-        "The notebook was removed from the cluster by somebody else than the portal. Your own "
-        "folder is kept: start it again."
+        "Someone other than the portal removed the notebook from the cluster. Your own folder is "
+        "kept. Start the notebook again."
     )
     return "spawn.deleted", message
 
@@ -151,8 +157,8 @@ def _exit_reason(ended: Pod) -> Reason:
     code = "spawn.out-of-memory" if ended.get("reason") == "OOMKilled" else _reported_code(ended)
     if code == "spawn.out-of-memory":
         message = _(
-            "The notebook used more than its memory and was ended. Your own folder is kept: start "
-            "it again, and work on less at a time or ask for more."
+            "The notebook ran out of memory and was stopped. Your own folder is kept. Start it "
+            "again, and work on less at a time or ask for more memory."
         )
         return code, message
     if code == NO_JUPYTERLAB:
@@ -163,7 +169,7 @@ def _exit_reason(ended: Pod) -> Reason:
         return code, message
     if ended.get("exitCode") == 0:
         return _NO_REASON
-    message = _("JupyterLab ended by itself (status %(status)d). Its last lines:\n%(lines)s")
+    message = _("JupyterLab exited by itself (status %(status)d). Its last lines:\n%(lines)s")
     lines = "\n".join(ended.get("message", "").replace("\0", "").splitlines()[-10:])
     return "spawn.crashed", message % {"status": ended.get("exitCode", -1), "lines": lines}
 

@@ -39,13 +39,13 @@ from .site import Site
 Pod = dict[str, Any]
 Manifest = dict[str, Any]
 MIN_KEY_AGE = timedelta(minutes=2)
-"""How old a build's key may get without its pod, which is made right after it."""
+"""How old a build's key may get without its pod, which is created right after it."""
 POD_CREATION_GRACE = timedelta(seconds=30)
-"""How old a Secret may get without its pod, which is made right after it."""
+"""How old a Secret may get without its pod, which is created right after it."""
 NODE_LOST_AFTER = timedelta(seconds=60)
-"""How long after it should have gone a pod's node is considered lost."""
+"""How long a pod may overstay its deletion before its node is considered lost."""
 _CODE = re.compile(r"build\.[a-z-]{1,50}")
-"""The codes that are believed: a build that has taken over its container may leave any text."""
+"""The codes that are trusted: a build that has taken over its container may leave any text."""
 
 
 def build_id(pod: Pod) -> int:
@@ -127,29 +127,38 @@ def _failure(pod: Pod, results: dict[str, dict[str, str]]) -> tuple[str, str]:
     reason = pod.get("status", {}).get("reason", "")
     if reason == "DeadlineExceeded":
         minutes = pod["spec"]["activeDeadlineSeconds"] / 60
-        message = _("The build was ended because it took longer than %(minutes).3g minutes.")
+        message = _(
+            "The build was stopped because it took longer than %(minutes).3g minutes. Shorten it, "
+            "or ask the staff for more time."
+        )
         return "build.timeout", message % {"minutes": minutes}
     if reason == "Evicted":
         return _eviction_reason(pod["status"].get("message", ""))
     for _name, status in container_statuses(pod):
         ended = status.get("state", {}).get("terminated", {})
         if ended.get("reason") == "OOMKilled" or ended.get("exitCode") == 137:
-            return "build.out-of-memory", _("The build used more than the memory it may have.")
+            return "build.out-of-memory", _(
+                "The build ran out of memory. Have it use less, or ask the staff for more."
+            )
         if ended.get("exitCode"):
-            message = _("The build ended with status %(status)d. Its log says what it did last.")
+            message = _("The build exited with status %(status)d. Its log shows what it did last.")
             return "build.failed", message % {"status": ended["exitCode"]}
     return build_lost()
 
 
 def build_lost() -> tuple[str, str]:
     """Return code and sentence for a build of which nothing is left."""
-    return "build.lost", _("The build was interrupted because its machine in the cluster is gone.")
+    return "build.lost", _(
+        "The build was interrupted because its machine in the cluster is gone. Start it again."
+    )
 
 
 def _eviction_reason(why: str) -> tuple[str, str]:
-    if "limit" in why:  # of the volume, or of the pod's storage
-        return "build.disk-full", _("The build wrote more than it may.")
-    message = _("The build was ended because its machine ran out of room: %(why)s")
+    if "limit" in why:  # the volume's limit, or that of the pod's storage
+        return "build.disk-full", _(
+            "The build wrote more than it may. Have it write less, or ask the staff for more room."
+        )
+    message = _("The build was stopped because its machine ran out of room: %(why)s")
     return "build.lost", message % {"why": why}
 
 
@@ -168,8 +177,8 @@ def _build_wait_reason(pod: Pod) -> tuple[str, str]:
     if not (reason := unscheduled_reason(pod)):
         return "", ""
     message = _(
-        "The cluster has no room for this build at present. It begins by itself when there is "
-        "some; the cluster says: %(why)s"
+        "The cluster has no room for this build right now. It starts by itself when there is; the "
+        "cluster says: %(why)s"
     )
     return NO_ROOM_TO_BUILD, message % {"why": reason[:300]}
 

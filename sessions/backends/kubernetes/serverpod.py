@@ -21,11 +21,11 @@ PORT = 8888
 CONFIG = "/run/bindery/jupyter"
 CONTAINER = "notebook"
 _SETTINGS_KEY = "settings"
-_RUNTIME = "/tmp/jupyter"  # noqa: S108  (the container's own; sockets want a short path)
+_RUNTIME = "/tmp/jupyter"  # noqa: S108  (the container's own; sockets need a short path)
 
 # cgroup v1 cannot kill a memory group as a whole: the kernel kills one process of the notebook and
-# nobody is told. The loop notices it and writes the termination message. It holds none of the
-# container's streams, because the container's end would wait for them.
+# tells nobody. The loop notices and writes the termination message. It holds none of the
+# container's streams open, because the container would not end before they are closed.
 _START = (
     keysecret.LINK_SCRIPT
     + """
@@ -45,7 +45,7 @@ if grep -q ^oom_kill $killed 2>/dev/null; then
 fi
 exec $lab "$@"
 """
-).replace("$", "$$")  # Kubernetes reads two as one
+).replace("$", "$$")  # Kubernetes reads $$ as $
 
 
 def claim(spec: ServerSpec, site: Site) -> dict[str, Any]:
@@ -174,7 +174,7 @@ def _volumes(spec: ServerSpec, site: Site) -> list[dict[str, Any]]:
             "name": "jupyter",
             "secret": {"secretName": server_name(spec), "items": files, "defaultMode": 0o440},
         },
-        # Machine learning frameworks share data between their processes here; it counts as the
+        # Machine learning frameworks share data between processes here; it counts towards the
         # notebook's memory.
         {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": str(memory)}},
     ]

@@ -110,7 +110,7 @@ class Site:
             "requests": {
                 "cpu": millicpus(wanted.cpu_request),
                 "memory": str(int(wanted.memory_request_gb * 1e9)),
-                "ephemeral-storage": "100M",  # without it, the limit is what is set aside
+                "ephemeral-storage": "100M",  # without it, Kubernetes would reserve the whole limit
                 **gpu,
             },
             "limits": {
@@ -142,7 +142,7 @@ def _read_template() -> tuple[dict[str, Any], str]:
         found = yaml.safe_load(Path(name).read_text(encoding="utf-8")) if name else {}
     except (OSError, ValueError, yaml.YAMLError) as error:
         return {}, str(error)
-    return (found, "") if isinstance(found, dict) else ({}, _("it is no part of a pod"))
+    return (found, "") if isinstance(found, dict) else ({}, _("it is not part of a pod"))
 
 
 def _parse_variables() -> tuple[dict[str, str], str]:
@@ -187,18 +187,18 @@ def site_from_settings() -> Site:
 
 
 _NOT_MERGED = {"securityContext"}
-"""Keys whose value is not merged: an addition would widen what the portal restricts."""
+"""Keys whose value is not merged: an addition would loosen what the portal restricts."""
 _THEIRS_FIRST = {"initContainers"}
-"""Keys of lists whose order matters: an operator's part prepares what ours needs, such as a volume
-whose folders belong to somebody else."""
+"""Keys of lists whose order matters: the operator's items prepare what ours need, such as a volume
+whose folders belong to another user."""
 
 
 def merge_template(template: Any, manifest: Any) -> Any:
-    """Return ``ours`` with everything that only ``template`` has.
+    """Return ``manifest`` with everything that only ``template`` has.
 
     Mappings are merged key by key; lists of named things (containers, volumes, variables) by name;
-    other lists are concatenated, ours first except for `_THEIRS_FIRST`. If both have a value,
-    ``ours`` wins. A `_NOT_MERGED` key is taken from ours alone.
+    other lists are concatenated, the manifest's first except for `_THEIRS_FIRST`. If both have a
+    value, the manifest's wins. A `_NOT_MERGED` key is taken from the manifest alone.
     """
     if isinstance(template, dict) and isinstance(manifest, dict):
         shared = (template.keys() & manifest.keys()) - _NOT_MERGED

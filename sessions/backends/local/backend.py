@@ -5,7 +5,7 @@ of its own, which keeps running when the portal restarts. Neighbours: `folders` 
 `environments` (finished builds), `keeper_jobs` (keepers' jobs), `keyfiles` (notebooks' SSH keys),
 `keeper_processes` (starting and stopping keepers), `reports` (statuses and their changes),
 `orphans` (leftovers of killed keepers, and folders without a row), `removal` (deleting folders),
-`installation` (whose data this is), `owners` (uids), `health` (problems).
+`installation` (whose data this is), `owners` (uids), `toolbox` (build tools), `health` (problems).
 """
 
 from __future__ import annotations
@@ -190,7 +190,9 @@ class LocalBackend:
         if _is_over(folder):
             return
         if not self.has_image(spec.image):
-            message = _("Its environment is not there any more. Start it again: it is built anew.")
+            message = _(
+                "The notebook's environment no longer exists. Start it again to rebuild it."
+            )
             raise UserError("spawn.no-image", message)
         job = keeper_jobs.server_job(spec, self.folders, self._toolbox())
         uid = owners.person_uid(spec.owner_id)

@@ -86,7 +86,7 @@ def _remove(path: Path) -> None:
     try:
         removal.drop(path)
     except OSError:
-        message = _("The environment %(name)s cannot be removed from the disk at present.")
+        message = _("The environment %(name)s cannot be removed from the disk right now.")
         raise TemporaryError("local.not-removed", message % {"name": path.name}) from None
 
 

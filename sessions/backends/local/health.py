@@ -28,7 +28,7 @@ from .keeper import cgroups, seccomp
 from .toolbox import interpreters, toolbox_name
 
 _RESERVED_UIDS = 100_000
-"""Uids that are kept free for people's notebooks."""
+"""Uids reserved for people's notebooks."""
 _SECONDS = 20
 
 
@@ -46,8 +46,8 @@ def _shared_uids() -> Iterator[Problem]:
         each.pw_name for each in pwd.getpwall() if first <= each.pw_uid < first + _RESERVED_UIDS
     ]
     if taken:
-        message = _("Accounts of this machine have uids that notebooks get, too: %(names)s.")
-        hint = _("Set PORTAL_SANDBOX_UID_BASE to where %(count)d uids are free.")
+        message = _("Accounts on this machine use uids that notebooks get: %(names)s.")
+        hint = _("Set PORTAL_SANDBOX_UID_BASE to the first of %(count)d free uids.")
         names = ", ".join(taken[:5])
         yield Problem("local.uids", message % {"names": names}, hint % {"count": _RESERVED_UIDS})
 
@@ -58,24 +58,24 @@ def _missing_limits() -> Iterator[Problem]:
         yield Problem(
             "local.no-memory-group",
             _(
-                "No memory cgroup can be made here, so the kernel does not bound the memory of"
-                " notebooks and builds. Their keepers count it about each second, and files in"
-                " memory without a name (memfd) are refused."
+                "No memory cgroup can be created here, so the kernel does not limit the memory of "
+                "notebooks and builds. Their keepers measure it about once a second, and unnamed "
+                "files in memory (memfd) are refused."
             ),
             _(
-                "Run the portal as root where /sys/fs/cgroup can be written, or as a service of"
-                " systemd with Delegate=memory (docs/security.md)."
+                "Run the portal as root with a writable /sys/fs/cgroup, or as a systemd service "
+                "with Delegate=memory (docs/security.md)."
             ),
         )
     if why := tried.get("namespaces", _("it could not be tried")):
         message = _(
-            "The number of files in memory, file watches and terminals of a notebook is not"
-            " bounded: this machine makes no user namespace for it (%(why)s)."
+            "The number of files in memory, file watches and terminals of a notebook is not "
+            "limited: this machine does not let it have a user namespace (%(why)s)."
         )
-        hint = _("Allow unprivileged user namespaces for the portal's Python as well.")
+        hint = _("Allow unprivileged user namespaces for the portal's Python, too.")
         yield Problem("local.no-namespaces", message % {"why": why}, hint)
     if not seccomp.program(platform.machine(), has_memfd=True):
-        message = _("There is no filter of system calls for this kind of machine (%(kind)s).")
+        message = _("There is no system call filter for this kind of machine (%(kind)s).")
         hint = _("Run notebooks on x86_64 or aarch64, or on Kubernetes.")
         yield Problem("local.no-seccomp", message % {"kind": platform.machine()}, hint)
 
@@ -101,7 +101,7 @@ def _try_limits() -> dict[str, Any]:
 
 
 _MAX_PATH_BYTES = 80
-"""The kernel takes 107 bytes as the path of a socket; ours need up to 27 below the folder."""
+"""The kernel allows 107 bytes for the path of a socket; ours need up to 27 below the folder."""
 _PROBE = (
     "bwrap", "--unshare-user", "--disable-userns", "--unshare-net", "--unshare-pid",
     "--die-with-parent", "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev", "true",
@@ -116,8 +116,8 @@ def problems(folders: Folders) -> Iterator[Problem]:
             "local.no-sandbox",
             _("Notebooks and builds cannot run: there is no sandbox (%(why)s).") % {"why": why},
             _(
-                "Allow unprivileged user namespaces on this machine, or use the Kubernetes "
-                "back end. Without a sandbox nothing is started."
+                "Allow unprivileged user namespaces on this machine, or use the Kubernetes back "
+                "end. Nothing starts without a sandbox."
             ),
         )
     yield from _wrong_folder(folders)
@@ -131,7 +131,7 @@ def _missing_programs() -> Iterator[Problem]:
         if not shutil.which(program):
             yield Problem(
                 f"local.no-{program}",
-                _("The program %(program)s is missing.") % {"program": program},
+                _("The program %(program)s is not installed.") % {"program": program},
                 _("Install the package %(package)s.") % {"package": package},
             )
 
@@ -147,8 +147,8 @@ def _wrong_folder(folders: Folders) -> Iterator[Problem]:
     if _failure_reason(("test", "-x", root)):
         yield Problem(
             "local.data-unreachable",
-            _("The user of the notebooks cannot reach %(folder)s.") % {"folder": root},
-            _("Set PORTAL_DATA to a folder below none that is root's alone."),
+            _("Notebooks' user accounts cannot reach %(folder)s.") % {"folder": root},
+            _("Set PORTAL_DATA to a folder that has no root-only folder above it."),
         )
 
 
@@ -165,14 +165,14 @@ def _wrong_disk(folders: Folders) -> Iterator[Problem]:
                 "local.disk-away",
                 _("The disk of %(folder)s does not answer (%(why)s).")
                 % {"folder": folder, "why": error.strerror},
-                _("Mount it again; files on it are as they were."),
+                _("Mount it again; its files are unchanged."),
             )
         else:
             if is_read_only:
                 yield Problem(
                     "local.disk-read-only",
-                    _("The disk of %(folder)s can only be read.") % {"folder": folder},
-                    _("The system's log says why; mount it so that it can be written."),
+                    _("The disk of %(folder)s is read-only.") % {"folder": folder},
+                    _("The system's log says why; remount it read-write."),
                 )
 
 
@@ -181,14 +181,14 @@ def _wrong_python(folders: Folders) -> Iterator[Problem]:
     if not pythons:
         yield Problem(
             "local.no-python",
-            _("There is no Python that the user of the notebooks can run."),
-            _("Install a python3 package of your system."),
+            _("There is no Python that notebooks can run."),
+            _("Install your system's python3 package."),
         )
     elif not (folders.toolboxes / toolbox_name(pythons[0])).exists():
         yield Problem(
             "local.no-toolbox",
             _("The build tools are not installed yet."),
-            _("They are installed when the portal starts; its output says what failed."),
+            _("The portal installs them when it starts; its output says what failed."),
         )
 
 

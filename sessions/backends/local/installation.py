@@ -30,7 +30,7 @@ def ensure_id(folders: Folders, installation_id: str) -> str:
     try:
         _write(draft, installation_id)
         if folders.installation.exists() and not read_id(folders):
-            os.replace(draft, folders.installation)  # the disk was full, or the power went
+            os.replace(draft, folders.installation)  # the disk was full, or the power failed
         else:
             with suppress(FileExistsError):
                 os.link(draft, folders.installation)

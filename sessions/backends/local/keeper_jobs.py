@@ -23,7 +23,7 @@ from .folders import Folders
 from .keeper.jobs import Bounds, BuildJob, Key, ServerJob, Site
 from .toolbox import interpreter_prefix, interpreters
 
-# Certificates: their files are shown in the sandbox at the same path.
+# Certificates: their files appear in the sandbox at the same path.
 _FILE_VARIABLES = frozenset({
     "AWS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "NODE_EXTRA_CA_CERTS", "PIP_CERT",
     "REQUESTS_CA_BUNDLE", "SSL_CERT_DIR", "SSL_CERT_FILE",
@@ -37,7 +37,7 @@ _PLAIN_VARIABLES = frozenset({
     "UV_INSECURE_HOST", "UV_SYSTEM_CERTS",
 })  # fmt: skip
 
-_TRUST = {"UV_SYSTEM_CERTS": "true"}  # a site's own authority counts as it does for its machine
+_TRUST = {"UV_SYSTEM_CERTS": "true"}  # trust a site's own certificate authority as its machine does
 
 
 def sandbox_site(toolbox: str, environment: Mapping[str, str], extra: list[str]) -> Site:
@@ -50,7 +50,7 @@ def sandbox_site(toolbox: str, environment: Mapping[str, str], extra: list[str])
     }
     plain = _TRUST | {name: environment[name] for name in _PLAIN_VARIABLES & environment.keys()}
     index = addresses.get("UV_DEFAULT_INDEX") or addresses.get("PIP_INDEX_URL")
-    if index:  # one is uv's, one is pip's, and both run in sandboxes
+    if index:  # one is for uv, one for pip, and both run in sandboxes
         addresses = {"UV_DEFAULT_INDEX": index, "PIP_INDEX_URL": index, **addresses}
     shown = sorted({path for path in files.values() if os.path.isabs(path)} | set(extra))
     return Site(toolbox, dict(sorted({**files, **addresses, **plain}.items())), shown)
@@ -58,7 +58,9 @@ def sandbox_site(toolbox: str, environment: Mapping[str, str], extra: list[str])
 
 def _is_public(address: str) -> bool:
     """Return whether an index's address may be shown: on the network, without a password."""
-    parts = urlsplit(re.sub(r"^[\w.-]+=(?=https?:)", "", address))  # uv lets an index have a name
+    parts = urlsplit(
+        re.sub(r"^[\w.-]+=(?=https?:)", "", address)
+    )  # in uv, an index may have a name
     return parts.scheme in {"http", "https"} and "@" not in parts.netloc
 
 
@@ -153,7 +155,7 @@ def _trusted(url: str) -> list[str]:
     host, port = _host(url)
     allowed = egress_rules()
     try:
-        # Examples are fetched from the portal, but notebooks do not reach it.
+        # Examples are fetched from the portal, which notebooks cannot reach.
         own = allowed.trusts(host, port) and not allowed.is_portal(host, port)
     except Unresolvable:
         own = False

@@ -30,7 +30,7 @@ from .keeper import cgroups, files, jobs, status
 
 HERE = Path(__file__).resolve().parent
 FORK_SERVER_VARIABLE = "BINDERY_FORK_SERVER"
-"""Environment variable of the worker with the descriptor of the server's socket."""
+"""The worker's environment variable with the file descriptor of the server's socket."""
 FROZEN_CHECKS = 10
 
 
@@ -190,7 +190,7 @@ def list_keepers(run: Path, kind: str) -> Iterator[tuple[int, Path]]:
         if is_alive(folder):
             yield found[1], folder
         elif (folder / REMOVE).exists():
-            with suppress(OSError):  # the disk refuses: the next look does it
+            with suppress(OSError):  # the disk refuses it; the next check retries
                 removal.drop(folder)
                 cgroups.remove(folder)
         elif not is_starting(folder):

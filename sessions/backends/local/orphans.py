@@ -30,7 +30,7 @@ from .keeper import cgroups
 from .keeper.files import UNSYNCED_MARK, may_be_incomplete, sync_all
 
 MIN_AGE_SECONDS = 60.0
-"""Seconds: whoever makes a folder may be about to take the lock of the next attempt."""
+"""Seconds: the process that creates a folder may be about to lock it for the next attempt."""
 _PARTIAL = re.compile(r"\..+\.(\d+)\.partial")
 _RENAMED = re.compile(r"\..+-[0-9a-f]{8}")
 _BASE_DRAFT = re.compile(rf"\.{BUILD}-(\d+)")
@@ -140,7 +140,7 @@ def put_back(folders: Folders, item_id: str) -> None:
     name = _ITEM_ID.fullmatch(item_id)
     target = folders.project(name["name"]) if name else folders.project(item_id)
     if os.path.lexists(target):
-        message = _("The project %(name)s has a folder by now. Move that away first.")
+        message = _("The project %(name)s now has a folder. Move that away first.")
         raise StateConflict("aside.taken", message % {"name": target.name})
     os.rename(path, target)
 
@@ -153,7 +153,7 @@ def remove_set_aside(folders: Folders, item_id: str) -> None:
     try:
         removal.drop(path)
     except OSError:
-        message = _("%(name)s cannot be removed from the disk at present.")
+        message = _("%(name)s cannot be removed from the disk right now.")
         raise TemporaryError("local.not-removed", message % {"name": item_id}) from None
 
 

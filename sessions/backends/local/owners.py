@@ -117,9 +117,9 @@ def make_person_folder(path: Path, owner_id: int, homes: Path) -> Path:
         return path
     if there not in former_uids(homes, owner_id):
         message = _(
-            "The folder %(path)s belongs to another account of this machine (uid %(there)d and not"
-            " %(uid)d), so the notebook was not started and no file was touched. Tell the staff:"
-            " “manage.py adopt_volume” gives the folder of a person's own files to them."
+            "The folder %(path)s belongs to another account on this machine (uid %(there)d "
+            "instead of %(uid)d), so the notebook was not started. No file was changed. Tell the "
+            "staff: “manage.py adopt_volume” gives people the folder with their own files."
         )
         words = {"path": f"{path.parent.name}/{path.name}", "there": there, "uid": uid}
         raise UserError("spawn.folder-owner", message % words)
@@ -168,7 +168,7 @@ def _make(path: Path, uid: int, mode: int) -> bool:
         path.mkdir(mode=mode)
     except FileExistsError:
         return False
-    os.chmod(path, mode)  # whatever the umask is
+    os.chmod(path, mode)  # regardless of the umask
     if os.geteuid() == 0:
         os.chown(path, uid, uid)
     return True

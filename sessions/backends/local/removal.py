@@ -35,7 +35,7 @@ def drop(path: Path) -> bool:
     if target.exists():
         start_removal([path.parent])
         return False
-    with suppress(OSError):  # there may be more in it
+    with suppress(OSError):  # it may contain more
         target.parent.rmdir()
     return True
 

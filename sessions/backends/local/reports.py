@@ -43,7 +43,10 @@ def build_report(number: int, folder: Path) -> BuildReport:
         return BuildReport(number, True, "build.cancelled", _("The build was cancelled."))
     return BuildReport(
         number, True, "build.lost",
-        _("The build was interrupted because the machine or the portal was restarted."),
+        _(
+            "The build was interrupted because the machine or the portal was restarted. Start it "
+            "again."
+        ),
     )  # fmt: skip
 
 
@@ -71,15 +74,15 @@ def server_report(number: int, folder: Path) -> ServerReport:
 def _server_state(found: Status, working: bool, is_cancelled: bool) -> tuple[str, str, str]:
     if found.state == status.ENDED:
         return "gone", found.code, found.message
-    if not working and is_cancelled:  # before it could take the signal
+    if not working and is_cancelled:  # before it could handle the signal
         return "gone", "", ""
     if not working:
         return (
             "gone",
             "spawn.lost",
             _(
-                "The notebook ended because its process was killed or the machine restarted. "
-                "Your files are there: start it again."
+                "The notebook stopped because its process was killed or the machine restarted. "
+                "Your files are safe. Start it again."
             ),
         )
     return ("ready" if found.state == status.READY else "starting"), "", ""
@@ -125,7 +128,7 @@ def _parse_lines(lines: bytes, offset: int, phase: str) -> LogLines | None:
 Report = BuildReport | ServerReport
 _POLL_SECONDS = 1.0
 _POLLS_BEFORE_RETRY = 30
-"""Polls without inotify before that is tried again."""
+"""Polls without inotify before inotify is tried again."""
 
 logger = logging.getLogger(__name__)
 
@@ -161,12 +164,12 @@ class Changes:
             try:
                 yield from self._inotify_changes(known)
             except FileNotFoundError:
-                pass  # a keeper's folder went away before it was watched
+                pass  # a keeper's folder disappeared before it was watched
             except (OSError, WatchfilesRustInternalError) as error:
-                logger.warning("looking each second, because files cannot be watched: %s", error)
+                logger.warning("polling every second, because files cannot be watched: %s", error)
                 yield from self._polled_changes()
             there = self._folders()
-            yield there - known  # what was written there before it is watched
+            yield there - known  # anything written there before it was watched
             known = there
 
     def _inotify_changes(self, folders: Set[str]) -> Iterator[Set[str]]:

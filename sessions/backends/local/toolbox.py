@@ -92,7 +92,7 @@ _ETC = {
         "    StrictHostKeyChecking accept-new\n"
         f"    GlobalKnownHostsFile {home.KEY_MOUNT}/{home.KNOWN_HOSTS}\n"
         f"    IdentityFile ~/.ssh/{home.PRIVATE}\n"
-        "    IdentityFile ~/.ssh/id_ed25519\n"  # a person's further keys, where ssh looks itself
+        "    IdentityFile ~/.ssh/id_ed25519\n"  # a person's other keys, where ssh looks by default
         "    IdentityFile ~/.ssh/id_ecdsa\n"
         "    IdentityFile ~/.ssh/id_rsa\n"
         "    ServerAliveInterval 30\n"
@@ -120,7 +120,7 @@ def ensure(toolboxes: Path, python: str) -> Path:
         _share(draft / "share")
         _compile(draft)
         make_readable(draft)
-        files.sync(draft)  # it is made once, and nothing works without it
+        files.sync(draft)  # it is built once, and nothing works without it
         rename_unless_exists(draft, target)
     finally:
         remove(draft)

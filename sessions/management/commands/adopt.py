@@ -22,14 +22,14 @@ class Command(BaseCommand):
     """The command that adopts the data for the database, or parts the two."""
 
     help = (
-        "Show what the data folder (or the namespace) has and what of it the database knows, and "
-        "bring them together: the database takes the id of the data. With --part they are parted: "
-        "the database gets an id of its own, and the data are left to the portal they belong to."
+        "Show what is in the data folder (or namespace) and how much of it the database knows, "
+        "then link the two: the database takes the id of the data. With --part, separate them "
+        "instead: the database gets a new id, and the data are left to the portal they belong to."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--yes", action="store_true", help="without asking")
-        parser.add_argument("--part", action="store_true", help="the data are another portal's")
+        parser.add_argument("--yes", action="store_true", help="do not ask for confirmation")
+        parser.add_argument("--part", action="store_true", help="the data belong to another portal")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
@@ -37,7 +37,7 @@ class Command(BaseCommand):
             for line in describe(report):
                 self.stdout.write(line)
             if report.status == OwnershipStatus.MATCHES and not options["part"]:
-                self.stdout.write(_("They belong together: there is nothing to do."))
+                self.stdout.write(_("The database and the data belong together: nothing to do."))
                 return
             self.stdout.write(_separation_notice() if options["part"] else _adoption_notice(report))
             if options["yes"] or self._confirm():
@@ -46,14 +46,14 @@ class Command(BaseCommand):
             raise CommandError(error.message) from error
 
     def _confirm(self) -> bool:
-        self.stdout.write(_("Type yes to do so: "), ending="")
+        self.stdout.write(_("Type yes to continue: "), ending="")
         self.stdout.flush()
         try:
             if input().strip().lower() == "yes":
                 return True
         except EOFError:
             self.stdout.write("")
-        self.stdout.write(_("Nothing was changed. --yes does it without asking."))
+        self.stdout.write(_("Nothing was changed. To skip this question, use --yes."))
         return False
 
 
@@ -71,10 +71,10 @@ def describe(report: InstallationReport) -> Iterator[str]:
     yield _line(_("Notebooks"), found.sessions, known.sessions)
     yield _line(_("Builds"), found.builds, known.builds)
     if report.foreign:
-        yield _("With another id, and left alone: %(names)s") % {"names": _some(report.foreign)}
+        yield _("Left alone, with another id: %(names)s") % {"names": _some(report.foreign)}
     if report.status != OwnershipStatus.MATCHES:
         words = {"why": describe_problem(ownership.PART, report.status.value).message}
-        yield _("Why nothing is done by itself: %(why)s") % words
+        yield _("Why nothing happens automatically: %(why)s") % words
 
 
 def _place() -> str:
@@ -86,7 +86,7 @@ def _place() -> str:
 def _line(title: str, found: Collection[Any], known: Collection[Any]) -> str:
     unknown = sorted(set(found) - set(known))
     words = {"title": f"{title}:", "there": len(found), "known": len(known)}
-    line = _("%(title)-11s %(there)d there, %(known)d known to the database") % words
+    line = _("%(title)-11s %(there)d found, %(known)d known to the database") % words
     if unknown:
         words |= {"unknown": len(unknown), "names": _some(unknown)}
         line += _("; %(unknown)d unknown: %(names)s") % words
@@ -101,8 +101,8 @@ def _some(names: Collection[Any]) -> str:
 def _adoption_notice(report: InstallationReport) -> str:
     """Return what adopting does with unknown things."""
     text = _(
-        "\nTo adopt: the database and the data belong together from now on. Known things go on. "
-        "Volumes stay as they are, known or not."
+        "\nIf you adopt: the database and the data belong together from now on. Everything known "
+        "goes on. Volumes stay as they are, known or not."
     )
     unknown = [
         (len(found - known), len(found))
@@ -116,18 +116,18 @@ def _adoption_notice(report: InstallationReport) -> str:
     ]
     if any(has_too_many_unknown(*each) for each in unknown):
         return text + _(
-            " So much is unknown that none of it is ended or set aside before the database that "
-            "knows it is restored."
+            " Too much is unknown: none of it is stopped or set aside until the database that "
+            "contains it is restored."
         )
     return text + _(
-        " Unknown notebooks and builds end, and unknown projects' folders are set aside: the admin "
-        "lists them, and has them put back or removed."
+        " Unknown notebooks and builds are stopped, and folders of unknown projects are set "
+        "aside; staff can put them back or remove them in the admin."
     )
 
 
 def _separation_notice() -> str:
     return _(
-        "\nTo part: the database gets an id that nothing else has. Nothing of the data is touched."
+        "\nIf you separate them: the database gets a new, unique id. The data are not touched."
     )
 
 
@@ -138,9 +138,12 @@ def _apply(parted: bool) -> OwnershipStatus:
 def _conclusion(status: OwnershipStatus, *, parted: bool) -> str:
     if parted:
         return _(
-            "The database has an id of its own. Set PORTAL_DATA (or PORTAL_NAMESPACE) to a place "
-            "that is this portal's alone, and start it again."
+            "The database now has its own id. Set PORTAL_DATA (or PORTAL_NAMESPACE) to a place "
+            "that only this portal uses, and restart it."
         )
     if status != OwnershipStatus.MATCHES:
         raise CommandError(describe_problem(ownership.PART, status.value).message)
-    return _("Database and data belong together. A portal that runs goes on within some minutes.")
+    return _(
+        "The database and the data now belong together. A running portal continues within a few "
+        "minutes."
+    )

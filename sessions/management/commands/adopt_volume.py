@@ -16,9 +16,9 @@ class Command(BaseCommand):
     """The command that makes existing volumes count as people's own."""
 
     help = (
-        "Have a volume claim, or on one machine a folder in homes/, that the portal has not made "
-        "count as a person's own. Notebooks with it are refused until then. Look into it first: "
-        "its person gets all the files in it."
+        "Adopt a volume claim (or, on one machine, a folder in homes/) that the portal did not "
+        "create as a person's own. Until then, notebooks that use it are refused. Check its "
+        "contents first: the person gets all the files in it."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -36,7 +36,7 @@ def _adopt(person: User) -> str:
     volume = files.volume_of(person)
     try:
         if get_backend().adopt_volume(volume, person.pk):
-            return f"{person.username}: “{volume}” is their volume from now on."
+            return f"{person.username}: “{volume}” is now their volume."
     except BinderyError as error:
         raise CommandError(f"{person.username}: {error}") from None
-    return f"{person.username}: there is nothing to adopt: “{volume}” is theirs, or is not there."
+    return f"{person.username}: nothing to adopt: “{volume}” is theirs already, or does not exist."

@@ -16,9 +16,9 @@ from sessions.watch import loop
 class Command(BaseCommand):
     """The command that observes the back end until it is stopped."""
 
-    help = "Follow builds and notebooks of the back end and store what happens to them."
+    help = "Follow the back end's builds and notebooks, and store what happens to them."
 
     def handle(self, *args: Any, **options: Any) -> None:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-        with contextlib.suppress(KeyboardInterrupt):  # ends the following of files, at any signal
+        with contextlib.suppress(KeyboardInterrupt):  # stops following files, on any signal
             loop.run(operator_alerts.send_alerts)

@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 _MODULES = ("rule", "tree", "record", "gitfolders", "gitplan", "plan", "staging", "main")
-"""Each after those that it imports."""
+"""Each comes after the ones that it imports."""
 
 
 def program() -> str:

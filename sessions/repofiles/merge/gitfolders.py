@@ -173,7 +173,7 @@ def scan_repository(tree: Tree) -> tuple[dict[bytes, Entry], set[bytes]]:
                 entries[path] = Entry(LINK, digest_or_target=tree.readlink(path))
             elif kind == OTHER:
                 unreadable.add(path)
-            else:  # the name of one of git's objects tells its content
+            else:  # the name of a git object identifies its content
                 size = there.st_size if kind == FILE else 0
                 entries[path] = Entry(str(kind), permissions_of(there), size)
         except PermissionError:

@@ -27,7 +27,7 @@ from .tree import Tree, as_bytes, kind_of
 _MAGIC = b"\xfftOc\0\0\0\2"
 _FANOUT = 256
 _PACK_SUFFIXES = (b".pack", b".rev", b".idx")
-"""In the order of removal: git passes over an index without its pack, and we can still read it."""
+"""In order of removal: git ignores an index without its pack, and we can still read it."""
 
 
 def superseded_packs(
@@ -84,7 +84,7 @@ def _objects(tree: Tree, home: bytes, pack: bytes) -> set[bytes] | None:
 
 
 ORDINARY, IF_MISSING, IF_OTHER, LEAVE = "ordinary", "if-missing", "if-other", "leave"
-"""How a path is decided: like any other; put where nothing is, or something else; as it is."""
+"""How a path is treated: like any other; written if missing or different; left as it is."""
 
 
 class GitPlan:

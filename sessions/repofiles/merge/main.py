@@ -20,7 +20,7 @@ from .staging import PlanApplier, StagingArea
 from .tree import Tree, kind_of, opened_folder, stat_data_of, sync_disk
 
 _MAX_SYNCED_SINGLY = 300
-"""Files; of more, all that waits for the disk is written out at once, also that of others."""
+"""Files; with more, the whole disk is synced at once, including other people's data."""
 _MAX_NAMES = 20
 _MAX_NAME_LENGTH = 200
 _STAGING = b".bindery-merge-"
@@ -211,13 +211,13 @@ def _ensured_folder(target: str) -> Iterator[int]:
 
 def _failure_for(error: OSError) -> MergeFailed:
     for numbers, code, message in (
-        (DISK_FULL_ERRNOS, "merge.full", "There is no room for the repository's files."),
-        ({errno.EROFS}, "merge.read-only", "The disk of your files can only be read at present."),
-        (DISK_UNREACHABLE_ERRNOS, "merge.away", "The disk of your files does not answer."),
+        (DISK_FULL_ERRNOS, "merge.full", "There is no space left for the repository's files."),
+        ({errno.EROFS}, "merge.read-only", "The disk with your files is read-only right now."),
+        (DISK_UNREACHABLE_ERRNOS, "merge.away", "The disk with your files does not answer."),
         ({errno.ENOTDIR, errno.ELOOP}, "merge.not-a-folder",
-         "Something else stands in the place of the folder of your files."),
+         "Something else is in the place of the folder with your files."),
         ({errno.EACCES, errno.EPERM}, "merge.refused",
-         "The folder of your files cannot be written."),
+         "The folder with your files is not writable."),
     ):  # fmt: skip
         if error.errno in numbers:
             return MergeFailed(code, message)

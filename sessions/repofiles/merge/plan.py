@@ -63,7 +63,7 @@ class Plan:
         self._commit, self._may_be_incomplete = commit, may_be_incomplete
         self.theirs, unreadable = scan_repository(source)
         if b"" in unreadable:
-            raise MergeFailed("merge.unreadable", "The files of the repository cannot be read.")
+            raise MergeFailed("merge.unreadable", "The repository's files cannot be read.")
         found = {home: read_git(source, home) for home in git_folders(self.theirs)}
         theirs = {home: git for home, git in found.items() if git}
         self.git = GitPlan(
@@ -187,7 +187,9 @@ class Plan:
             return True
         if there is None:
             kinds = {base.kind == FOLDER for base in bases if base}
-            return None in bases or len(kinds) > 1  # killed while a file became a folder
+            return (
+                None in bases or len(kinds) > 1
+            )  # the process was killed while a file became a folder
         return any(self._matches(path, there, base) for base in bases)
 
     def _is_blank(self, path: bytes, there: os.stat_result | None) -> bool:
@@ -245,7 +247,7 @@ class Plan:
         theirs, base = self.theirs.get(path), self._base.entries.get(path)
         if not theirs or not base or theirs.kind != FOLDER or base.kind != FOLDER:
             return content_of(theirs) == content_of(base)
-        is_theirs = kind_of(self.stats[path]) == FOLDER  # then nobody asks
+        is_theirs = kind_of(self.stats[path]) == FOLDER  # then it does not matter
         return is_theirs or contents_below(self.theirs, path) == contents_below(
             self._base.entries, path
         )
@@ -297,7 +299,7 @@ class Plan:
         if theirs.kind == FOLDER and (
             path in self.git.modes or self.git.git_folder(path) is not None
         ):
-            return  # git's folders are of no use beside
+            return  # git's folders are of no use next to the originals
         free = self._free_name(path, theirs)
         self.conflicts.append((path, free))
         if self._target.lstat(free):

@@ -80,7 +80,7 @@ class Record:
         try:
             return _state_from_json(json.loads(content))
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            return None  # not ours, or of another time: nothing is known, so nothing is dropped
+            return None  # not ours, or of another version: nothing is known, so nothing is dropped
 
     def _write(self, name: bytes, state: State) -> None:
         self._replace(name, json.dumps(_state_to_json(state)).encode())
@@ -117,11 +117,11 @@ def _lock(descriptor: int) -> None:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             time.sleep(0.1)
-        except OSError:  # a file system without locks: callers see to it that one merges at a time
+        except OSError:  # a file system without locks: callers ensure one merge at a time
             return
         else:
             return
-    raise MergeFailed("merge.busy", "These files are being merged by another process.")
+    raise MergeFailed("merge.busy", "Another process is merging these files.")
 
 
 def _state_to_json(state: State) -> dict[str, Any]:

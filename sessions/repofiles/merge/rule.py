@@ -15,7 +15,7 @@ DISK_UNREACHABLE_ERRNOS = frozenset({
     errno.ESTALE, errno.EIO, errno.ENOTCONN, errno.ENODEV, errno.ETIMEDOUT, errno.EHOSTDOWN,
     errno.ENXIO,
 })  # fmt: skip
-"""A disk or file server that does not answer: nothing can be said of any file."""
+"""A disk or file server that does not answer: nothing is known about any file."""
 
 
 class MergeFailed(Exception):
@@ -118,7 +118,7 @@ def _action_if_folder(
 ) -> str:
     if mine == FOLDER:
         return NOTHING
-    if mine is None:  # a folder that the person removed comes back only for what is new in it
+    if mine is None:  # a folder that the person removed comes back only for new files in it
         return NOTHING if base == FOLDER and not untouched else MAKE
     if untouched:
         return MAKE

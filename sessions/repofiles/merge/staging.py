@@ -46,7 +46,7 @@ class StagingArea:
                 self.failed.add(path)
         for place in sorted(self.folders, key=path_parts, reverse=True):
             folder = self._tree.folder(place)
-            if b"/" in place:  # a top needs its own rights to be renamed
+            if b"/" in place:  # a top folder needs its own permissions to be renamed
                 os.fchmod(folder, self.folders[place])
             if self._sync_each:
                 os.fsync(folder)

@@ -16,13 +16,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 HOMES = (".bindery", "projects")
-"""The folder of the volume in which each project has a folder with its name."""
+"""The folder of the volume that holds each project's folder, by name."""
 RECORDS = (".bindery", "records")
-"""The folder in which each project has another one that records what it was filled with."""
+"""The folder that holds, for each project, a record of what it was filled with."""
 
 _FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _MODE = 0o755
-"""A node may access a shared volume as nobody, and still has to find what it mounts."""
+"""A node may access a shared volume as the user nobody, and still has to find what it mounts."""
 
 
 class Blocked(Exception):

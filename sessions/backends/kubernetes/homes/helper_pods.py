@@ -36,9 +36,9 @@ NO_PYTHON = "spawn.no-python"
 FILLING = "spawn.files"
 SLOW_PREPARE = timedelta(seconds=3)
 RETRY_AFTER = timedelta(minutes=10)
-"""How old a failed helper has to be before the next one replaces it."""
+"""The age at which a failed helper may be replaced."""
 MAX_AGE = timedelta(minutes=20)
-"""Longer than any helper may run: an older one waits for a node or was forgotten."""
+"""Longer than any helper may run: an older one is waiting for a node or was forgotten."""
 MAX_RUNNING = 20
 """Helpers that may run at the same time."""
 _MAX_TEXT_LENGTH = 300
@@ -57,7 +57,7 @@ def prepare_problem(ended: Pod) -> tuple[str, str]:
     code = str(said.get("code", ""))
     why = printable(str(said.get("why") or ended.get("message", "")))[-_MAX_TEXT_LENGTH:]
     if ended.get("reason") == "OOMKilled":
-        why = _("it used more than the notebook's memory")
+        why = _("it used more memory than the notebook has")
     sentences = {
         prepare.BLOCKED: _blocked_message(said),
         prepare.FULL: _full_message(),
@@ -67,8 +67,8 @@ def prepare_problem(ended: Pod) -> tuple[str, str]:
     if code in sentences:
         return code, sentences[code]
     message = _(
-        "The project's files could not be brought into your folder, so the notebook was not "
-        "started. What is in your folder is as it was. Try again, or tell the staff: %(why)s"
+        "The project's files could not be copied to your folder, so the notebook was not started. "
+        "Your folder is unchanged. Try again, or tell the staff: %(why)s"
     )
     return prepare.FAILED, message % {"why": why}
 
@@ -78,7 +78,7 @@ def filling_status(pod: Pod, now: datetime) -> tuple[str, str] | None:
     for name, status in container_statuses(pod):
         begun = status.get("state", {}).get("running", {}).get("startedAt", "")
         if name == CONTAINER and begun and now - parse_time(begun) > SLOW_PREPARE:
-            return FILLING, _("The project's files are being brought into your folder.")
+            return FILLING, _("Copying the project's files to your folder.")
     return None
 
 
@@ -117,12 +117,12 @@ def _not_merged_message(said: dict[str, Any]) -> str:
     """Explain why the repository's changes are missing although the notebook runs."""
     if said["left"] == prepare.FULL:
         return _(
-            "Your volume is full, so what is new in the repository was not brought in: your "
-            "files are as they were. Make room, stop the notebook and start it again."
+            "Your volume is full, so changes from the repository were not merged; your files are "
+            "unchanged. Free some space, then stop the notebook and start it again."
         )
     message = _(
-        "What is new in the repository was not brought in, your files are as they were: %(why)s "
-        "It is tried again at the next start."
+        "Changes from the repository were not merged; your files are unchanged: %(why)s The next "
+        "start tries again."
     )
     return message % {"why": printable(str(said.get("why", "")))[:_MAX_TEXT_LENGTH]}
 
@@ -143,33 +143,34 @@ def _parse_message(ended: Pod) -> dict[str, Any]:
 
 def _blocked_message(said: dict[str, Any]) -> str:
     message = _(
-        "“%(path)s” in your own folder is a link or a file. The portal keeps your projects' "
-        "files there and follows no link, so the notebook was not started. Give it another name "
-        "in another notebook of yours, or ask the staff to do so; then start it again."
+        "“%(path)s” in your own folder is a link or a file. The portal keeps your projects' files "
+        "in a folder of that name and does not follow links, so the notebook was not started. "
+        "Rename it from another of your notebooks, or ask the staff to; then start this one "
+        "again."
     )
     return message % {"path": printable(str(said.get("path", "")))[:_MAX_TEXT_LENGTH]}
 
 
 def _full_message() -> str:
     return _(
-        "Your volume is full: the project's files do not fit into it, so the notebook was not "
-        "started. Nothing of yours is lost. Delete what you do not need, in another notebook of "
-        "yours, or ask the staff for a larger volume; then start it again."
+        "Your volume is full: the project's files do not fit, so the notebook was not started. "
+        "Nothing of yours is lost. Delete files you no longer need from another of your "
+        "notebooks, or ask the staff for a larger volume; then start this one again."
     )
 
 
 def _read_only_message(why: str) -> str:
     message = _(
-        "Your volume cannot be written to, so the notebook was not started. Tell the staff, who "
-        "have to look at its storage: %(why)s"
+        "Your volume is read-only, so the notebook was not started. Tell the staff, who have to "
+        "check its storage: %(why)s"
     )
     return message % {"why": why}
 
 
 def _no_python_message() -> str:
     return _(
-        "The repository's image has no Python 3.8 or newer that could bring its files into your "
-        "folder. Have the Dockerfile put the Python of its JupyterLab on PATH, and rebuild."
+        "The repository's image has no Python 3.8 or newer, which is needed to copy its files to "
+        "your folder. Put the Python that runs JupyterLab on PATH in the Dockerfile, and rebuild."
     )
 
 
@@ -211,7 +212,7 @@ class HelperPods:
         if failed := result.get("code") == HELPER_FAILED:
             if datetime.now(UTC) - created_at(pod) < RETRY_AFTER:
                 return None
-            log.warning("%s failed and is tried again: %s", name, result.get("why"))
+            log.warning("%s failed; it will be retried: %s", name, result.get("why"))
         self._cluster.delete("pods", name, **_AT_ONCE)
         return None if failed else result
 

@@ -105,7 +105,7 @@ def pod_security_context(site: Site) -> dict[str, Any]:
         "runAsNonRoot": True,
         "fsGroup": USER,
         "fsGroupChangePolicy": "OnRootMismatch",
-        "supplementalGroups": [100],  # to which Jupyter's own images give their files
+        "supplementalGroups": [100],  # the group that owns the files in Jupyter's own images
         "seccompProfile": site.seccomp,
     }
 

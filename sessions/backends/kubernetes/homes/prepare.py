@@ -4,10 +4,9 @@
 
 Runs in an init container with the notebook's own image, as the notebook's user. The image's
 /home/jovyan fills the folder at the first start and is merged into it at a new commit
-(`sessions.repofiles.merge`). The termination message is one line of JSON, which
-`helper_pods` reads:
-``code`` and ``path`` or ``why`` if the notebook cannot start; else ``size`` in bytes, ``merge``
-with the merge's report, and ``left`` with the code that prevented the merge.
+(`sessions.repofiles.merge`). The termination message is one line of JSON, which `helper_pods`
+reads: ``code`` and ``path`` or ``why`` if the notebook cannot start; else ``size`` in bytes,
+``merge`` with the merge's report, and ``left`` with the code that prevented the merge.
 
 Neighbours: `folders`; `pods`, which makes the container.
 """
@@ -50,11 +49,11 @@ MERGE_CODES = {
 MERGE_PROGRAM = "merge.py"
 RECORD = "files.json"
 SSH = ".ssh"
-"""The pod mounts a folder of its own here: the kept one has an empty folder for that."""
+"""The pod mounts its own folder here; the kept folder has an empty one as the mount point."""
 MEASURE_SECONDS = 5.0
-"""Time limit for measuring at a start; a helper has more time for it later."""
+"""Time limit for measuring at a start; a helper has more time later."""
 MAX_MESSAGE_BYTES = 4000
-"""Bytes: the cluster keeps little more of a container's termination message."""
+"""Bytes: the cluster keeps not much more of a container's termination message."""
 
 
 def main(argv: list[str]) -> None:
@@ -151,7 +150,7 @@ def ensure_working_folder(folder: int, source: str, working: str) -> None:
     path = os.path.relpath(working, source)
     if path == os.curdir or path.split("/")[0] == os.pardir:
         return
-    with suppress(folders.Blocked, OSError):  # where the person has something else, that counts
+    with suppress(folders.Blocked, OSError):  # the person's own file wins
         os.close(folders.open_below(os.dup(folder), path.split("/"), make=True))
 
 

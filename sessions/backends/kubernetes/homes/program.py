@@ -34,8 +34,8 @@ prepare.main(sys.argv[1:])
 """
 
 # Images with JupyterLab have Python, but not always on PATH: in some, only the entry point puts it
-# there. That is not run, since it belongs to the notebook. A system's own Python may lack most of
-# the standard library; JupyterLab does not run with that.
+# there, and that is not run here, since it belongs to the notebook. A system's own Python may lack
+# most of the standard library; JupyterLab does not run on such a Python.
 _FIND_PYTHON_SCRIPT = """\
 program=$1
 shift
@@ -59,7 +59,7 @@ PREPARE_COMMAND = [
     _FIND_PYTHON_SCRIPT.replace("$", "$$"),
     "sh",
     _PREPARE_CODE,
-]  # Kubernetes reads two as one
+]  # Kubernetes reads $$ as $
 
 
 @cache

@@ -14,13 +14,13 @@ from .cgroups import Group
 from .status import JobFailed
 
 _MAX_GROWTH_PER_SECOND = 2_000_000_000
-"""Bytes a second: how fast a machine can fill its memory, which decides when to look again."""
+"""Bytes per second: how fast a machine can fill its memory, which decides when to check again."""
 _GROUP_PAUSE = 0.5
 NETLINK_DIVISOR = 4
-"""No cgroup counts data in netlink sockets: the limit divided by this is allowed on top."""
+"""No cgroup counts data in netlink sockets: they may hold the limit divided by this on top."""
 _DISK_PAUSE = 3.0
 MAX_OPEN_FILES = 65_536
-"""Open files of all processes of a sandbox together; each alone has 4,096 at most."""
+"""Open files of all processes in a sandbox together; each process has 4,096 at most."""
 _FILES_PAUSE = 0.5
 _PROBE = 1_000_000
 RESERVED_DISK_BYTES = 32_000_000

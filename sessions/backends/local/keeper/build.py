@@ -67,7 +67,7 @@ class Build:
         except TimeoutError:
             raise JobFailed(
                 "build.timeout",
-                f"The build was ended because it took longer than {seconds / 60:.3g} minutes.",
+                f"The build was stopped because it took longer than {seconds / 60:.3g} minutes.",
             ) from None
         finally:
             remove(self._partial)
@@ -89,17 +89,17 @@ class Build:
         limit = self._job.repository_limit
         too_large = JobFailed(
             "build.repository-too-large",
-            f"The repository is larger than {bounds.gigabytes(limit)}, which is the most here.",
+            f"The repository is larger than {bounds.gigabytes(limit)}, the limit here.",
         )
         async with self._egress_proxy(self._job.fetch_trusted, self._job.fetch_front):
             await self._step(steps.fetch_step(self._job, self._key), limit, too_large)
         self._key = None
-        if await bounds.disk_usage([self._job.partial]) > limit:  # it was too quick for the watch
+        if await bounds.disk_usage([self._job.partial]) > limit:  # it was too fast for the monitor
             raise too_large
         if link := first_escaping_link(self._partial / "home"):
             raise JobFailed(
                 "build.symlink-outside",
-                f"The symbolic link {link} leads out of the repository. Remove it and try again.",
+                f"The symbolic link {link} points outside the repository. Remove it and try again.",
             )
 
     async def _detect(self) -> dict[str, Any]:
@@ -109,8 +109,8 @@ class Build:
         if name := found.get("containers"):
             raise JobFailed(
                 "build.needs-containers",
-                f"The repository has {name}, for which containers are needed. This portal builds "
-                "Python environments only; one on Kubernetes takes it.",
+                f"The repository has {name}, which needs containers. This portal builds "
+                "Python environments only; a portal on Kubernetes can build it.",
             )
         if found.get("error") == "build.python-missing":
             there = ", ".join(self._job.pythons)
@@ -120,7 +120,7 @@ class Build:
             )
         if code := found.get("error"):
             raise JobFailed(
-                code, f"The repository's configuration is not usable: {found['message']}"
+                code, f"The repository's configuration is not valid: {found['message']}"
             )
         return found
 
@@ -138,7 +138,7 @@ class Build:
         )
         self._log.end_line()
         self._memory.check()
-        if status and (why := bounds.disk_error(self._job.partial)):  # too quick for the watch
+        if status and (why := bounds.disk_error(self._job.partial)):  # too fast for the monitor
             raise JobFailed.from_disk("build", why)
         if status:
             raise JobFailed(step.code, step.message)
@@ -189,11 +189,11 @@ class Build:
         draft = kept.with_name(f".{self._folder.name}")
         remove(draft)
         if files.may_be_incomplete(kept):
-            with suppress(FileNotFoundError):  # another build was quicker
+            with suppress(FileNotFoundError):  # another build was faster
                 os.rename(kept, draft)
             remove(draft)
         if kept.exists():
-            self._log.write_line(f"── Taking Python {version} and JupyterLab as installed before")
+            self._log.write_line(f"── Using Python {version} and JupyterLab from an earlier build")
             await copy(kept, self._partial / "env")
             (self._partial / "env" / files.UNSYNCED_MARK).unlink(missing_ok=True)
             return

@@ -26,7 +26,7 @@ _PORTAL = "/portal"
 beside it (``DelegateSubgroup=``)."""
 _NAMED, _LONGEST_NAME = "bindery", 200
 _TCP_DIVISOR = 4
-"""Version 1 does not count TCP buffers: the limit divided by this is allowed on top."""
+"""Version 1 does not count TCP buffers: they may hold the limit divided by this on top."""
 _KEEPER, _SANDBOX = "keeper", "sandbox"
 
 
@@ -56,7 +56,7 @@ def make(run_folder: Path, limit: int, uid: int) -> Group | None:
 
     Return None if that is not allowed here.
     """
-    remove(run_folder)  # of a keeper that was killed: its counters are not ours
+    remove(run_folder)  # left by a keeper that was killed: its counters are not ours
     for base, version in parent_groups():
         try:
             _remove_gone(base)
@@ -175,7 +175,7 @@ def _set_limits(group: Group, limit: int, uid: int) -> Group:
         (group.folder / "memory.max").write_text(str(limit))
         _write_if_exists(group.folder / "memory.swap.max", "0")
     else:
-        # memsw may never be below the other: lower whichever can be lowered, and then the rest.
+        # memsw must never be below the other limit: lower what can be lowered, then the rest.
         _write_if_exists(group.folder / "memory.limit_in_bytes", str(limit))
         _write_if_exists(group.folder / "memory.memsw.limit_in_bytes", str(limit))
         (group.folder / "memory.limit_in_bytes").write_text(str(limit))

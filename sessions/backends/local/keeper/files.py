@@ -86,8 +86,8 @@ def write_atomically(
     """Replace a file's content atomically.
 
     Readers see the old or the new content, even after a power cut. ``owner`` becomes the file's
-    owner; the draft is written to ``beside``, by default the same folder. Raises `OSError`: then
-    the old file stays.
+    owner; the draft is written to ``draft_folder``, by default the same folder. Raises `OSError`:
+    then the old file stays.
     """
     draft = (draft_folder or path.parent) / f".{path.name}-{os.urandom(8).hex()}"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
@@ -134,17 +134,17 @@ def _is_inside(path: str, folder: str) -> bool:
 
 
 RETRYABLE_ERRNOS = DISK_FULL_ERRNOS | DISK_UNREACHABLE_ERRNOS | {errno.EROFS}
-"""Errors after which writing is retried later, when somebody has fixed the disk."""
+"""Errors after which writing is retried later, in case someone has fixed the disk."""
 
 FULL, READ_ONLY, GONE = "out-of-space", "disk-read-only", "disk-away"
 _REASON_TEXTS = {
     FULL: "The portal's disk is full",
-    READ_ONLY: "The portal's disk can only be read at present",
+    READ_ONLY: "The portal's disk is read-only right now",
     GONE: "The portal's disk does not answer",
 }
 _CONSEQUENCE_TEXTS = {
-    "build": "so the build was ended, and what it had made was removed",
-    "spawn": "so the notebook could not start. Your files are there",
+    "build": "so the build was stopped and its output removed",
+    "spawn": "so the notebook could not start. Your files are safe",
 }
 
 
@@ -159,9 +159,9 @@ def error_reason(number: int | None) -> str:
 
 def failure_message(kind: str, why: str) -> str:
     """Return the message for a ``build`` or a ``spawn`` that ends for this reason."""
-    mended = "made room" if why == FULL else "mended it"
+    mended = "made room" if why == FULL else "fixed it"
     problem = f"{_REASON_TEXTS[why]}, {_CONSEQUENCE_TEXTS[kind]}."
-    return f"{problem} The staff are told; try again when they have {mended}."
+    return f"{problem} The staff have been notified; try again when they have {mended}."
 
 
 def errno_in(text: str) -> int:

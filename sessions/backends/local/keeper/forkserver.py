@@ -20,7 +20,7 @@ from . import work
 
 PRELOADED = (work,)
 MAX_MESSAGE_BYTES = 8192
-"""Bytes; a path has at most half of that."""
+"""Bytes; a path has at most half as many."""
 
 
 def main() -> None:
@@ -30,7 +30,7 @@ def main() -> None:
     """
     door = socket.socket(fileno=int(sys.argv[-1]))
     gc.collect()
-    gc.freeze()  # so that keepers go on sharing the memory of what is loaded
+    gc.freeze()  # so that keepers keep sharing the memory of loaded modules
     while True:
         message, descriptors, _flags, _from = socket.recv_fds(door, MAX_MESSAGE_BYTES, 2)
         if not message:
@@ -69,4 +69,4 @@ def _send_exit_code(client: socket.socket, code: int) -> None:
     try:
         client.sendall(b"\0%d" % code)
     except OSError:
-        return  # it has given up by now, and asks the lock
+        return  # it has given up by now, and checks the lock

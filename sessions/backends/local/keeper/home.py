@@ -28,7 +28,7 @@ from .jobs import ServerJob
 from .status import JobFailed
 
 _FORMER = "home-"
-"""Before there were merges, each commit had a folder named after it, and there was no record."""
+"""Before the portal merged files, each commit had its own folder, and there was no record."""
 _SHORT = 7
 _DISK_REASONS = {
     "merge.full": files.FULL,
@@ -69,8 +69,8 @@ def _job_failure(failed: merge.MergeFailed) -> JobFailed:
         return JobFailed.from_disk("spawn", why)
     return JobFailed(
         "spawn.files",
-        f"{failed.message} So the notebook could not start ({failed.code}). Nothing of yours was "
-        "removed. Tell the staff, and start it again when they have mended it.",
+        f"{failed.message} So the notebook could not start ({failed.code}). None of your files was "
+        "removed. Tell the staff, and start it again when they have fixed it.",
     )
 
 
@@ -90,7 +90,7 @@ def _adopt_former_folder(job: ServerJob, home: Path, record: Path) -> None:
         if built and not record.exists():
             merge.merge(str(built), str(newest), str(record), _commit(newest), adopt=True)
         os.rename(newest, home)
-    for other in former:  # of a move that was interrupted: it is shown to its person
+    for other in former:  # left by an interrupted move: shown to its owner
         os.rename(other, _free_path(home / f"files-of-{_commit(other)[:_SHORT]}"))
     sync_folder(Path(job.project))
 
@@ -174,7 +174,7 @@ def _ssh_folder(home: int) -> int:
         return _open_folder(_SSH, home)
     except FileNotFoundError:
         pass
-    except OSError:  # a link, a file, or a folder that cannot be read
+    except OSError:  # a link, a file or an unreadable folder
         _set_aside(home, _SSH)
     os.mkdir(_SSH, 0o700, dir_fd=home)
     return _open_folder(_SSH, home)
@@ -188,7 +188,7 @@ def _link(folder: int, name: str) -> None:
         _set_aside(folder, name)
     except FileNotFoundError:
         pass
-    except OSError:  # something else than a link
+    except OSError:  # something other than a link
         _set_aside(folder, name)
     os.symlink(target, name, dir_fd=folder)
 

@@ -40,8 +40,8 @@ _NO_PROXY = "localhost,127.0.0.1,::1"
 STATUS = "/api/status"
 SHUTDOWN = "/api/shutdown"
 
-# Python searches a folder of packages only if that exists when it starts. The repository's start
-# script, if it still has one, runs the command that it is given.
+# Python searches a package folder only if it exists when Python starts. The repository's start
+# script, if there still is one, runs the command that it is given.
 _START = """
 mkdir -p "$1" 2>/dev/null
 shift

@@ -1,9 +1,7 @@
 """Write a keeper's log: clean lines in UTF-8, and markers where a phase begins.
 
-Programs in a sandbox write progress bars, colours, broken UTF-8 and endless lines: `LineSplitter`
-turns them into whole lines of bounded length without control characters. A marker starts with the
-record separator, which `LineSplitter` never lets through: nothing that a sandbox writes can pass
-for one.
+`sessions.repofiles.lines` makes whole lines of what programs write. A marker starts with the record
+separator, which it never lets through: nothing that a sandbox writes can pass for one.
 
 Only whole lines are read, so a reader never sees half a line at a position that it was given; a
 build that is started again appends. Data that the disk does not accept waits in memory: the writer
@@ -13,60 +11,15 @@ is neither blocked nor ended by it.
 from __future__ import annotations
 
 import os
-import re
 from collections import deque
 from pathlib import Path
 
+from sessions.repofiles.lines import LineSplitter
+
 from .files import RETRYABLE_ERRNOS
 
-MAX_LINE_LENGTH = 4000
-CUT_MARK = " … (line cut)"
-
-# Four bytes a character, and room for the colours that are removed.
-_MAX_KEPT_BYTES = 5 * MAX_LINE_LENGTH
-_ESCAPES = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-~]"  # colours, cursor
-    r"|\x1b[\]PX^_].*?(?:\x07|\x1b\\|$)"  # titles, links and other strings
-    r"|\x1b[ -/]*[0-~]?"
-)
-_CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
-
-
-class LineSplitter:
-    """A splitter that takes bytes as they come and returns complete lines."""
-
-    def __init__(self) -> None:
-        self._rest = b""
-
-    def feed(self, piece: bytes) -> list[str]:
-        """Return the lines that end in this piece."""
-        *whole, rest = (self._rest + piece).split(b"\n")
-        self._rest = _visible(rest)[: _MAX_KEPT_BYTES + 1] if len(rest) > _MAX_KEPT_BYTES else rest
-        return [clean(line) for line in whole]
-
-    def end(self) -> list[str]:
-        """Return the last line if it is unfinished."""
-        rest, self._rest = self._rest, b""
-        return [clean(rest)] if rest else []
-
-
-def clean(line: bytes) -> str:
-    """Return one line for reading: the last state of a progress bar, no colours, limited length."""
-    shown = _visible(line)
-    text = _ESCAPES.sub("", shown[:_MAX_KEPT_BYTES].decode("utf-8", "replace"))
-    text = _CONTROLS.sub("", text)
-    if len(text) > MAX_LINE_LENGTH or len(shown) > _MAX_KEPT_BYTES:
-        return text[:MAX_LINE_LENGTH] + CUT_MARK
-    return text
-
-
-def _visible(line: bytes) -> bytes:
-    """Return what is on the screen when each carriage return restarts the line."""
-    states = [state for state in line.split(b"\r") if state]
-    return states[-1] if states else b""
-
-
 FILE = "log"
+MAX_LINE_LENGTH = 4000
 PHASE_MARK = "\x1e"
 _LAST = 10
 _MAX_PENDING_BYTES = 1_000_000
@@ -83,10 +36,10 @@ class Log:
         self._file = os.open(folder / FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         size = os.fstat(self._file).st_size
         self._remaining = limit - size
-        self._lines = LineSplitter()
+        self._lines = LineSplitter(MAX_LINE_LENGTH)
         self._pending = b""
         self._has_gap = False
-        if size and _last_byte(folder / FILE, size) != b"\n":  # a power cut has taken the rest
+        if size and _last_byte(folder / FILE, size) != b"\n":  # a power cut lost the rest
             self._write(b"\n")
         self.last: deque[str] = deque(maxlen=_LAST)
 

@@ -23,7 +23,7 @@ def run_keeper(folder: Path, uid: int) -> None:
         return
     secret = sys.stdin.read()
     privileges.detach(folder / "keeper.log")
-    from . import work  # noqa: PLC0415  (a tenth of a second that the caller does not wait)
+    from . import work  # noqa: PLC0415  (saves the caller a tenth of a second)
 
     group = _make_group(folder, uid)
     privileges.drop(uid)

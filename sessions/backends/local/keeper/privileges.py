@@ -61,7 +61,7 @@ def drop(uid: int) -> None:
         os.setresgid(uid, uid, uid)
         os.setresuid(uid, uid, uid)
     if ctypes.CDLL(None).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) or os.geteuid() == 0:
-        sys.exit("The keeper could not give up its rights.")
+        sys.exit("The keeper could not drop its privileges.")
 
 
 FOLDERS = {"tmp": "/tmp", "shm": "/dev/shm", "run": "/run"}
@@ -69,21 +69,21 @@ FOLDERS = {"tmp": "/tmp", "shm": "/dev/shm", "run": "/run"}
 TERMINALS = "pts"
 """Folder of the terminals below ``memory``, which the sandbox sees at /dev/pts."""
 BYTES_OF_INODE = 1024
-"""Bytes that a file in memory takes besides its content, with its name: 0.6 to 1 kB."""
+"""Bytes that a file in memory takes besides its content, name included: 0.6 to 1 kB."""
 
 _CLONE_NEWNS, _CLONE_NEWUSER = 0x20000, 0x10000000
 _MS_NOSUID, _MS_NODEV, _MS_NOEXEC = 2, 4, 8
 _PTS = b"newinstance,ptmxmode=0666,mode=620,max=64"
-"""A machine has 4,096 terminals for everyone, so each sandbox gets a limit of its own."""
+"""A machine has 4,096 terminals in all, so each sandbox gets its own limit."""
 _PR_SET_DUMPABLE = 4
 _LIMIT_DIVISOR = 8
-"""One sandbox gets what a user of the machine may have, divided by this."""
+"""A sandbox gets a user's limit on the machine, divided by this."""
 _USER_LIMITS = {
     "max_inotify_instances": "/proc/sys/fs/inotify/max_user_instances",
     "max_inotify_watches": "/proc/sys/fs/inotify/max_user_watches",
 }
 _MAX_USER_NAMESPACES = "2"
-"""Most user namespaces: bubblewrap's own, and the one with which it forbids others inside."""
+"""Maximum user namespaces: bubblewrap's own, and the one with which it forbids more inside."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -94,7 +94,7 @@ def enter(memory: Path, size: int, files: int) -> None:
     Raises `OSError` if the machine does not allow it.
     """
     uid, gid = os.getuid(), os.getgid()
-    _libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)  # or its own entries in /proc were root's
+    _libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)  # otherwise root would own its entries in /proc
     _check_result(_libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNS))
     Path("/proc/self/setgroups").write_text("deny")
     Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")

@@ -19,7 +19,7 @@ from .sandbox import SHELL, Descriptors, Sandbox, arguments, command
 _CHUNK: Final = 65536
 _MIN_FILES: Final = 10_000
 _BYTES_PER_FILE: Final = 8192
-"""Bytes of an in-memory folder per file in it: eight times what an empty one takes."""
+"""Bytes of an in-memory folder per file allowed in it: eight times what an empty file takes."""
 
 Output = Callable[[bytes], None]
 Watch = Callable[[int], Coroutine[Any, Any, None]]
@@ -32,7 +32,7 @@ async def open_process(sandbox: Sandbox, argv: Sequence[str]) -> AsyncIterator[P
     Raises `PermissionError` if called as root.
     """
     if os.geteuid() == 0:
-        raise PermissionError("a sandbox started by root would not hold")
+        raise PermissionError("a sandbox started by root would not be secure")
     starting = asyncio.create_task(_start(sandbox, argv))
     try:
         yield await asyncio.shield(starting)
@@ -88,11 +88,22 @@ def _open_descriptors(sandbox: Sandbox) -> Descriptors:
 
 def _enter(sandbox: Sandbox) -> None:
     """Run between fork and exec: a keeper has one thread while it starts something."""
+    _reset_signals()
     if sandbox.group:
         sandbox.group.join()
     if sandbox.memory:
         files = max(_MIN_FILES, sandbox.scratch // _BYTES_PER_FILE)
         privileges.enter(Path(sandbox.memory), sandbox.scratch, files)
+
+
+def _reset_signals() -> None:
+    """Stop ignoring the signals that the portal was started to ignore, as children inherit that.
+
+    A shell starts a program with ``&`` so that it ignores SIGINT, which interrupts kernels.
+    """
+    for number in signal.valid_signals():
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
 
 
 async def _await_uncancelled(starting: asyncio.Task[Process]) -> Process:
@@ -152,7 +163,7 @@ def _kill(process: int) -> None:
     has set up the sandbox.
     """
     with suppress(ProcessLookupError, ChildProcessError):
-        os.kill(process, signal.SIGSTOP)  # so that none is started after we have looked
+        os.kill(process, signal.SIGSTOP)  # so that none is started after this check
         os.waitid(os.P_PID, process, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
         for inside in usage.children(process):
             os.kill(inside, signal.SIGKILL)
@@ -162,7 +173,7 @@ def _kill(process: int) -> None:
 def _nul_terminated(argv: list[str]) -> bytes:
     """Return the words in the form in which bubblewrap reads them."""
     if any("\0" in word for word in argv):
-        raise ValueError("an option holds NUL")
+        raise ValueError("an option contains NUL")
     return b"".join(os.fsencode(word) + b"\0" for word in argv)
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 TRASH = ".going"
 ENTRIES_PER_PAUSE = 500
-"""Entries after which it pauses for as long as they took."""
+"""Entries after which it pauses, for as long as they took."""
 
 
 def main() -> None:
@@ -125,7 +125,7 @@ def _move_up(folder: int, entry: str, top: int, numbers: Iterator[int]) -> None:
     with suppress(OSError):
         os.rmdir(entry, dir_fd=folder)
         return
-    _make_accessible(folder, entry)  # who may not write to a folder cannot move it elsewhere
+    _make_accessible(folder, entry)  # a folder can be moved only by someone who may write to it
     target = f"{next(numbers)}-{os.urandom(4).hex()}"
     os.rename(entry, target, src_dir_fd=folder, dst_dir_fd=top)
 

@@ -20,23 +20,23 @@ TOOLBOX = "/opt/toolbox"
 SHARE = f"{TOOLBOX}/share"
 INIT = "/run/init"
 SHELL = "/bin/sh"
-"""The machine's shell, of which the sandbox's first process is a copy."""
+"""The machine's shell; the sandbox's first process runs a copy of it."""
 IO_FOLDER = "/run/bindery"
 EGRESS = f"{IO_FOLDER}/net"
 PROXY_PORT = 3128
 PROXY = f"http://127.0.0.1:{PROXY_PORT}"
 
-# Only the parts of /etc that programs need to run: accounts, names and ssh are the sandbox's own.
+# Only the parts of /etc that programs need: accounts, names and ssh are the sandbox's own.
 _ETC = (
     "alternatives", "ca-certificates", "crypto-policies", "fonts", "ld.so.cache", "localtime",
     "mime.types", "pki", "ssl",
 )  # fmt: skip
 _OWN_ETC = ("group", "hosts", "nsswitch.conf", "passwd", "ssh/ssh_config")
 
-# The first process in a sandbox is a shell: it waits for the program, and for orphaned processes,
-# and ends with the program and its status. Its file can be executed but not read, so the kernel
-# shows nobody its memory, its environment and its files. A command after the program keeps the
-# shell from becoming the program.
+# The first process in a sandbox is a shell: it reaps the program and orphaned processes, and exits
+# with the program's status. Its file can be executed but not read, so the kernel shows nobody its
+# memory, environment and open files. A command after the program keeps the shell from replacing
+# itself with it.
 _INIT_COMMAND = (INIT, "-c", '"$@"; exit $?', "init")
 # A sandbox ends with its keeper from here on; only the socket tells whether that died earlier.
 # Open the way to the proxy before the command begins, and wait for it: 2 s at most.

@@ -21,7 +21,7 @@ from functools import cache
 from types import MappingProxyType
 
 NEWEST_SYSCALL = 456
-"""The last call that was reviewed (futex_requeue, Linux 6.7); its number is the same for both."""
+"""The last system call reviewed (futex_requeue, Linux 6.7); it has the same number on both."""
 
 _X86_64 = {
     "clone": 56, "clone3": 435, "io_setup": 206, "memfd_create": 319, "mmap": 9, "personality": 135,
@@ -61,7 +61,7 @@ _AARCH64 = {
 }  # fmt: skip
 
 MACHINES = MappingProxyType({"x86_64": _X86_64, "aarch64": _AARCH64})
-"""By the machine name of `os.uname`."""
+"""Keyed by `os.uname`'s machine name."""
 DENIED = frozenset(_X86_64) - {
     "clone", "clone3", "io_setup", "memfd_create", "mmap", "personality", "prctl", "ptrace",
     "seccomp", "semget", "setsockopt", "shmget", "socket", "socketpair",
@@ -78,14 +78,14 @@ SEMAPHORES = 32
 """Most semaphores in a SysV set; a namespace has 32,000 sets: 70 MB with these."""
 
 _Instruction = tuple[int, int, int, int]
-"""Operation, how many to skip if it is true, how many if not, and its operand."""
+"""Operation, instructions to skip if true, instructions to skip if false, operand."""
 
 _LOAD, _EQUAL, _GREATER, _ANY_BIT, _RETURN = 0x20, 0x15, 0x25, 0x45, 0x06
 _ALLOW, _ERROR = 0x7FFF0000, 0x00050000
 _ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _FAMILIES = (1, 2, 10, 16)
-"""UNIX, INET, INET6 and NETLINK, with which a program finds its addresses. Not VSOCK, which no
-network namespace limits, nor those of drivers and of the kernel's own cryptography."""
+"""UNIX, INET, INET6, and NETLINK, with which a program finds its addresses. Not VSOCK, which no
+network namespace limits, nor the families of drivers and of the kernel's cryptography."""
 _NETLINK, _ROUTES = 16, 0
 """Only the netlink protocol that lists addresses: no memory limit counts data waiting in it, and
 others, such as NETLINK_USERSOCK, carry messages from one program to another."""
@@ -93,15 +93,15 @@ _NAMESPACES = 0x7E020000
 _PERSONALITIES = (0, 8, 0x20000, 0x20008, 0x40000, 0xFFFFFFFF)
 """As in Docker's profile, and ADDR_NO_RANDOMIZE, with which gdb starts a program."""
 _ATTACH, _SEIZE = 16, 0x4206
-"""Requests that make somebody else's process a tracee. A debugger's own child asks for it itself
+"""Requests that trace an existing process. A debugger's own child asks to be traced
 (PTRACE_TRACEME), and everything done with a tracee stays allowed."""
 _PR_SET_SECCOMP, _MODE_FILTER = 22, 2
 _SOL_SOCKET, _ATTACHED = 1, (26, 50, 51, 52)
-"""Filters of processes and of sockets, for which a machine has a fixed amount of memory for all its
-users (``net.core.bpf_jit_limit``): once it is used up, no other sandbox gets its own filter. The
-same is true of io_setup (``fs.aio-max-nr``)."""
+"""Filters of processes and sockets. All users of a machine share a fixed amount of memory for them
+(``net.core.bpf_jit_limit``): once it is used up, no other sandbox gets its filter. io_setup has
+such a limit, too (``fs.aio-max-nr``)."""
 _SHM_HUGETLB, _MFD_HUGETLB, _MAP_HUGETLB = 0o4000, 4, 0x40000
-"""Huge pages come from a pool of the machine that no memory limit counts."""
+"""Huge pages come from a pool of the machine that no memory limit covers."""
 
 
 @cache

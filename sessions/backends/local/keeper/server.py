@@ -124,7 +124,7 @@ class Server:
             await asyncio.sleep(status.RETRY_SECONDS)
         with suppress(
             OSError
-        ):  # then a power cut may still take of it, and the next start mends it
+        ):  # a power cut may then still damage it, and the next start repairs it
             await asyncio.to_thread(sync, self._job)
         await asyncio.Event().wait()
 
@@ -161,7 +161,7 @@ class Server:
         return f"JupyterLab did not answer within {minutes:.3g} minutes. {self._last_lines()}"
 
     def _exit_message(self, code: int) -> str:
-        when = "ended by itself" if self._ready else "did not start"
+        when = "exited by itself" if self._ready else "did not start"
         return f"JupyterLab {when} (status {code}). {self._last_lines()}"
 
     def _last_lines(self) -> str:
@@ -172,7 +172,7 @@ def _out_of_memory(job: ServerJob) -> JobFailed:
     return JobFailed(
         "spawn.out-of-memory",
         f"The notebook used more than its {bounds.gigabytes(job.bounds.memory)} of memory and was "
-        "ended. Your files are there: start it again, and work on less at a time or ask for more.",
+        "stopped. Your files are safe. Start it again, and work on less at a time or ask for more.",
     )
 
 
@@ -180,5 +180,5 @@ def _too_many_files() -> JobFailed:
     return JobFailed(
         "spawn.too-many-files",
         f"The notebook had more than {bounds.MAX_OPEN_FILES:,} files and connections open at once "
-        "and was ended. Your files are there: start it again, and close what you no longer use.",
+        "and was stopped. Your files are safe. Start it again, and close what you no longer use.",
     )

@@ -49,7 +49,7 @@ def is_locked(path: Path) -> bool:
 
 FILE = "status.json"
 RETRY_SECONDS = 0.5
-"""Seconds before writing again what a disk did not accept."""
+"""Seconds before retrying a write that the disk refused."""
 
 RUNNING = "running"
 READY = "ready"

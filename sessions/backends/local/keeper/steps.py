@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from sessions.repofiles import gitclone
+
 from .jobs import BuildJob, Key
 from .sandbox import ENVIRONMENT, HOME, PROXY_PORT, SHARE, TOOLBOX, Bind
 
@@ -22,27 +24,12 @@ PYTHON = f"{ENVIRONMENT}/bin/python"
 UV = f"{TOOLBOX}/bin/uv"
 _PIPENV = (UV, "tool", "run", "--python", PYTHON, "pipenv")
 
-FETCH = """
-git clone --no-checkout --progress --template= -- "$1" .
-git cat-file -e "$2^{commit}" 2>/dev/null || git fetch --progress origin "$2"
-branch="${3:-$(git symbolic-ref --short refs/remotes/origin/HEAD | sed s,^origin/,,)}"
-if git show-ref --verify --quiet "refs/remotes/origin/$branch"; then
-    git update-ref "refs/heads/$branch" "$2"
-    git symbolic-ref HEAD "refs/heads/$branch"
-    git config "branch.$branch.remote" origin
-    git config "branch.$branch.merge" "refs/heads/$branch"
-else
-    git update-ref --no-deref HEAD "$2"
-fi
-git reset --hard --quiet
-git submodule update --init --recursive --progress
-"""
 COMPILE = """
 find "$2" -mindepth 1 -maxdepth 1 -newer "$3" ! -name "*-info" \\
     -exec "$1" -I -m compileall -q -j 0 {} + > /dev/null || true
 """
 USER_SITE_FILE = "bindery.pth"
-"""The file written last into an environment's base: anything newer is the repository's."""
+"""The last file written into an environment's base: anything newer is the repository's."""
 _STARTUP_MODULES = (
     "ipykernel.kernelapp, ipykernel.zmqshell, jupyterlab.labapp, jupyter_lsp, notebook.app"
 )
@@ -56,7 +43,7 @@ _SSH_OPTIONS = {
     "IdentityAgent": "none",
     "IdentityFile": _KEY,
     "ProxyCommand": f"socat - PROXY:127.0.0.1:%h:%p,proxyport={PROXY_PORT}",
-    "StrictHostKeyChecking": "yes",  # the portal has met the server when it looked for the commit
+    "StrictHostKeyChecking": "yes",  # the portal knows the server from looking up the commit
     "UpdateHostKeys": "no",
     "UserKnownHostsFile": _KNOWN_HOSTS,
 }
@@ -89,18 +76,14 @@ def fetch_step(job: BuildJob, key: Key | None = None) -> Step:
 
     ``key`` opens it. Only git runs here, and nothing that the repository brings.
     """
-    plain = ":http" if job.url.startswith("http://") else ""
     return Step(
         title=f"Fetching {job.url} at {job.commit}",
-        argv=("sh", "-euc", FETCH, "fetch", job.url, job.commit, job.ref),
+        argv=("sh", "-euc", gitclone.SCRIPT, "fetch", job.url, job.commit, job.ref),
         binds=(_home(job), _tmp(job)),
         code="build.fetch",
-        message="The repository could not be fetched; the last lines of the log say why.",
+        message="The repository could not be fetched; see the last lines of the log.",
         environment={
-            "GIT_ALLOW_PROTOCOL": f"https:ssh{plain}",
-            "GIT_TERMINAL_PROMPT": "0",
-            "GIT_CONFIG_NOSYSTEM": "1",
-            "GIT_CONFIG_GLOBAL": "/dev/null",
+            **gitclone.environment(plain_http=job.url.startswith("http://")),
             **({"GIT_SSH_COMMAND": _SSH} if key else {}),
         },
         files={_KEY: key.private, _KNOWN_HOSTS: key.known_hosts} if key else {},
@@ -110,11 +93,11 @@ def fetch_step(job: BuildJob, key: Key | None = None) -> Step:
 def detect_step(job: BuildJob) -> Step:
     """Find what the repository needs."""
     return Step(
-        title="Looking for what the repository needs",
+        title="Checking what the repository needs",
         argv=(f"{TOOLBOX}/bin/python", "-I", f"{SHARE}/detect.py", DETECT_RESULT, *job.pythons),
         binds=(_home(job, writable=False), _toolbox(job), _result_mount(job)),
         code="build.configuration",
-        message="The repository's configuration could not be read.",
+        message="The repository's configuration could not be read; see the last lines of the log.",
     )
 
 
@@ -131,14 +114,17 @@ def base_steps(job: BuildJob, version: str) -> list[Step]:
             argv=words,
             binds=binds,
             code="build.base",
-            message="JupyterLab could not be installed; the last lines of the log say why.",
+            message="JupyterLab could not be installed; see the last lines of the log.",
             workdir="/tmp",
             environment=_UV,
         )
         for title, words in (
-            (f"Making an environment with Python {version}", make),
+            (f"Creating an environment with Python {version}", make),
             ("Installing JupyterLab", install),
-            ("Compiling what each start needs", (PYTHON, "-I", "-c", f"import {_STARTUP_MODULES}")),
+            (
+                "Precompiling modules for a faster start",
+                (PYTHON, "-I", "-c", f"import {_STARTUP_MODULES}"),
+            ),
         )
     ]
 
@@ -165,7 +151,7 @@ def _post_build_step(job: BuildJob, path: str) -> Step:
         argv=("sh", "-c", POST_BUILD, "sh", path),
         binds=_all_mounts(job),
         code="build.post-build",
-        message=f"{path} failed; the last lines of the log say why.",
+        message=f"{path} failed; see the last lines of the log.",
         environment=_VIRTUAL,
     )
 
@@ -181,7 +167,7 @@ def _compile_step(job: BuildJob, version: str) -> Step:
         argv=("sh", "-c", COMPILE, "sh", PYTHON, packages, f"{packages}/{USER_SITE_FILE}"),
         binds=(_environment(job),),
         code="build.internal",
-        message="The packages could not be compiled.",
+        message="The packages could not be compiled; see the last lines of the log.",
         workdir="/tmp",
     )
 
@@ -193,8 +179,8 @@ def _check_step(job: BuildJob) -> Step:
         argv=(PYTHON, "-I", "-c", "import ipykernel, jupyterlab.labapp"),
         binds=(_environment(job, writable=False),),
         code="build.no-jupyterlab",
-        message="JupyterLab no longer works with what the repository installs: its versions of "
-        "packages do not fit. Loosen the pins that the log names.",
+        message="JupyterLab does not work with the package versions that the repository installs. "
+        "Loosen the pins that the log names.",
         workdir="/tmp",
     )
 
@@ -220,8 +206,8 @@ def _install_step(job: BuildJob, what: str, argv: tuple[str, ...]) -> Step:
         argv=argv,
         binds=(*_all_mounts(job), _toolbox(job), Bind(f"{job.partial}/cache", CACHE, True)),
         code="build.requirements",
-        message=f"What the repository asks for could not be installed ({what}); "
-        "the last lines of the log say why.",
+        message=f"The repository's dependencies could not be installed ({what}); "
+        "see the last lines of the log.",
         environment={
             **_UV,
             **_VIRTUAL,

@@ -32,7 +32,7 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 def process_tree(root: int) -> list[int]:
     """Return the process ``root`` and all of its descendants."""
     found = [root]
-    for process in found:  # grows while it is walked
+    for process in found:  # grows while it is iterated
         found.extend(children(process))
     return found
 
@@ -55,7 +55,7 @@ def sandbox_netlink_bytes(root: int, processes: Sequence[int] = ()) -> int:
     """Return the bytes waiting in the sandbox's netlink sockets, which no cgroup counts."""
     inside = [*(processes or process_tree(root))][
         1:2
-    ]  # bubblewrap itself is in the machine's network
+    ]  # bubblewrap itself is in the machine's network namespace
     return sum(namespace_netlink_bytes(process) for process in inside)
 
 
@@ -70,7 +70,7 @@ def _exact_memory(processes: list[int], files: int) -> int:
     mapped: Sizes = {}
     for process in processes:
         sizes = _read_smaps_rollup(process)
-        if not sizes:  # hides itself from us: then its rough size counts
+        if not sizes:  # it hides itself from us: use its rough size
             private += _resident_bytes(process)
         private += sizes.get("Pss", 0) - sizes.get("Pss_Shmem", 0)
         shared += sizes.get("Pss_Shmem", 0)
@@ -103,7 +103,7 @@ def _read_smaps_rollup(process: int) -> dict[str, int]:
 
 def _memory_file_bytes(processes: list[int], mounts: Sequence[str]) -> int:
     """Return all bytes in the sandbox's in-memory file systems, including inodes."""
-    # the first two are bubblewrap outside and the first process inside, which cannot be inspected
+    # the first two, bubblewrap outside and the first process inside, cannot be inspected
     return max((_mount_bytes(process, mounts) for process in processes[2:]), default=0)
 
 
@@ -122,7 +122,7 @@ def _mount_bytes(process: int, mounts: Sequence[str]) -> int:
 def _count_descriptors(process: int) -> int:
     folder = f"/proc/{process}/fd"
     try:
-        return os.stat(folder).st_size or len(os.listdir(folder))  # the size since Linux 6.2
+        return os.stat(folder).st_size or len(os.listdir(folder))  # the size, since Linux 6.2
     except OSError:
         return 0
 
@@ -135,12 +135,12 @@ def _read_text(path: str) -> str:
 
 
 USUAL_SOCKET_BYTES = 425_984
-"""The most that usually waits in a socket: twice the usual ``net.core.wmem_max``."""
+"""The most data that usually waits in a socket: twice the usual ``net.core.wmem_max``."""
 _SYSCTLS = Path("/proc/sys/net")
 _PIDFD_GETFD = 438
 _SO_MEMINFO, _MEMINFO = 55, "9I"
 _MAX_QUEUED_MESSAGES = 11
-"""Messages that a datagram socket queues, whoever sent them."""
+"""Messages that a datagram socket queues, from all senders together."""
 _MAX_DESCRIPTORS = 4096
 _SHARED_MAPPING = re.compile(
     r"^([0-9a-f]+)-([0-9a-f]+) \S*s \S+ \S+ (\d+) +/dev/zero \(deleted\)$", re.MULTILINE
@@ -148,7 +148,7 @@ _SHARED_MAPPING = re.compile(
 
 _libc = ctypes.CDLL(None, use_errno=True)
 Sizes = dict[tuple[int, int], int]
-"""Bytes by the id of a thing, which several processes may share."""
+"""Bytes, keyed by the id of something that several processes may share."""
 
 
 def descriptor_sizes(process: int) -> Sizes:
@@ -213,7 +213,7 @@ def _sysctl(name: str) -> int:
 def _descriptor_numbers(process: int) -> Iterator[int]:
     try:
         yield from map(int, os.listdir(f"/proc/{process}/fd"))
-    except PermissionError:  # it has made itself hard to look at
+    except PermissionError:  # it has made itself unreadable to us
         yield from range(_MAX_DESCRIPTORS)
 
 

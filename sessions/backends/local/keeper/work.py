@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-# Imported now because they are otherwise loaded on first use: once privileges are dropped, the
-# interpreter's own files may no longer be readable.
+# Imported now, not on first use: once privileges are dropped, the interpreter's own files may no
+# longer be readable.
 import concurrent.futures.thread
 import encodings.idna
 import os
@@ -25,7 +25,7 @@ from .status import JobFailed, Status
 
 PRELOADED = (concurrent.futures.thread, encodings.idna)
 STOP_FILES = ("cancel", "remove")
-"""Files in the run folder that tell a keeper to end, even before it takes signals."""
+"""Files in the run folder that tell a keeper to stop, even before it handles signals."""
 
 
 def run_job(folder: Path, secret: str, group: Group | None) -> None:
@@ -66,7 +66,7 @@ async def _final_status(
         if not _is_stop_requested(folder):
             return None
         return Status(code="build.cancelled", message="Cancelled.") if kind == "build" else Status()
-    except Exception as error:  # noqa: BLE001  (nobody is there above to be told)
+    except Exception as error:  # noqa: BLE001  (nothing above could report it)
         return _unexpected_failure(kind, error)
     finally:
         while not log.flush() and not _is_stop_requested(folder):
@@ -78,7 +78,10 @@ def _unexpected_failure(kind: str, error: Exception) -> Status:
     if isinstance(error, OSError) and (why := files.error_reason(error.errno)):
         return Status(code=f"{kind}.{why}", message=files.failure_message(kind, why))
     traceback.print_exception(error)
-    return Status(code=f"{kind}.internal", message="The portal made a mistake of its own.")
+    return Status(
+        code=f"{kind}.internal",
+        message="Something went wrong on our side. Try again; if it happens again, tell the staff.",
+    )
 
 
 async def _run_unless_stopped(folder: Path, work: asyncio.Task[Status]) -> Status:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from sessions.backends.local.keeper.log import CUT_MARK, MAX_LINE_LENGTH, LineSplitter, clean
+from sessions.repofiles.lines import CUT_MARK, LineSplitter, clean
+
+LIMIT = 3000
 
 
 @pytest.mark.parametrize(
@@ -26,13 +28,13 @@ from sessions.backends.local.keeper.log import CUT_MARK, MAX_LINE_LENGTH, LineSp
     ],
 )
 def test_a_line_is_shown_without_what_is_not_text(raw: bytes, shown: str):
-    assert clean(raw) == shown
+    assert clean(raw, LIMIT) == shown
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 64])
 def test_pieces_of_any_size_give_the_same_lines(size: int):
     raw = "one\ntwo \u010d\u010d\r\n\n10 %\r20 %\nlast".encode()
-    lines = LineSplitter()
+    lines = LineSplitter(LIMIT)
     pieces = [raw[start : start + size] for start in range(0, len(raw), size)]
     found = [line for piece in pieces for line in lines.feed(piece)]
     assert [*found, *lines.end()] == ["one", "two \u010d\u010d", "", "20 %", "last"]
@@ -41,20 +43,20 @@ def test_pieces_of_any_size_give_the_same_lines(size: int):
 
 @pytest.mark.parametrize("letter", ["x", "\u20ac", "\U0001f600"])
 def test_a_long_line_is_cut_and_says_so(letter: str):
-    assert clean((letter * MAX_LINE_LENGTH).encode()) == letter * MAX_LINE_LENGTH
-    assert clean((letter * (MAX_LINE_LENGTH + 1)).encode()) == letter * MAX_LINE_LENGTH + CUT_MARK
+    assert clean((letter * LIMIT).encode(), LIMIT) == letter * LIMIT
+    assert clean((letter * (LIMIT + 1)).encode(), LIMIT) == letter * LIMIT + CUT_MARK
 
 
 def test_a_line_without_end_takes_no_memory():
-    lines = LineSplitter()
+    lines = LineSplitter(LIMIT)
     for _ in range(300):
         assert lines.feed(b"x" * 65_536) == []
     assert len(lines._rest) < 100_000
-    assert lines.feed(b"\nnext\n") == ["x" * MAX_LINE_LENGTH + CUT_MARK, "next"]
+    assert lines.feed(b"\nnext\n") == ["x" * LIMIT + CUT_MARK, "next"]
 
 
 def test_a_progress_bar_without_end_shows_its_last_state():
-    lines = LineSplitter()
+    lines = LineSplitter(LIMIT)
     for number in range(20_000):
         lines.feed(b"%d of many, and more\r" % number)
     assert lines.feed(b"done\n") == ["done"]
