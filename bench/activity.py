@@ -64,7 +64,12 @@ def main() -> None:
 
 def serve(number: int) -> None:
     """Serve ``number`` notebooks until standard input ends; print their addresses."""
-    from tests.activity.servers import Servers, closing, saying, silent  # noqa: PLC0415
+    from tests.culling.servers import (  # noqa: PLC0415
+        Servers,
+        closing,
+        saying,
+        silent,
+    )
 
     busy = b'[{"execution_state": "busy", "connections": 1}]'
     others = {SILENT: silent, CLOSING: closing, NONSENSE: saying(b"[" * 100_000)}

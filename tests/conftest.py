@@ -20,11 +20,24 @@ from portal import roles
 from portal.models import User
 from sessions import backends
 from tests import emptying, warm
+from tests.fixtures import (
+    bring_up,
+    git,
+    project,
+    server,
+    settled,
+    things,
+    url,
+    watch,
+    worker,
+)
 from tests.githttp import GitServer
 from tests.redisserver import redis_server
 from tests.scripted import ScriptedBackend
 from tests.sshd import SshServer
 from tests.stack import Stack, started
+
+__all__ = ["bring_up", "git", "project", "server", "settled", "things", "url", "watch", "worker"]
 
 # How long an example takes says something about the machine only.
 UNTIMED = hypothesis.settings(

@@ -51,7 +51,7 @@ def our_permissions() -> set[tuple[str, str]]:
     }
 
 
-def test_each_permission_that_is_asked_for_is_one_of_ours():
+def test_every_checked_permission_belongs_to_our_apps():
     asked = {
         (str(path.relative_to(ROOT)), *permission)
         for path in sources()
@@ -69,7 +69,7 @@ def test_each_permission_that_is_asked_for_is_one_of_ours():
         'user.has_perm("notebook_sessions.view_projekt")',
     ],
 )
-def test_a_permission_that_is_not_ours_would_be_found(text):
+def test_a_permission_of_another_app_is_detected(text):
     assert permissions_in(text) - our_permissions()
 
 
@@ -124,7 +124,7 @@ def variables_of_providers() -> list[str]:
     return [*(f"OIDC_{name}" for name in of_each), *of_the_site]
 
 
-def test_each_variable_of_the_settings_is_explained_and_no_other():
+def test_every_environment_variable_is_documented_and_no_other():
     read = re.findall(
         r"ENVIRONMENT\.(?:text|number|decimal|flag|choice|words)\(\s*\"([A-Z_]+)\"",
         (ROOT / "portal/settings.py").read_text(),
@@ -140,7 +140,7 @@ def test_each_variable_of_the_settings_is_explained_and_no_other():
     assert set(read) == set(table)
 
 
-def test_each_time_for_which_something_is_kept_stands_in_the_list_of_them():
+def test_every_retention_setting_is_listed_in_the_lifetimes_page():
     times = re.findall(
         r"\"(PORTAL_(?:KEEP|UNDO)_[A-Z_]+)\"", (ROOT / "portal/settings.py").read_text()
     )
@@ -148,7 +148,7 @@ def test_each_time_for_which_something_is_kept_stands_in_the_list_of_them():
     assert [name for name in times if f"`{name}" not in text] == []
 
 
-def test_the_documents_link_to_what_is_there():
+def test_links_in_the_documents_lead_to_existing_files():
     for document in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")):
         for target in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text()):
             assert (document.parent / target).exists(), f"{document.name}: {target}"

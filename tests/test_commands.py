@@ -70,7 +70,7 @@ def group(leader: int) -> list[int]:
     return members
 
 
-def test_the_first_start_ends_with_the_address_the_account_and_the_password(stack):
+def test_the_first_start_prints_the_address_the_account_and_the_password(stack):
     password = (stack.data / "admin-password").read_text().strip()
     assert f"Bindery is ready at {stack.url}\n" in said(stack)
     assert "account:  admin\n" in said(stack)
@@ -78,29 +78,29 @@ def test_the_first_start_ends_with_the_address_the_account_and_the_password(stac
     assert "Traceback" not in said(stack)
 
 
-def test_nobody_else_on_the_machine_reads_the_secrets(stack):
+def test_no_other_user_of_the_machine_can_read_the_secrets(stack):
     private = [path for path in stack.data.iterdir() if path.name.startswith(("db.", "secret"))]
     private.append(stack.data / "admin-password")
     assert {"db.sqlite3", "secret-key"} <= {path.name for path in private}
     assert [path.name for path in private if path.stat().st_mode & 0o077] == []
 
 
-def test_git_finds_the_examples_on_the_portal(stack):
+def test_git_can_list_the_examples_on_the_portal(stack):
     address = f"{stack.url}/examples/hello.git"
     listing = subprocess.run(["git", "ls-remote", address], capture_output=True, text=True)
     assert re.search(r"\trefs/heads/main$", listing.stdout, re.MULTILINE)
 
 
-def test_a_second_portal_on_the_same_folder_is_told_so(stack):
+def test_a_second_portal_on_the_same_folder_is_refused(stack):
     assert str(stack.data) in refused(stack, PORTAL_PORT="1")
 
 
-def test_a_port_that_is_taken_is_a_sentence_and_not_a_traceback(stack, tmp_path):
+def test_an_occupied_port_is_reported_without_a_traceback(stack, tmp_path):
     assert f"port {stack.port}" in refused(stack, PORTAL_DATA=str(tmp_path))
 
 
 @pytest.mark.parametrize("name", ["web", "worker", "watch", "keepers"])
-def test_a_killed_part_comes_back_and_leaves_nothing_behind(stack, name):
+def test_a_killed_part_is_restarted_and_leaves_no_processes(stack, name):
     first = part(stack, name)
     stack.kill(name)
     assert part(stack, name) != first
@@ -108,7 +108,7 @@ def test_a_killed_part_comes_back_and_leaves_nothing_behind(stack, name):
     eventually(stack.is_healthy, within=120)
 
 
-def test_another_start_says_where_the_password_stands(stack):
+def test_a_later_start_says_where_to_find_the_password(stack):
     parts = [part(stack, name) for name in ("web", "worker", "watch", "keepers")]
     stack.stop()
     assert [group(leader) for leader in parts] == [[], [], [], []]
@@ -117,7 +117,7 @@ def test_another_start_says_where_the_password_stands(stack):
     assert f"password: the one in {stack.data / 'admin-password'}\n" in said(stack)
 
 
-def test_the_readme_names_commands_that_there_are():
+def test_the_readmes_commands_exist():
     readme = (PROJECT / "README.md").read_text()
     commands = re.findall(r"^make ([a-z-]+)", readme, re.MULTILINE)
     assert {"run", "test"} <= set(commands)

@@ -36,67 +36,67 @@ def _says(answer, status: int, code: str) -> None:
 
 @pytest.mark.parametrize("address", ["nothing/", "nothing", "", "me/more/", "projects/a/b/"])
 @pytest.mark.parametrize("method", ["get", "post", "delete"])
-def test_what_there_is_not_is_404_for_everybody(api, address, method):
+def test_an_unknown_address_is_404_for_everybody(api, address, method):
     for client in (api, Client()):
         _says(getattr(client, method)(f"/api/v1/{address}"), 404, "not_found")
 
 
-def test_nobody_is_401_and_told_how_to_sign_in():
+def test_an_anonymous_request_is_401_with_a_challenge():
     answer = Client().get("/api/v1/me/")
     _says(answer, 401, "not_authenticated")
     assert answer.headers["WWW-Authenticate"].startswith("Bearer")
 
 
-def test_a_method_that_there_is_not_is_405_and_says_which_there_are(api):
+def test_an_unsupported_method_is_405_and_lists_the_allowed_ones(api):
     answer = api.put("/api/v1/projects/")
     _says(answer, 405, "method_not_allowed")
     assert answer.headers["Allow"] == "GET, POST, HEAD, OPTIONS"
 
 
-def test_what_cannot_be_had_is_406(api):
+def test_an_unavailable_media_type_is_406(api):
     _says(api.get("/api/v1/me/", headers={"Accept": "text/csv"}), 406, "not_acceptable")
 
 
-def test_a_body_of_another_kind_is_415(api):
+def test_a_body_of_an_unsupported_type_is_415(api):
     answer = api.post("/api/v1/projects/", "repository: x", "application/yaml")
     _says(answer, 415, "unsupported_media_type")
 
 
 @pytest.mark.parametrize("body", ["{", "[", '{"a": NaN}', "\xff", '"\\ud800'])
-def test_a_body_that_is_no_json_is_400(api, body):
+def test_a_body_that_is_not_json_is_400(api, body):
     answer = api.post("/api/v1/projects/", body.encode("latin-1"), "application/json")
     _says(answer, 400, "parse_error")
 
 
 @pytest.mark.parametrize("body", [[], "text", 7, None, {"repository": None}, {"repository": []}])
-def test_a_body_of_another_shape_is_400(api, body):
+def test_json_of_the_wrong_shape_is_400(api, body):
     answer = api.generic("POST", "/api/v1/projects/", json.dumps(body), "application/json")
     _says(answer, 400, "invalid")
 
 
-def test_a_missing_slash_is_put_on_and_a_post_stays_one(api):
+def test_a_missing_slash_redirects_and_keeps_the_method(api):
     answer = post(api, "projects?x=1", {"repository": "ada/flowers"})
     assert (answer.status_code, answer.headers["Location"]) == (308, "/api/v1/projects/?x=1")
     assert api.get("/api/v1/me", follow=True).json()["username"] == "ada"
 
 
-def test_no_answer_is_kept_on_the_way(api, launch, ada):
+def test_responses_are_not_cacheable(api, launch, ada):
     name = launch(ada)[0].name
     for address in ("me/", "projects/", f"projects/{name}/", "tokens/", "nothing-of-mine/"):
         assert "no-store" in api.get(f"/api/v1/{address}").headers["Cache-Control"]
 
 
-def test_head_is_a_get_without_a_body(api):
+def test_head_answers_like_get_without_a_body(api):
     answer = api.head("/api/v1/projects/")
     assert (answer.status_code, answer.content) == (200, b"")
 
 
-def test_options_tell_the_methods(api):
+def test_options_lists_the_methods(api):
     answer = api.options("/api/v1/projects/")
     assert (answer.status_code, answer.headers["Allow"]) == (200, "GET, POST, HEAD, OPTIONS")
 
 
-def test_an_error_of_ours_is_json_with_a_reference_and_a_page_elsewhere(settings):
+def test_a_server_error_is_json_with_a_reference_and_html_elsewhere(settings):
     settings.ROOT_URLCONF = __name__
     client = Client(raise_request_exception=False)
     with written() as log, context.log_scope() as reference:

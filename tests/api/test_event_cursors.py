@@ -42,17 +42,17 @@ def read(ada, project):
     return ask
 
 
-def test_without_either_all_is_told(read, cursors):
+def test_without_a_cursor_every_event_is_returned(read, cursors):
     assert read() == cursors
     assert read(after="") == read(last="") == read(after=0) == read(last=0) == cursors
 
 
-def test_each_tells_what_comes_after_it(read, cursors):
+def test_each_cursor_returns_the_events_after_it(read, cursors):
     for place, cursor in enumerate(cursors):
         assert read(after=cursor) == read(last=cursor) == cursors[place + 1 :]
 
 
-def test_the_header_goes_before_the_query(read, cursors):
+def test_the_header_wins_over_the_query(read, cursors):
     """A browser that comes back asks for the address that it was given first, with the header."""
     assert read(after=cursors[0], last=cursors[3]) == cursors[4:]
     assert read(after=cursors[3], last=cursors[0]) == cursors[1:]
@@ -61,7 +61,7 @@ def test_the_header_goes_before_the_query(read, cursors):
 
 
 @pytest.mark.parametrize("words", [{"last": "x"}, {"after": "x"}, {"last": "x", "after": "1"}])
-def test_nonsense_is_refused_wherever_it_stands(ada, project, words):
+def test_an_invalid_cursor_is_refused_in_header_and_query(ada, project, words):
     headers = {"Last-Event-ID": words["last"]} if "last" in words else {}
     query = {"after": words["after"]} if "after" in words else {}
     address = f"/api/v1/projects/{project.name}/events/"

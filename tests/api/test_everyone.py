@@ -74,7 +74,7 @@ def endpoints() -> Iterator[tuple[str, str]]:
                 yield method, str(pattern.pattern)
 
 
-def test_it_is_said_for_each_address_who_may_do_what():
+def test_every_address_has_its_expected_permissions_listed():
     assert set(endpoints()) == set(EXPECTED)
 
 
@@ -99,7 +99,7 @@ def undone() -> Iterator[None]:
 
 
 @pytest.mark.parametrize(("method", "route"), EXPECTED)
-def test_everybody_gets_what_is_theirs(ada, people, launch, method, route):
+def test_every_kind_of_user_gets_the_expected_status(ada, people, launch, method, route):
     name, token = launch(ada)[0].name, Token.objects.filter(user=ada).earliest("pk").pk
     path = route.replace("<slug:name>", name).replace("<int:pk>", str(token))
     path = "users/ada/limits/" if route == LIMITS else path

@@ -25,7 +25,7 @@ def two(ada, launch) -> list[Project]:
     return [*launch(ada, 1, "ada/flowers"), *launch(ada, 1, "https://gitlab.com/ada/birds")]
 
 
-def test_by_state_and_by_any_of_several(ada, api, two):
+def test_projects_are_filtered_by_one_or_more_states(ada, api, two):
     flowers, birds = two
     lifecycle.start(flowers, ada)
     assert names(api, state="waiting") == {flowers.name}
@@ -34,12 +34,12 @@ def test_by_state_and_by_any_of_several(ada, api, two):
     assert names(api, state="ready") == set()
 
 
-def test_each_state_that_a_row_shows_finds_it(ada, api, two):
+def test_a_project_is_found_by_the_state_it_shows(ada, api, two):
     for row in api.get("/api/v1/projects/").json():
         assert row["name"] in names(api, state=row["state"])
 
 
-def test_by_provider_repository_ref_and_text(api, two):
+def test_projects_are_filtered_by_provider_repository_ref_and_text(api, two):
     flowers, birds = two
     Project.objects.filter(pk=birds.pk).update(ref="v1")
     assert names(api, provider=birds.provider) == {birds.name}
@@ -50,7 +50,7 @@ def test_by_provider_repository_ref_and_text(api, two):
 
 
 @pytest.mark.parametrize("order", ["created", "-created", "name", "-name", "-last_activity"])
-def test_in_an_order(api, two, order):
+def test_projects_are_sorted_by_the_requested_field(api, two, order):
     rows = api.get("/api/v1/projects/", {"ordering": order}).json()
     field = order.removeprefix("-")
     shown = [row[field] for row in rows]
@@ -58,13 +58,13 @@ def test_in_an_order(api, two, order):
 
 
 @pytest.mark.parametrize("asked", ["state=lost", "ordering=owner", "provider=x", "q=%00"])
-def test_what_there_is_not_is_400_and_says_which(api, asked):
+def test_an_invalid_filter_is_400_and_named(api, asked):
     answer = api.get(f"/api/v1/projects/?{asked}")
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid")
     assert list(answer.json()["fields"]) == [asked.partition("=")[0]]
 
 
-def test_staff_list_somebody_elses_and_everybodys(ada, bob, vera, launch):
+def test_staff_may_list_somebody_elses_and_everybodys_projects(ada, bob, vera, launch):
     hers, his = launch(ada)[0], launch(bob)[0]
     api = with_token(vera)
     assert names(api) == set()
@@ -76,7 +76,7 @@ def test_staff_list_somebody_elses_and_everybodys(ada, bob, vera, launch):
     assert api.get("/api/v1/projects/?owner=nobody").status_code == 404
 
 
-def test_others_list_their_own_only(ada, bob, launch):
+def test_other_people_may_list_only_their_own_projects(ada, bob, launch):
     launch(bob)
     mine = launch(ada)[0]
     api = with_token(ada)

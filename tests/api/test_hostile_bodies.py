@@ -54,7 +54,7 @@ def filled(path: str) -> str:
 
 @pytest.mark.parametrize("body", BODIES)
 @pytest.mark.parametrize("key", ["", "key-1"])
-def test_a_body_that_nobody_can_use_is_refused_in_words(ada, root, backend, body, key):
+def test_a_hostile_body_is_never_a_server_error(ada, root, backend, body, key):
     headers = {"Idempotency-Key": key} if key else {}
     for client in (with_token(root), signed_in(root)):
         for path, method in PATHS:
@@ -71,13 +71,13 @@ def test_a_body_that_nobody_can_use_is_refused_in_words(ada, root, backend, body
                                   "deep enough for what comes later", "one level too many",
                                   "a deep field", "half a pair", "half a pair as a name",
                                   "a number of 400 digits", "infinite"])  # fmt: skip
-def test_it_cannot_be_parsed(ada, backend, body):
+def test_json_too_deep_or_invalid_is_a_parse_error(ada, backend, body):
     answer = with_token(ada).generic("POST", "/api/v1/projects/", BODIES[body], "application/json")
     assert (answer.status_code, answer.json()["code"]) == (400, "parse_error")
 
 
 @pytest.mark.parametrize("charset", CHARSETS)
-def test_no_charset_breaks_it(ada, backend, charset):
+def test_any_charset_parameter_is_accepted(ada, backend, charset):
     answer = with_token(ada).generic(
         "POST", "/api/v1/projects/", '{"repository": "ada/flowers"}',
         f"application/json; charset={charset}",
@@ -85,7 +85,7 @@ def test_no_charset_breaks_it(ada, backend, charset):
     assert answer.status_code == 201
 
 
-def test_files_are_not_taken(ada, backend):
+def test_file_uploads_are_refused(ada, backend):
     """With a key, what they hold would have to be compared."""
     part = 'Content-Disposition: form-data; name="repository"; filename="x"'
     body = f"--b\r\n{part}\r\n\r\nx\r\n--b--\r\n"
@@ -97,7 +97,7 @@ def test_files_are_not_taken(ada, backend):
 
 
 @pytest.mark.parametrize("path", ["projects/%00/", "users/a%00/limits/", "%00", "%00?q=%00"])
-def test_a_nul_is_refused_as_json(ada, path):
+def test_a_nul_in_the_address_is_400_in_json(ada, path):
     for client in (with_token(ada), Client()):
         answer = client.get(f"/api/v1/{path}")
         assert answer.status_code == 400
@@ -105,7 +105,7 @@ def test_a_nul_is_refused_as_json(ada, path):
 
 
 @pytest.mark.parametrize("most", hostile.AMOUNTS)
-def test_nothing_breaks_an_address_of_the_api(ada, root, backend, most):
+def test_no_hostile_value_in_an_address_is_a_server_error(ada, root, backend, most):
     names = ("limit", "cursor", "q", "owner", "state", "provider", "repository", "ref", "ordering",
              "deleted", "after", "for_good", "fields", "format")  # fmt: skip
     clients = (with_token(ada), with_token(root), Client())

@@ -23,7 +23,7 @@ WISH = {"repository": REPOSITORY}
 KEY = "8e03978e-40d5-43dd-bc93-6894a57f9324"
 
 
-def test_the_same_request_is_answered_again_and_not_done_again(api):
+def test_a_repeated_request_is_answered_again_but_not_done_again(api):
     first = post(api, "projects/", WISH, Idempotency_Key=KEY)
     again = post(api, "projects/", WISH, Idempotency_Key=KEY)
     assert (first.status_code, again.status_code) == (201, 201)
@@ -33,14 +33,14 @@ def test_the_same_request_is_answered_again_and_not_done_again(api):
     assert Project.objects.count() == 1
 
 
-def test_without_a_key_each_request_is_one_of_its_own(api):
+def test_without_a_key_every_request_is_done(api):
     post(api, "projects/", WISH)
     post(api, "projects/", WISH)
     assert Project.objects.count() == 2
     assert not Idempotency.objects.exists()
 
 
-def test_how_the_json_is_written_does_not_matter(api):
+def test_the_formatting_of_the_json_does_not_matter(api):
     headers = {"Idempotency-Key": KEY}
     for body in ('{"repository": "a/b", "ref": "x"}', '{"ref":"x","repository":"a/b"}'):
         answer = api.post("/api/v1/projects/", body, "application/json", headers=headers)
@@ -48,7 +48,7 @@ def test_how_the_json_is_written_does_not_matter(api):
     assert Project.objects.count() == 1
 
 
-def test_another_request_with_the_key_is_refused(api):
+def test_another_request_with_the_same_key_is_refused(api):
     name = post(api, "projects/", WISH, Idempotency_Key=KEY).json()["name"]
     for address, data in (
         ("projects/", {**WISH, "ref": "main"}),
@@ -59,14 +59,14 @@ def test_another_request_with_the_key_is_refused(api):
     assert Project.objects.count() == 1
 
 
-def test_people_have_their_own_keys(api, bob):
+def test_keys_of_different_people_do_not_collide(api, bob):
     post(api, "projects/", WISH, Idempotency_Key=KEY)
     answer = post(with_token(bob), "projects/", WISH, Idempotency_Key=KEY)
     assert "Idempotent-Replayed" not in answer.headers
     assert Project.objects.count() == 2
 
 
-def test_a_refusal_is_an_answer_too(ada, api, launch):
+def test_a_refusal_is_replayed_too(ada, api, launch):
     name = launch(ada)[0].name
     first = post(api, f"projects/{name}/stop/", Idempotency_Key=KEY)
     lifecycle.start(Project.objects.get(), ada)
@@ -76,7 +76,7 @@ def test_a_refusal_is_an_answer_too(ada, api, launch):
     assert Project.objects.get().state == "waiting"
 
 
-def test_what_passes_by_itself_may_be_tried_with_the_same_key(api, backend):
+def test_a_temporary_failure_may_be_retried_with_the_same_key(api, backend):
     backend.troubles = [Problem("local.no-sandbox", "There is no sandbox.", "Install one.")]
     assert post(api, "projects/", WISH, Idempotency_Key=KEY).status_code == 503
     assert not Project.objects.exists() and not Idempotency.objects.exists()
@@ -86,14 +86,14 @@ def test_what_passes_by_itself_may_be_tried_with_the_same_key(api, backend):
     assert "Idempotent-Replayed" not in answer.headers
 
 
-def test_a_request_that_is_being_worked_on_is_409(ada, api):
+def test_a_request_in_progress_is_409(ada, api):
     _begun(api)
     answer = post(api, "projects/", WISH, Idempotency_Key=KEY)
     assert (answer.status_code, answer.json()["code"]) == (409, "idempotency.in-progress")
     assert Project.objects.count() == 1
 
 
-def test_a_crash_does_not_hold_the_key_for_ever(api):
+def test_a_crash_does_not_block_the_key_forever(api):
     _begun(api)
     Idempotency.objects.update(created=timezone.now() - timedelta(minutes=2))
     assert post(api, "projects/", WISH, Idempotency_Key=KEY).status_code == 201
@@ -101,7 +101,7 @@ def test_a_crash_does_not_hold_the_key_for_ever(api):
     assert again.headers["Idempotent-Replayed"] == "true"
 
 
-def test_who_was_thought_to_have_crashed_and_comes_back_does_nothing(ada, api):
+def test_a_request_whose_key_was_taken_over_stores_nothing(ada, api):
     late, _new = Idempotency.objects.claim(ada, KEY, "digest")
     Idempotency.objects.update(created=timezone.now() - timedelta(minutes=2))
     late.refresh_from_db()
@@ -118,7 +118,7 @@ def _begun(api) -> None:
     Idempotency.objects.update(status=None, body=None)
 
 
-def test_an_answer_is_forgotten_after_a_day(api, backend):
+def test_a_stored_response_expires_after_a_day(api, backend):
     post(api, "projects/", WISH, Idempotency_Key=KEY)
     reconcile()
     assert Idempotency.objects.exists()
@@ -130,7 +130,7 @@ def test_an_answer_is_forgotten_after_a_day(api, backend):
     assert not Idempotency.objects.exists()
 
 
-def test_a_secret_is_not_kept_and_not_shown_again(ada, api):
+def test_a_secret_is_neither_stored_nor_returned_again(ada, api):
     data = {"name": "laptop", "scopes": ["read"]}
     first = post(api, "tokens/", data, Idempotency_Key=KEY)
     assert first.status_code == 201
@@ -141,13 +141,13 @@ def test_a_secret_is_not_kept_and_not_shown_again(ada, api):
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "\x7f"])
-def test_a_key_is_short_and_plain(api, key):
+def test_an_empty_long_or_unprintable_key_is_refused(api, key):
     answer = post(api, "projects/", WISH, Idempotency_Key=key)
     assert (answer.status_code, answer.json()["code"]) == (400, "idempotency.key")
     assert not Project.objects.exists()
 
 
-def test_what_is_no_json_uses_no_key_up(api):
+def test_invalid_json_does_not_use_up_the_key(api):
     headers = {"Idempotency-Key": KEY}
     answer = api.post("/api/v1/projects/", "{not", "application/json", headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (400, "parse_error")
@@ -155,7 +155,7 @@ def test_what_is_no_json_uses_no_key_up(api):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_many_at_once_one_is_done(ada, api, backend):
+def test_one_of_many_concurrent_requests_is_done(ada, api, backend):
     def send(_number: int) -> int:
         try:
             return post(with_token(ada), "projects/", WISH, Idempotency_Key=KEY).status_code

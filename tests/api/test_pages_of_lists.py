@@ -33,14 +33,14 @@ def pages(api: Client, address: str, meanwhile=lambda: None) -> list[list[str]]:
     return found
 
 
-def test_a_short_list_is_a_list_without_a_link(ada, api, launch):
+def test_a_short_list_has_no_link_header(ada, api, launch):
     names = [project.name for project in launch(ada, 3)]
     answer = api.get("/api/v1/projects/")
     assert [row["name"] for row in answer.json()] == names[::-1]
     assert "Link" not in answer.headers
 
 
-def test_links_lead_through_all_of_it_once(ada, api, launch):
+def test_links_lead_through_every_row_once(ada, api, launch):
     names = [project.name for project in launch(ada, 5)]
     found = pages(api, "/api/v1/projects/?limit=2")
     assert [len(page) for page in found] == [2, 2, 1]
@@ -48,7 +48,7 @@ def test_links_lead_through_all_of_it_once(ada, api, launch):
 
 
 @pytest.mark.parametrize("order", ["-created", "created", "name", "-name", "last_activity"])
-def test_what_comes_meanwhile_neither_repeats_nor_hides_a_row(ada, api, launch, order):
+def test_new_rows_neither_repeat_nor_hide_others(ada, api, launch, order):
     names = {project.name for project in launch(ada, 5)}
     address = f"/api/v1/projects/?limit=2&ordering={order}"
     found = [name for page in pages(api, address, lambda: _until(7, ada, launch)) for name in page]
@@ -61,7 +61,7 @@ def _until(most: int, user, launch) -> None:
         launch(user)
 
 
-def test_rows_of_one_moment_are_told_apart(ada, api, launch):
+def test_rows_with_the_same_timestamp_are_all_listed(ada, api, launch):
     names = {project.name for project in launch(ada, 5)}
     Project.objects.update(created=Project.objects.first().created)
     found = [name for page in pages(api, "/api/v1/projects/?limit=1") for name in page]
@@ -69,18 +69,18 @@ def test_rows_of_one_moment_are_told_apart(ada, api, launch):
 
 
 @pytest.mark.parametrize("limit", ["0", "-1", "many", "", "1.5", "9" * 30])
-def test_a_limit_is_a_number(api, limit):
+def test_an_invalid_limit_is_400(api, limit):
     answer = api.get(f"/api/v1/projects/?limit={limit}")
     assert (answer.status_code, answer.json()["code"]) == (400, "page.limit")
 
 
 @pytest.mark.parametrize("cursor", ["x", "WyJuYW1lIl0", "%00", "a:b:c"])
-def test_a_cursor_is_one_that_was_handed_out(api, cursor):
+def test_a_forged_cursor_is_400(api, cursor):
     answer = api.get(f"/api/v1/projects/?cursor={cursor}")
     assert (answer.status_code, answer.json()["code"]) == (400, "page.cursor")
 
 
-def test_a_cursor_is_good_for_its_own_order_only(ada, api, launch):
+def test_a_cursor_is_valid_only_for_its_own_ordering(ada, api, launch):
     launch(ada, 2)
     link = api.get("/api/v1/projects/?limit=1").headers["Link"]
     address = link.partition(">")[0][1:] + "&ordering=name"
@@ -88,7 +88,7 @@ def test_a_cursor_is_good_for_its_own_order_only(ada, api, launch):
 
 
 @pytest.mark.parametrize("fresh", [True, False])
-def test_the_queries_do_not_grow_with_the_rows(ada, api, launch, fresh):
+def test_the_number_of_queries_does_not_grow_with_the_rows(ada, api, launch, fresh):
     counted = []
     for count in (1, 9):
         launch(ada, count)

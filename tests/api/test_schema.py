@@ -25,18 +25,18 @@ def operations() -> list[tuple[str, str, dict[str, Any]]]:
     ]
 
 
-def test_it_is_valid_and_made_without_a_guess(tmp_path):
+def test_the_schema_is_valid_and_generated_without_warnings(tmp_path):
     target = tmp_path / "schema.yaml"
     call_command("spectacular", "--validate", "--fail-on-warn", file=str(target))
     assert VERSION in target.read_text()
 
 
-def test_it_has_every_address():
+def test_the_schema_has_every_address():
     described = [(method, path) for path, method, _operation in operations()]
     assert len(described) == len([each for each in EXPECTED if each[1] not in UNDESCRIBED])
 
 
-def test_each_call_has_a_name_of_its_own_words_and_errors():
+def test_every_call_has_a_unique_name_a_description_and_errors():
     names = [operation["operationId"] for _path, _method, operation in operations()]
     assert len(set(names)) == len(names)
     for path, method, operation in operations():
@@ -49,19 +49,19 @@ def test_each_call_has_a_name_of_its_own_words_and_errors():
         assert keyed == (method == "post"), name
 
 
-def test_states_and_phases_are_enumerated():
+def test_states_and_phases_are_enums():
     schemas = schema()["components"]["schemas"]
     assert set(schemas["ProjectState"]["enum"]) == set(ProjectState.values)
     assert set(schemas["Phase"]["enum"]) == set(Phase.values)
 
 
-def test_both_ways_of_signing_in_are_described(settings):
+def test_both_authentication_schemes_are_described(settings):
     schemes = schema()["components"]["securitySchemes"]
     assert schemes["token"]["scheme"] == "bearer"
     assert schemes["cookieAuth"]["name"] == settings.SESSION_COOKIE_NAME
 
 
-def test_the_stream_of_events_is_described():
+def test_the_event_stream_is_described():
     answer = schema()["paths"]["/api/v1/projects/{name}/events/"]["get"]["responses"]["200"]
     assert set(answer["content"]) == {"application/json", "text/event-stream"}
 
@@ -74,12 +74,12 @@ def test_the_stream_of_events_is_described():
         ({"Accept": "application/vnd.oai.openapi"}, "application/vnd.oai.openapi"),
     ],
 )
-def test_everybody_may_read_it(wanted, kind):
+def test_everybody_may_read_the_schema(wanted, kind):
     answer = Client().get("/api/v1/schema/", headers=wanted)
     assert answer.status_code == 200
     assert answer.headers["Content-Type"].startswith(kind)
     assert b"list_projects" in answer.content
 
 
-def test_yaml_can_be_asked_for_in_the_address():
+def test_yaml_can_be_requested_in_the_query():
     assert Client().get("/api/v1/schema/?format=yaml").content.startswith(b"openapi: 3")

@@ -40,7 +40,7 @@ def rates(settings) -> None:
     settings.PORTAL_API_STRANGER_RATE = 4
 
 
-def test_the_answer_says_when_to_come_again(ada, clock):
+def test_a_throttled_response_says_when_to_retry(ada, clock):
     api = with_token(ada)
     clock.now += 20
     assert {api.get(ME).status_code for _time in range(5)} == {200}
@@ -52,7 +52,7 @@ def test_the_answer_says_when_to_come_again(ada, clock):
     assert api.get(ME).status_code == 200
 
 
-def test_half_of_the_minute_before_counts_when_half_of_this_one_is_over(ada, clock):
+def test_half_of_the_previous_minute_counts_halfway_through_this_one(ada, clock):
     api = with_token(ada)
     for _time in range(4):
         api.get(ME)
@@ -60,7 +60,7 @@ def test_half_of_the_minute_before_counts_when_half_of_this_one_is_over(ada, clo
     assert [api.get(ME).status_code for _time in range(4)] == [200, 200, 200, 429]
 
 
-def test_all_tokens_of_a_person_count_together_and_nobody_elses(ada, bob):
+def test_all_tokens_of_one_person_share_one_rate(ada, bob):
     one, other = with_token(ada), with_token(ada)
     for _time in range(5):
         one.get(ME)
@@ -68,7 +68,7 @@ def test_all_tokens_of_a_person_count_together_and_nobody_elses(ada, bob):
     assert with_token(bob).get(ME).status_code == 200
 
 
-def test_what_was_not_done_for_it_was_not_done(ada, backend):
+def test_a_throttled_request_has_no_effect(ada, backend):
     api = with_token(ada)
     statuses = [
         post(api, "projects/", {"repository": REPOSITORY}).status_code for _time in range(4)
@@ -78,7 +78,7 @@ def test_what_was_not_done_for_it_was_not_done(ada, backend):
     assert api.get(ME).status_code == 200  # looking has a count of its own
 
 
-def test_an_address_that_tries_tokens_is_told_to_wait_and_a_good_one_still_opens(ada):
+def test_guessing_tokens_throttles_the_address_but_not_valid_tokens(ada):
     wrong = Client(headers={"Authorization": "Bearer bdy_wrong"})
     assert [wrong.get(ME).status_code for _time in range(5)] == [401, 401, 401, 401, 429]
     assert Client().get(ME).status_code == 429
@@ -86,13 +86,13 @@ def test_an_address_that_tries_tokens_is_told_to_wait_and_a_good_one_still_opens
     assert with_token(ada).get(ME).status_code == 200
 
 
-def test_nothing_is_too_often_where_no_rate_is_set(ada, settings):
+def test_a_rate_of_zero_means_no_throttling(ada, settings):
     settings.PORTAL_API_RATE = 0
     api = with_token(ada)
     assert {api.get(ME).status_code for _time in range(20)} == {200}
 
 
-def test_the_api_goes_on_where_the_counter_is_away(ada, settings):
+def test_the_api_works_while_the_cache_is_unreachable(ada, settings):
     settings.CACHES = {
         "default": {
             "BACKEND": "django.core.cache.backends.redis.RedisCache",

@@ -29,7 +29,7 @@ def address(project: Project, rest: str = "") -> str:
     return f"/api/v1/projects/{project.name}/{rest}"
 
 
-def test_a_deleted_project_is_nowhere_but_among_the_deleted_ones(api, project):
+def test_a_deleted_project_appears_only_in_the_list_of_deleted_ones(api, project):
     assert deleted(api) == []
     assert api.delete(address(project)).status_code == 202
     assert api.get("/api/v1/projects/").json() == []
@@ -43,7 +43,7 @@ def test_a_deleted_project_is_nowhere_but_among_the_deleted_ones(api, project):
     assert until - when == timedelta(days=7)
 
 
-def test_restored_it_is_as_it_was(api, project):
+def test_a_restored_project_is_as_it_was(api, project):
     before = api.get(address(project)).json()
     api.delete(address(project))
     answer = post(api, f"projects/{project.name}/restore/")
@@ -57,7 +57,7 @@ def test_restored_it_is_as_it_was(api, project):
     assert deleted(api) == []
 
 
-def test_at_the_limit_it_is_refused_with_what_is_in_the_way(api, ada, project, launch):
+def test_restoring_at_the_limit_is_refused_and_lists_the_projects(api, ada, project, launch):
     LimitSet.objects.create(user=ada, projects=1)
     api.delete(address(project))
     [other] = launch(ada)
@@ -70,13 +70,13 @@ def test_at_the_limit_it_is_refused_with_what_is_in_the_way(api, ada, project, l
     assert refusal["detail"] == "You have 1 of 1 project. Delete one to restore another."
 
 
-def test_what_is_not_deleted_cannot_be_restored(api, project):
+def test_a_project_that_is_not_deleted_cannot_be_restored(api, project):
     answer = post(api, f"projects/{project.name}/restore/")
     assert (answer.status_code, answer.json()["code"]) == (409, "project.state")
 
 
 @pytest.mark.parametrize("before", [True, False], ids=["deleted before", "at once"])
-def test_for_good_is_for_good(api, project, before):
+def test_a_project_deleted_for_good_cannot_be_restored(api, project, before):
     if before:
         api.delete(address(project))
     assert api.delete(address(project, "?for_good=true")).status_code == 202
@@ -85,7 +85,7 @@ def test_for_good_is_for_good(api, project, before):
     assert api.delete(address(project, "?for_good=true")).status_code == 404
 
 
-def test_a_word_that_is_not_understood_deletes_nothing(api, project):
+def test_an_invalid_for_good_value_deletes_nothing(api, project):
     answer = api.delete(address(project, "?for_good=perhaps"))
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid")
     assert api.get(address(project)).status_code == 200
@@ -93,7 +93,7 @@ def test_a_word_that_is_not_understood_deletes_nothing(api, project):
     assert len(deleted(api)) == 1
 
 
-def test_nobody_sees_or_restores_what_somebody_else_has_deleted(api, project, bob, vera, stan):
+def test_only_the_owner_and_permitted_staff_may_restore_by_api(api, project, bob, vera, stan):
     api.delete(address(project))
     his, looks, acts = (with_token(user) for user in (bob, vera, stan))
     assert deleted(his) == deleted(acts) == []
@@ -105,6 +105,6 @@ def test_nobody_sees_or_restores_what_somebody_else_has_deleted(api, project, bo
     assert post(acts, f"projects/{project.name}/restore/").status_code == 202
 
 
-def test_a_list_of_other_people_says_of_none_that_it_is_deleted(project, stan):
+def test_a_list_of_everybodys_projects_shows_none_as_deleted(project, stan):
     [row] = with_token(stan).get("/api/v1/projects/", {"owner": "all"}).json()
     assert (row["deleted"], row["restorable_until"]) == (None, None)

@@ -54,7 +54,7 @@ def run(environment: dict[str, str], *command: str) -> str:
     return done.stdout
 
 
-def test_with_curl(stack: Stack, environment: dict[str, str]) -> None:
+def test_the_curl_walk_through_works(stack: Stack, environment: dict[str, str]) -> None:
     output = run(environment, "bash", "-euc", blocks("sh"))
     assert re.search(r'"phase": ?"ready"', output)
     assert '"state":"ready"' in output
@@ -62,7 +62,7 @@ def test_with_curl(stack: Stack, environment: dict[str, str]) -> None:
     assert stack_has_no_projects(stack)
 
 
-def test_in_python(stack: Stack, environment: dict[str, str]) -> None:
+def test_the_python_walk_through_works(stack: Stack, environment: dict[str, str]) -> None:
     output = run(environment, sys.executable, "-c", blocks("python"))
     assert "\nready " in output
     assert output.endswith("42\n\n")

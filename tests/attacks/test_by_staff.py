@@ -10,5 +10,5 @@ from tests.attacks.cast import World
 
 
 @attempts(staff.ATTEMPTS)
-def test_by_staff(attempt: Any, world: World) -> None:
+def test_portal_withstands_hostile_staff(attempt: Any, world: World) -> None:
     require(attempt.tried(world))

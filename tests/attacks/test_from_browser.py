@@ -11,5 +11,7 @@ from tests.attacks.cast import World
 
 
 @attempts(browser.ATTEMPTS)
-def test_in_a_browser(attempt: InBrowser, world: World, chromium: Browser) -> None:
+def test_portal_withstands_hostile_pages_in_a_browser(
+    attempt: InBrowser, world: World, chromium: Browser
+) -> None:
     require(attempt.tried(world, chromium))

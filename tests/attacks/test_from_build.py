@@ -18,26 +18,32 @@ from tests.githttp import GitServer
 def verdicts(
     request: pytest.FixtureRequest, world: World, git_server: GitServer
 ) -> dict[str, Verdict]:
-    return in_build(world, git_server, chosen(request, "test_from_a_step_of_a_build"))
+    return in_build(
+        world, git_server, chosen(request, "test_portal_withstands_code_in_a_build_step")
+    )
 
 
 @pytest.fixture(scope="module")
 def repositories(
     request: pytest.FixtureRequest, world: World, git_server: GitServer
 ) -> dict[str, Verdict]:
-    return built(world, git_server, chosen(request, "test_by_files_of_a_repository"))
+    return built(world, git_server, chosen(request, "test_portal_withstands_files_of_a_repository"))
 
 
 @attempts(sandbox.of(BUILD))
-def test_from_a_step_of_a_build(attempt: Program, verdicts: dict[str, Verdict]) -> None:
+def test_portal_withstands_code_in_a_build_step(
+    attempt: Program, verdicts: dict[str, Verdict]
+) -> None:
     require(verdicts[str(attempt)])
 
 
 @attempts(files.ATTEMPTS)
-def test_by_files_of_a_repository(attempt: Repository, repositories: dict[str, Verdict]) -> None:
+def test_portal_withstands_files_of_a_repository(
+    attempt: Repository, repositories: dict[str, Verdict]
+) -> None:
     require(repositories[str(attempt)])
 
 
 @attempts(images.READ)
-def test_by_reading_a_dockerfile(attempt: Read) -> None:
+def test_builder_withstands_a_hostile_dockerfile(attempt: Read) -> None:
     require(attempt.tried())

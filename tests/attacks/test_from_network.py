@@ -10,5 +10,5 @@ from tests.attacks.cast import World
 
 
 @attempts(network.ATTEMPTS)
-def test_from_the_network(attempt: Any, world: World) -> None:
+def test_portal_withstands_hostile_network_traffic(attempt: Any, world: World) -> None:
     require(attempt.tried(world))

@@ -14,14 +14,16 @@ from tests.attacks.sandbox.eaters import Eater
 
 @pytest.fixture(scope="module")
 def verdicts(request: pytest.FixtureRequest, world: World) -> dict[str, Verdict]:
-    return in_notebook(world, chosen(request, "test_from_a_notebook"))
+    return in_notebook(world, chosen(request, "test_portal_withstands_code_in_a_notebook"))
 
 
 @attempts(sandbox.of(NOTEBOOK))
-def test_from_a_notebook(attempt: Program, verdicts: dict[str, Verdict]) -> None:
+def test_portal_withstands_code_in_a_notebook(
+    attempt: Program, verdicts: dict[str, Verdict]
+) -> None:
     require(verdicts[str(attempt)])
 
 
 @attempts(eaters.ATTEMPTS)
-def test_by_holding_too_much(attempt: Eater, world: World) -> None:
+def test_portal_withstands_exhaustion_of_its_resources(attempt: Eater, world: World) -> None:
     require(attempt.tried(world))

@@ -8,5 +8,5 @@ from tests.attacks.policies import Packet
 
 
 @attempts(policies.ATTEMPTS)
-def test_by_the_network_policies(attempt: Packet) -> None:
+def test_network_policies_allow_or_block_each_packet(attempt: Packet) -> None:
     require(attempt.tried())

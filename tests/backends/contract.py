@@ -75,16 +75,16 @@ class BackendContract:
             images["plain"] = built(backend, order({"index.ipynb": "{}"}))
         return images["plain"]
 
-    def test_it_has_no_problem(self, backend: Backend) -> None:
+    def test_a_working_back_end_has_no_problems(self, backend: Backend) -> None:
         assert backend.problems() == []
 
-    def test_it_knows_what_there_is_or_that_it_may_not_look(self, backend: Backend) -> None:
+    def test_capacity_is_plausible_if_the_back_end_may_read_it(self, backend: Backend) -> None:
         there_is = backend.capacity()
         if there_is:
             assert (there_is.cpu or 0) >= 1 and (there_is.memory_gb or 0) > 0.5
             assert there_is.gpu is not None
 
-    def test_a_repository_becomes_a_notebook(
+    def test_a_repository_is_built_and_runs_as_a_notebook(
         self, backend: Backend, order: Order, wish: Wish
     ) -> None:
         spec = order({"index.ipynb": "{}"})
@@ -120,12 +120,12 @@ class BackendContract:
         twice(backend.remove_project, server.name)
         assert server.name not in backend.projects()
 
-    def test_the_place_bears_the_id_that_it_was_given_first(self, backend: Backend) -> None:
+    def test_the_first_installation_id_is_kept(self, backend: Backend) -> None:
         first = backend.ensure_installation("a" * 32)
         assert backend.ensure_installation("b" * 32) == first == backend.installation()
         assert backend.foreign() == []
 
-    def test_what_is_not_there_is_set_aside_and_put_back_without_a_word(
+    def test_setting_aside_or_putting_back_a_missing_project_is_no_error(
         self, backend: Backend
     ) -> None:
         twice(backend.set_aside, "nobodys-1")
@@ -133,7 +133,7 @@ class BackendContract:
         for do in (backend.put_back, backend.remove_set_aside, backend.set_aside_size):
             twice(do, "nobodys-1.20261130T120000Z-abcdef")
 
-    def test_what_is_asked_for_at_once_by_many_is_made_once(
+    def test_concurrent_requests_for_a_build_start_one_build(
         self, backend: Backend, order: Order
     ) -> None:
         spec = order(COUNTING, runs=False)
@@ -141,7 +141,7 @@ class BackendContract:
         assert finished(backend, spec).code == ""
         assert log(backend, spec.id).count("line 300\n") == 1
 
-    def test_two_builds_of_one_image_do_not_disturb_each_other(
+    def test_two_builds_of_the_same_image_both_succeed(
         self, backend: Backend, order: Order
     ) -> None:
         spec = order({"index.ipynb": "{}"}, runs=False)
@@ -151,7 +151,7 @@ class BackendContract:
         assert (finished(backend, spec).code, finished(backend, other).code) == ("", "")
         assert backend.has_image(spec.image)
 
-    def test_a_notebook_asked_for_at_once_by_many_runs_once(
+    def test_concurrent_requests_for_a_notebook_start_one_server(
         self, backend: Backend, plain: BuildSpec, wish: Wish
     ) -> None:
         server = wish(plain)
@@ -159,7 +159,7 @@ class BackendContract:
         assert settled(backend, server).state == "ready"
         removed(backend, server.id)
 
-    def test_the_log_is_the_same_for_all_and_goes_on_from_any_position(
+    def test_the_log_reads_the_same_from_every_position(
         self, backend: Backend, order: Order
     ) -> None:
         spec = order(COUNTING, runs=False)
@@ -185,10 +185,10 @@ class BackendContract:
             assert read + log(backend, spec.id, position) == whole
         assert backend.read_log(spec.id, position) is None
 
-    def test_a_log_that_is_not_there_has_no_lines(self, backend: Backend) -> None:
+    def test_a_missing_log_has_no_lines(self, backend: Backend) -> None:
         assert backend.read_log(987_654, "") is None
 
-    def test_a_build_that_fails_says_so_until_it_is_forgotten(
+    def test_a_failed_build_is_reported_until_it_is_forgotten(
         self, backend: Backend, order: Order
     ) -> None:
         spec = order(BROKEN, runs=False)
@@ -214,7 +214,7 @@ class BackendContract:
         assert finished(backend, spec).code == "build.cancelled"
         assert not backend.has_image(spec.image)
 
-    def test_a_build_can_be_cancelled_as_soon_as_it_is_started(
+    def test_a_build_can_be_cancelled_right_after_its_start(
         self, backend: Backend, order: Order
     ) -> None:
         spec = order(ENDLESS, runs=False)
@@ -222,21 +222,21 @@ class BackendContract:
         backend.cancel_build(spec.id)
         assert finished(backend, spec).code == "build.cancelled"
 
-    def test_a_build_that_goes_on_can_be_forgotten(self, backend: Backend, order: Order) -> None:
+    def test_a_running_build_can_be_forgotten(self, backend: Backend, order: Order) -> None:
         spec = order(ENDLESS, runs=False)
         backend.ensure_build(spec)
         until(lambda: "going on\n" in log(backend, spec.id))
         backend.forget_build(spec.id)
         until(lambda: build_report(backend, spec.id) is None)
 
-    def test_a_notebook_can_be_removed_as_soon_as_it_is_started(
+    def test_a_notebook_can_be_removed_right_after_its_start(
         self, backend: Backend, plain: BuildSpec, wish: Wish
     ) -> None:
         server = wish(plain)
         backend.ensure_server(server)
         removed(backend, server.id)
 
-    def test_a_notebook_that_does_not_stop_is_ended_at_once(
+    def test_a_notebook_that_ignores_signals_can_be_killed(
         self, backend: Backend, order: Order, wish: Wish
     ) -> None:
         server = wish(built(backend, order({"start": DEAF, "index.ipynb": "{}"})))
@@ -249,7 +249,7 @@ class BackendContract:
         assert _gone(backend, server.id)
         removed(backend, server.id)
 
-    def test_nothing_half_made_is_left_when_all_is_well(
+    def test_a_sweep_removes_nothing_that_is_in_use(
         self, backend: Backend, plain: BuildSpec, wish: Wish
     ) -> None:
         server = wish(plain)
@@ -261,7 +261,7 @@ class BackendContract:
         assert backend.sweep() == []
         removed(backend, server.id)
 
-    def test_a_notebook_has_its_persons_key_and_soon_the_one_that_replaces_it(
+    def test_a_notebook_has_its_owners_key_and_receives_a_new_one(
         self, backend: Backend, order: Order, wish: Wish
     ) -> None:
         spec = built(backend, order({"start": KEYS, "index.ipynb": "{}"}))
@@ -279,11 +279,11 @@ class BackendContract:
         removed(backend, server.id)
         twice(backend.forget_identity, server.volume)
 
-    def test_keys_of_people_without_notebooks_are_no_error(self, backend: Backend) -> None:
+    def test_renewing_or_forgetting_the_key_of_nobody_is_no_error(self, backend: Backend) -> None:
         twice(backend.renew_identity, "nobody-at-all", new_identity())
         twice(backend.forget_identity, "nobody-at-all")
 
-    def test_an_image_has_a_size_and_can_be_dropped(self, backend: Backend, order: Order) -> None:
+    def test_an_image_has_a_size_and_can_be_removed(self, backend: Backend, order: Order) -> None:
         spec = built(backend, order({"index.ipynb": "{}"}, runs=False))
         assert (backend.image_size(spec.image) or 0) > 1_000_000
         twice(backend.remove_image, spec.image)
@@ -291,7 +291,7 @@ class BackendContract:
         assert spec.image not in {image.name for image in backend.images()}
         assert backend.image_size(spec.image) is None
 
-    def test_removing_what_is_not_there_is_no_error(self, backend: Backend) -> None:
+    def test_removing_missing_objects_is_no_error(self, backend: Backend) -> None:
         twice(backend.remove_server, 987_654)
         twice(backend.kill_server, 987_654)
         twice(backend.forget_server, 987_654)
@@ -299,7 +299,7 @@ class BackendContract:
         twice(backend.cancel_build, 987_654)
         twice(backend.forget_build, 987_654)
 
-    def test_changes_tell_of_everything_that_happens(
+    def test_changes_report_every_step_of_a_build_and_a_notebook(
         self, backend: Backend, order: Order, wish: Wish
     ) -> None:
         spec = order(COUNTING)

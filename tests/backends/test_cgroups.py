@@ -21,31 +21,31 @@ def bases(mounts: str, own: str) -> list[tuple[str, int]]:
     return [(str(path), version) for path, version in cgroups._parse_parent_groups(mounts, own)]
 
 
-def test_the_first_version_is_taken_where_it_has_the_memory():
+def test_version_1_is_used_if_it_controls_memory():
     own = "8:pids:/user\n4:cpu,memory:/user/ada\n0::/init\n"
     first, second, *_unified = bases(FIRST, own)
     assert first == ("/sys/fs/cgroup/memory/user/ada", 1)
     assert second == ("/sys/fs/cgroup/memory", 1)
 
 
-def test_a_service_has_its_notebooks_below_itself_or_at_the_top():
+def test_a_service_uses_its_own_group_or_the_root():
     assert bases(SECOND, "0::/system.slice/bindery.service\n") == [
         ("/sys/fs/cgroup/system.slice/bindery.service", 2),
         ("/sys/fs/cgroup", 2),
     ]
 
 
-def test_a_service_that_systemd_delegates_to_has_them_beside_the_portal():
+def test_a_service_with_delegation_uses_the_portals_parent_group():
     first, *_others = bases(SECOND, "0::/system.slice/bindery.service/portal\n")
     assert first == ("/sys/fs/cgroup/system.slice/bindery.service", 2)
 
 
-def test_a_container_sees_its_own_group_at_the_top():
+def test_a_container_sees_its_own_group_as_the_root():
     for own in ("4:memory:/docker/f00\n", "4:memory:/\n"):
         assert bases(CONTAINER, own) == [("/sys/fs/cgroup", 1)]
 
 
-def test_of_the_second_version_the_keeper_is_beside_what_it_starts(tmp_path: Path):
+def test_under_version_2_the_keeper_has_a_group_beside_the_sandbox(tmp_path: Path):
     (tmp_path / "cgroup.controllers").write_text("cpu memory pids\n")
     (tmp_path / "cgroup.subtree_control").write_text("")
     run_folder = tmp_path / cgroups._name(Path("/data/run")) / "server-7"
@@ -64,14 +64,14 @@ def test_of_the_second_version_the_keeper_is_beside_what_it_starts(tmp_path: Pat
     assert group.oom_kills() == 2
 
 
-def test_a_portals_groups_are_one_by_one_and_nobody_elses(tmp_path: Path):
+def test_each_run_folder_has_a_distinct_group_name(tmp_path: Path):
     runs = ("/a/run", "/b/run", "/a:run", f"/{'a' * 250}/run")
     names = {cgroups._name(Path(run)) for run in runs}
     assert len(names) == len(runs)
     assert all(name.startswith("bindery") and len(name) < 256 for name in names)
 
 
-def test_those_of_a_folder_that_is_gone_go_with_the_next_that_are_made(tmp_path: Path):
+def test_groups_of_a_deleted_folder_are_removed(tmp_path: Path):
     gone, there = tmp_path / "gone/run", tmp_path / "there/run"
     there.mkdir(parents=True)
     for run in (gone, there):
@@ -80,7 +80,7 @@ def test_those_of_a_folder_that_is_gone_go_with_the_next_that_are_made(tmp_path:
     assert os.listdir(tmp_path / "base") == [cgroups._name(there)]
 
 
-def test_one_is_made_here_and_removed_without_a_trace(tmp_path: Path):
+def test_a_group_is_created_and_removed_without_a_trace(tmp_path: Path):
     """As root: what a machine of the checks allows."""
     if os.geteuid():
         return

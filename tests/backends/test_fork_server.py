@@ -62,7 +62,7 @@ def keeper(backend: LocalBackend, number: int) -> int:
     return status.read(backend.folders.keeper("server", number)).pid
 
 
-def test_a_notebook_is_kept_by_a_fork_without_rights_and_ways_to_the_portal(
+def test_a_forked_keeper_has_no_privileges_and_no_sockets_of_the_portal(
     server, doors, inside: Inside
 ) -> None:
     wanted = inside.start("")
@@ -94,7 +94,7 @@ def holds_no_door(pid: int, doors: tuple[socket.socket, ...]) -> None:
     assert {each.stat().st_ino for each in Path(f"/proc/{pid}/fd").iterdir()}.isdisjoint(shared)
 
 
-def test_it_outlives_the_server(server, inside: Inside) -> None:
+def test_a_forked_keeper_outlives_the_fork_server(server, inside: Inside) -> None:
     wanted = inside.start("")
     settled(inside.backend, wanted)
     server.kill()
@@ -103,7 +103,7 @@ def test_it_outlives_the_server(server, inside: Inside) -> None:
     removed(inside.backend, wanted.id)
 
 
-def test_what_keeps_it_from_starting_is_told(server, tmp_path: Path) -> None:
+def test_a_keeper_that_cannot_start_raises_the_reason(server, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     folder.mkdir()
     (folder / "lock").symlink_to(tmp_path / "nowhere" / "lock")
@@ -112,7 +112,7 @@ def test_what_keeps_it_from_starting_is_told(server, tmp_path: Path) -> None:
     assert server.poll() is None
 
 
-def test_a_key_is_handed_on_and_not_kept(server, tmp_path: Path) -> None:
+def test_the_fork_server_does_not_keep_a_key_in_memory(server, tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     code, said = keeper_processes.request_start(tmp_path / "run", os.geteuid(), SECRET) or (
         None,
@@ -128,7 +128,7 @@ def test_a_key_is_handed_on_and_not_kept(server, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
-def test_without_an_answer_keepers_start_by_themselves(
+def test_keepers_start_directly_if_the_fork_server_does_not_answer(
     server, doors, inside: Inside, number, impatient
 ) -> None:
     os.kill(server.pid, number)
@@ -138,7 +138,7 @@ def test_without_an_answer_keepers_start_by_themselves(
     removed(inside.backend, wanted.id)
 
 
-def test_the_next_server_goes_on_where_one_was_killed(server, doors, inside: Inside) -> None:
+def test_a_new_fork_server_replaces_a_killed_one(server, doors, inside: Inside) -> None:
     server.kill()
     server.wait()
     with forked_by(doors[0]) as second:
@@ -149,7 +149,9 @@ def test_the_next_server_goes_on_where_one_was_killed(server, doors, inside: Ins
         removed(inside.backend, wanted.id)
 
 
-def test_whoever_gave_up_gets_no_keeper_later(server, doors, impatient, tmp_path: Path) -> None:
+def test_a_request_that_timed_out_starts_no_keeper_later(
+    server, doors, impatient, tmp_path: Path
+) -> None:
     """The portal has made another keeper instead, which may have ended by then: a late one would be
     a second run."""
     os.kill(server.pid, signal.SIGSTOP)
@@ -161,7 +163,7 @@ def test_whoever_gave_up_gets_no_keeper_later(server, doors, impatient, tmp_path
     assert not any((tmp_path / "run").iterdir())
 
 
-def test_who_asks_while_another_keeper_works_gets_none(server, inside: Inside) -> None:
+def test_a_second_request_for_a_running_keeper_starts_none(server, inside: Inside) -> None:
     wanted = inside.start("")
     settled(inside.backend, wanted)
     folder = inside.backend.folders.keeper("server", wanted.id)
@@ -172,7 +174,7 @@ def test_who_asks_while_another_keeper_works_gets_none(server, inside: Inside) -
     removed(inside.backend, wanted.id)
 
 
-def test_nonsense_does_not_end_it(server, doors, tmp_path: Path) -> None:
+def test_the_fork_server_survives_malformed_requests(server, doors, tmp_path: Path) -> None:
     for nonsense in (b"x", b"\xff\xff", b"-1 /nowhere"):
         doors[1].send(nonsense)
     (tmp_path / "run").mkdir()
@@ -180,7 +182,7 @@ def test_nonsense_does_not_end_it(server, doors, tmp_path: Path) -> None:
     assert server.poll() is None
 
 
-def test_it_ends_when_nobody_can_ask_any_more() -> None:
+def test_the_fork_server_exits_when_its_socket_is_closed() -> None:
     with keeper_processes.fork_server_sockets() as (inner, outer), forked_by(inner) as server:
         outer.close()
         inner.close()

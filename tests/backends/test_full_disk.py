@@ -37,7 +37,7 @@ def room(log: Log, folder: Path) -> bytes:
     return (folder / "roomy").read_bytes()
 
 
-def test_lines_wait_until_there_is_room(log: Log, tmp_path: Path):
+def test_log_lines_are_held_back_until_the_disk_has_room(log: Log, tmp_path: Path):
     log.phase("building")
     log.write_output(b"one\ntw")
     log.write_output(b"o\n")
@@ -49,7 +49,7 @@ def test_lines_wait_until_there_is_room(log: Log, tmp_path: Path):
     assert (tmp_path / "roomy").read_bytes().endswith(b"three\nfour\n")
 
 
-def test_what_waits_is_bounded_and_a_gap_is_said_once(log: Log, tmp_path: Path):
+def test_held_back_lines_are_limited_and_a_gap_is_reported_once(log: Log, tmp_path: Path):
     for number in range(3000):
         log.write_output(b"%04d" % number + b"x" * 995 + b"\n")
     *lines, gap = room(log, tmp_path).decode().splitlines()
@@ -57,7 +57,7 @@ def test_what_waits_is_bounded_and_a_gap_is_said_once(log: Log, tmp_path: Path):
     assert "the disk was full" in gap
 
 
-def test_a_status_stands_until_the_next_one_is_whole(tmp_path: Path):
+def test_a_status_stays_until_the_next_is_fully_written(tmp_path: Path):
     (tmp_path / "disk").mkdir()
     with tight_disk(tmp_path / "disk", 1) as disk:
         status.write(disk.seen, status.Status(pid=7))
@@ -73,17 +73,17 @@ def test_a_status_stands_until_the_next_one_is_whole(tmp_path: Path):
 
 
 @pytest.mark.parametrize("text", ["", "\0\0", "[]", "{"])
-def test_a_status_of_which_a_power_cut_left_nothing_says_nothing(tmp_path: Path, text: str):
+def test_a_status_destroyed_by_a_power_cut_reads_as_the_default(tmp_path: Path, text: str):
     (tmp_path / status.FILE).write_text(text)
     assert status.read(tmp_path) == status.Status()
 
 
-def test_a_status_of_another_version_is_read(tmp_path: Path):
+def test_a_status_with_unknown_fields_is_read(tmp_path: Path):
     (tmp_path / status.FILE).write_text('{"state": "ready", "of_tomorrow": 1}')
     assert status.read(tmp_path).state == status.READY
 
 
-def test_a_full_disk_is_known_by_what_each_says_of_it(tmp_path: Path):
+def test_a_full_disk_is_recognized_in_errors_of_every_source(tmp_path: Path):
     assert outages.is_disk_full_error(OSError(errno.ENOSPC, "No space left on device"))
     assert outages.is_disk_full_error(psycopg.errors.DiskFull("could not extend file"))
     with sqlite3.connect(tmp_path / "small.sqlite3") as small:
@@ -100,7 +100,7 @@ def test_a_full_disk_is_known_by_what_each_says_of_it(tmp_path: Path):
     assert not outages.is_disk_full_error(PermissionError(errno.EACCES, "no"))
 
 
-def test_what_a_full_disk_refuses_is_worth_another_try():
+def test_a_full_disk_raises_a_temporary_error():
     with pytest.raises(TemporaryError) as refused, outages.retry_on_disk_error():
         Path("/dev/full").write_text("x")
     assert refused.value.code == "disk.full"
@@ -108,7 +108,7 @@ def test_what_a_full_disk_refuses_is_worth_another_try():
         Path("/").write_text("x")
 
 
-def test_half_a_copy_of_the_repository_is_not_kept(tmp_path: Path):
+def test_a_partial_copy_of_the_repository_is_not_kept(tmp_path: Path):
     (tmp_path / "built" / "home").mkdir(parents=True)
     (tmp_path / "built" / "home" / "large").write_bytes(b"x" * 3_000_000)
     (tmp_path / "disk").mkdir()

@@ -84,7 +84,7 @@ def detect(detecting: subprocess.Popen[str], tmp_path: Path):
         ({"default.nix": ""}, "default.nix"),
     ],
 )
-def test_what_needs_containers_is_named(detect, files, name):
+def test_a_file_that_needs_containers_is_named(detect, files, name):
     assert detect(files)["containers"] == name
 
 
@@ -123,7 +123,7 @@ def test_what_needs_containers_is_named(detect, files, name):
         ({"pyproject.toml": "not toml ["}, {"error": "build.configuration"}),
     ],
 )
-def test_python_repositories_are_understood_as_repo2docker_does(detect, files, expected):
+def test_python_repositories_are_detected_as_in_repo2docker(detect, files, expected):
     found = detect(files)
     assert {name: found.get(name) for name in expected} == expected
 
@@ -135,7 +135,7 @@ def failure(backend, spec) -> tuple[str, str]:
     return report.code, report.message
 
 
-def test_a_repository_that_needs_containers_is_refused_before_anything_is_built(backend, order):
+def test_a_repository_that_needs_containers_is_refused_before_the_build(backend, order):
     spec = order({"binder/Dockerfile": "FROM scratch"})
     code, message = failure(backend, spec)
     assert code == "build.needs-containers"
@@ -143,39 +143,39 @@ def test_a_repository_that_needs_containers_is_refused_before_anything_is_built(
     assert "Installing" not in log(backend, spec.id)
 
 
-def test_a_python_that_is_not_there_is_refused_with_what_is(backend, order):
+def test_a_missing_python_version_is_refused_with_the_available_ones(backend, order):
     code, message = failure(backend, order({"runtime.txt": "python-2.7"}))
     assert code == "build.python-missing"
     assert "2.7" in message
     assert f"{sys.version_info[0]}." in message
 
 
-def test_a_requirement_that_cannot_be_installed_says_so(backend, order):
+def test_an_uninstallable_requirement_fails_the_build(backend, order):
     spec = order({"requirements.txt": "idna==0.0.0.1\n"})
     assert failure(backend, spec)[0] == "build.requirements"
     assert "idna" in log(backend, spec.id)
 
 
-def test_a_commit_that_is_not_there_says_so(backend, order):
+def test_a_missing_commit_fails_the_fetch(backend, order):
     spec = order({"README": ""})
     gone = type(spec)(spec.id, spec.url, "d" * 40, "main", spec.image)
     assert failure(backend, gone)[0] == "build.fetch"
 
 
-def test_a_repository_that_is_not_there_says_so(backend, order, git):
+def test_a_missing_repository_fails_the_fetch(backend, order, git):
     spec = order({"README": ""})
     gone = type(spec)(spec.id, git.url("ada/nothing"), spec.commit, "main", spec.image)
     assert failure(backend, gone)[0] == "build.fetch"
 
 
-def test_a_server_that_asks_for_a_password_says_so(backend, order, git):
+def test_a_server_that_asks_for_a_password_fails_the_fetch(backend, order, git):
     spec = order({"README": ""})
     git.lock(spec.url.partition(".git")[0].partition(f"{git.host}/")[2])
     assert failure(backend, spec)[0] == "build.fetch"
     assert "could not read Username" in log(backend, spec.id)
 
 
-def test_all_python_files_together_make_an_environment(backend, order, wish):
+def test_all_python_files_together_build_one_environment(backend, order, wish):
     """One build for all of them, since each takes seconds."""
     check = "import mine, idna; print(mine.WORD, idna.__version__)"
     spec = order(
@@ -212,13 +212,13 @@ def test_a_pipfile_is_installed(backend, order):
     assert "pipfile 3.10\n" in log(backend, spec.id)
 
 
-def test_pins_that_break_jupyterlab_are_told_of(backend, order):
+def test_pins_that_break_jupyterlab_fail_the_build(backend, order):
     spec = order({"requirements.txt": "tornado==4.5\n"})
     assert failure(backend, spec)[0] in {"build.no-jupyterlab", "build.requirements"}
     assert build_report(backend, spec.id)
 
 
-def test_the_repository_is_a_clone_to_work_in(backend, order, git):
+def test_the_repository_is_a_clone_that_tracks_its_branch(backend, order, git):
     spec = order({"README": "first"})
     name = spec.url.partition(".git")[0].partition(f"{git.host}/")[2]
     git.branch(name, "topic", {"README": "topic"})
@@ -231,7 +231,7 @@ def test_the_repository_is_a_clone_to_work_in(backend, order, git):
     assert (home / "README").read_text() == "topic"
 
 
-def test_a_commit_of_no_branch_is_checked_out_by_itself(backend, order, git):
+def test_a_commit_without_a_branch_is_checked_out_detached(backend, order, git):
     spec = order({"README": "first"})
     name = spec.url.partition(".git")[0].partition(f"{git.host}/")[2]
     git.repository(name, {"README": "second"})

@@ -87,12 +87,12 @@ def watches() -> int:
     return count
 
 
-def test_a_log_that_grows_is_told_of(run: Path, told: list[object]):
+def test_a_growing_log_is_reported(run: Path, told: list[object]):
     until(lambda: watches() >= 2, 10)
     told_of(run, told, "build-7")
 
 
-def test_what_a_notebook_makes_in_its_folder_is_not_watched(run: Path, told: list[object]):
+def test_folders_created_by_a_notebook_are_not_watched(run: Path, told: list[object]):
     until(lambda: watches() >= 2, 10)
     before = watches()
     (run / "server-8" / "io").mkdir(parents=True)
@@ -108,7 +108,7 @@ def test_what_a_notebook_makes_in_its_folder_is_not_watched(run: Path, told: lis
 
 
 @pytest.mark.slow("where nothing is told, it looks each second")
-def test_without_any_notices_left_it_looks_each_second(run: Path):
+def test_changes_are_polled_each_second_without_inotify(run: Path):
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT_INOTIFY, str(run)], capture_output=True, text=True,
         env={**os.environ, "DJANGO_SETTINGS_MODULE": "portal.settings"}, timeout=20,

@@ -37,7 +37,7 @@ def disk(tmp_path: Path) -> Iterator[TightDisk]:
         (None, ""),
     ],
 )
-def test_an_error_of_a_disk_has_a_code_and_a_sentence(number: int | None, why: str):
+def test_each_disk_error_has_a_code_and_a_message(number: int | None, why: str):
     assert files.error_reason(number) == why
     if why and number:
         assert files.errno_in(f"cp: x: {os.strerror(number)}\n") == number
@@ -46,7 +46,7 @@ def test_an_error_of_a_disk_has_a_code_and_a_sentence(number: int | None, why: s
             assert (ended.code, ended.message.endswith(".")) == (f"{kind}.{why}", True)
 
 
-def test_why_a_disk_refuses_is_seen(disk: TightDisk):
+def test_the_reason_why_a_disk_refuses_writes_is_detected(disk: TightDisk):
     assert bounds.disk_error(str(disk.seen)) == ""
     disk.let_write(write=False)
     assert bounds.disk_error(str(disk.seen)) == files.READ_ONLY
@@ -55,7 +55,7 @@ def test_why_a_disk_refuses_is_seen(disk: TightDisk):
     assert bounds.disk_error(str(disk.seen)) == files.FULL
 
 
-def test_a_disk_that_cannot_be_written_is_a_problem_for_staff(tmp_path: Path, disk: TightDisk):
+def test_a_read_only_disk_is_reported_to_staff(tmp_path: Path, disk: TightDisk):
     folders = Folders(tmp_path)
     folders.projects.symlink_to(disk.seen)
     assert [each.id for each in health._wrong_disk(folders)] == []
@@ -73,13 +73,13 @@ def test_a_disk_that_cannot_be_written_is_a_problem_for_staff(tmp_path: Path, di
         (errno.EPERM, "disk.refused"),
     ],
 )
-def test_what_a_broken_disk_refuses_is_worth_another_try(number: int, code: str):
+def test_a_disk_error_raises_a_temporary_error(number: int, code: str):
     with pytest.raises(TemporaryError) as refused, outages.retry_on_disk_error():
         raise OSError(number, os.strerror(number))
     assert refused.value.code == code
 
 
-def test_a_status_and_a_log_wait_for_a_disk_that_cannot_be_written(disk: TightDisk):
+def test_status_and_files_survive_a_read_only_disk(disk: TightDisk):
     status.write(disk.seen, status.Status(pid=7))
     log = Log(disk.seen, 10_000)
     log.write_line("before")
@@ -95,7 +95,7 @@ def test_a_status_and_a_log_wait_for_a_disk_that_cannot_be_written(disk: TightDi
     assert sorted(os.listdir(disk.seen)) == ["kept", FILE, status.FILE]
 
 
-def test_who_is_told_to_end_on_such_a_disk_is_told_all_the_same(disk: TightDisk):
+def test_a_stop_request_on_a_read_only_disk_does_not_raise(disk: TightDisk):
     folder = disk.seen / "server-1"
     folder.mkdir()
     disk.let_write(write=False)
@@ -103,7 +103,7 @@ def test_who_is_told_to_end_on_such_a_disk_is_told_all_the_same(disk: TightDisk)
     disk.let_write(write=True)
 
 
-def test_a_file_of_state_is_whole_private_and_alone(tmp_path: Path):
+def test_a_state_file_is_written_atomically_and_privately(tmp_path: Path):
     files.write_atomically(tmp_path / "state", "one", 0o600)
     files.write_atomically(tmp_path / "state", "two", 0o600)
     assert (tmp_path / "state").read_text() == "two"
@@ -111,7 +111,7 @@ def test_a_file_of_state_is_whole_private_and_alone(tmp_path: Path):
     assert os.listdir(tmp_path) == ["state"]
 
 
-def test_a_log_of_which_a_power_cut_took_the_end_goes_on_with_whole_lines(tmp_path: Path):
+def test_a_log_truncated_by_a_power_cut_resumes_with_whole_lines(tmp_path: Path):
     log = Log(tmp_path, 10_000)
     log.phase("building")
     log.write_line("one")
@@ -131,12 +131,12 @@ def test_a_log_of_which_a_power_cut_took_the_end_goes_on_with_whole_lines(tmp_pa
     assert rest.phase == "fetching"
 
 
-def test_zeros_and_halves_of_letters_in_a_log_are_no_hindrance(tmp_path: Path):
+def test_nul_bytes_and_broken_utf8_in_a_log_are_read(tmp_path: Path):
     (tmp_path / FILE).write_bytes(b"\x1ebuilding\none\0\0\n\xc3\n")
     assert reports.read_log_lines(tmp_path, "").text == "one\n\N{REPLACEMENT CHARACTER}\n"
 
 
-def test_a_job_is_for_its_owners_eyes(tmp_path: Path):
+def test_a_job_file_is_readable_by_its_owner_only(tmp_path: Path):
     job = jobs.ServerJob(
         name="a", owner="ada", environment="/e", project="/p", volume="/v", commit="1" * 40,
         url="https://example.org/a", token="secret", cpus=1, bounds=jobs.Bounds(1, 1),

@@ -59,7 +59,7 @@ def files(job: ServerJob) -> dict[str, object]:
     return found
 
 
-def test_it_is_filled_once_and_merged_from_then_on(job: ServerJob):
+def test_a_home_is_filled_once_and_merged_afterwards(job: ServerJob):
     there, report = home.prepare_home(job)
     assert (there, report["state"]) == (Path(job.project, "home"), "filled")
     write(there / "a", b"mine")
@@ -70,7 +70,7 @@ def test_it_is_filled_once_and_merged_from_then_on(job: ServerJob):
     assert read(Path(job.volume)) == {}
 
 
-def test_a_folder_of_an_earlier_version_stays_at_its_commit(job: ServerJob):
+def test_a_legacy_folder_is_adopted_at_its_commit(job: ServerJob):
     write(Path(job.project, f"home-{FIRST}"), {"a": b"mine", "b": b"1", "own": b"mine"})
     assert home.prepare_home(job)[1]["state"] == "adopted"
     assert files(job) == {"a": b"mine", "b": b"1", "own": b"mine"}
@@ -79,14 +79,14 @@ def test_a_folder_of_an_earlier_version_stays_at_its_commit(job: ServerJob):
     assert files(second) == {"a": b"mine", "b": b"2", "own": b"mine"}
 
 
-def test_a_folder_of_an_earlier_version_is_merged_by_what_it_was_made_of(job: ServerJob):
+def test_a_legacy_folder_is_merged_against_its_old_image(job: ServerJob):
     write(Path(job.project, f"home-{FIRST}"), {"a": b"mine", "b": b"1"})
     second = at(job, SECOND, {"a": b"1", "b": b"2"})
     assert home.prepare_home(second)[1]["conflicts"] == 0
     assert files(second) == {"a": b"mine", "b": b"2"}
 
 
-def test_a_folder_of_an_earlier_version_is_all_the_persons_where_nobody_knows(job: ServerJob):
+def test_a_legacy_folder_of_unknown_origin_is_all_treated_as_edited(job: ServerJob):
     write(Path(job.project, f"home-{FIRST}"), {"a": b"mine", "b": b"1"})
     second = at(job, SECOND, {"a": b"1", "b": b"2"})
     write(Path(job.environment), None)
@@ -96,7 +96,7 @@ def test_a_folder_of_an_earlier_version_is_all_the_persons_where_nobody_knows(jo
     }  # fmt: skip
 
 
-def test_of_several_folders_of_an_earlier_version_none_is_lost(job: ServerJob):
+def test_none_of_several_legacy_folders_is_lost(job: ServerJob):
     write(Path(job.project, f"home-{FIRST}"), {"a": b"mine", "b": b"1"})
     write(Path(job.project, f"home-{SECOND}"), {"old": b"mine"})
     write(Path(job.project, "draft"), {"half": b"1"})
@@ -107,7 +107,7 @@ def test_of_several_folders_of_an_earlier_version_none_is_lost(job: ServerJob):
     ]  # fmt: skip
 
 
-def test_taking_over_goes_on_where_it_was_killed(job: ServerJob):
+def test_an_interrupted_adoption_is_resumed(job: ServerJob):
     """Between the record and the new name."""
     write(Path(job.project, f"home-{FIRST}"), {"a": b"mine", "b": b"1"})
     second = at(job, SECOND, {"a": b"1", "b": b"2"})
@@ -120,7 +120,7 @@ def test_taking_over_goes_on_where_it_was_killed(job: ServerJob):
 
 @pytest.mark.parametrize("is_taken_over", [True, False])
 @pytest.mark.parametrize("which", ["projects/ada-flowers", "homes/ada", "environments"])
-def test_each_folder_may_be_on_a_disk_of_its_own(
+def test_each_folder_may_be_on_its_own_disk(
     job: ServerJob, tmp_path: Path, which: str, is_taken_over: bool
 ):
     """At a new commit, also where an earlier version was the last that started the project."""
@@ -147,7 +147,7 @@ def write_inside(folder: Path, value: dict[str, object]) -> None:
         write(folder / name, inside)
 
 
-def test_a_disk_that_cannot_be_written_is_said_in_words(job: ServerJob, tmp_path: Path):
+def test_a_read_only_disk_fails_with_a_code(job: ServerJob, tmp_path: Path):
     with tight_disk(tmp_path / "projects/ada-flowers", 2) as disk:
         here = replace(job, project=str(disk.seen))
         home.prepare_home(here)
@@ -161,7 +161,7 @@ def test_a_disk_that_cannot_be_written_is_said_in_words(job: ServerJob, tmp_path
         assert files(here) == {"a": b"2"}
 
 
-def test_what_was_filled_is_synced_once_the_notebook_runs(job: ServerJob):
+def test_a_filled_home_is_synced_once_the_notebook_runs(job: ServerJob):
     home.prepare_home(job)
     mark = Path(job.project, "record.unsynced")
     assert mark.exists()

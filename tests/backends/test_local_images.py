@@ -30,7 +30,7 @@ def names(backend: LocalBackend) -> set[str]:
     return {image.name for image in backend.images()}
 
 
-def test_finished_ones_are_listed_and_measured(backend, made):
+def test_finished_environments_are_listed_with_their_size(backend, made):
     made("whole-1")
     (backend.folders.environments / "half").mkdir()
     assert "whole-1" in names(backend)
@@ -40,7 +40,7 @@ def test_finished_ones_are_listed_and_measured(backend, made):
     backend.remove_image("whole-1")
 
 
-def test_one_is_removed_and_once_more_is_no_error(backend, made):
+def test_removing_an_environment_twice_is_no_error(backend, made):
     folder, other = made("gone-1"), made("stays-1")
     for _time in range(2):
         backend.remove_image("gone-1")
@@ -50,7 +50,7 @@ def test_one_is_removed_and_once_more_is_no_error(backend, made):
     backend.remove_image("stays-1")
 
 
-def test_what_an_interrupted_removal_has_left_goes_the_next_time(backend, made):
+def test_an_interrupted_removal_is_completed_next_time(backend, made):
     left = backend.folders.environments / ".cut-1.0123abcd.dropped"
     os.rename(made("cut-1"), left)
     assert not backend.has_image("cut-1")
@@ -58,14 +58,14 @@ def test_what_an_interrupted_removal_has_left_goes_the_next_time(backend, made):
     assert not left.exists()
 
 
-def test_one_that_a_build_took_the_rights_from_goes_too(backend, made):
+def test_an_environment_without_write_permission_is_removed(backend, made):
     folder = made("locked-1")
     (folder / "env").chmod(0o500)
     backend.remove_image("locked-1")
     assert not folder.exists()
 
 
-def test_a_running_notebook_keeps_its_files_until_it_ends(backend, order, wish):
+def test_a_removed_environment_stays_until_its_notebook_ends(backend, order, wish):
     spec: BuildSpec = built(backend, order({"index.ipynb": "{}"}))
     server = wish(spec)
     backend.ensure_server(server)
@@ -79,6 +79,6 @@ def test_a_running_notebook_keeps_its_files_until_it_ends(backend, order, wish):
     until(lambda: spec.image not in names(backend) and not kept[0].exists(), 20)
 
 
-def test_the_disk_is_that_of_the_data_folder(backend):
+def test_the_reported_disk_is_that_of_the_data_folder(backend):
     there_is = backend.capacity()
     assert 0 < there_is.disk_free_gb < there_is.disk_gb

@@ -39,7 +39,7 @@ def keeper(backend: LocalBackend, kind: str, number: int) -> status.Status:
     return status.read(backend.folders.keeper(kind, number))
 
 
-def test_a_keeper_is_nobodys_child_and_has_given_up_every_right(inside: Inside):
+def test_a_keeper_is_detached_and_has_dropped_all_privileges(inside: Inside):
     server = inside.start("")
     settled(inside.backend, server)
     pid = keeper(inside.backend, "server", server.id).pid
@@ -55,14 +55,14 @@ def test_a_keeper_is_nobodys_child_and_has_given_up_every_right(inside: Inside):
     assert int(fields["CapEff"], 16) == int(fields["CapPrm"], 16) == 0
 
 
-def test_another_process_of_the_portal_knows_what_runs(inside: Inside):
+def test_another_process_of_the_portal_sees_running_notebooks(inside: Inside):
     server = inside.start("")
     ready = settled(inside.backend, server)
     assert server_report(LocalBackend(), server.id) == ready
     removed(LocalBackend(), server.id)
 
 
-def test_a_notebook_whose_keeper_is_killed_ends_with_it_and_is_reported(inside: Inside):
+def test_a_notebook_ends_with_its_killed_keeper_and_is_reported_lost(inside: Inside):
     server = inside.start(f"import subprocess; subprocess.Popen(['sleep', '{SLEEP}'])")
     assert settled(inside.backend, server).state == "ready"
     assert len(sleepers()) == 1
@@ -73,7 +73,7 @@ def test_a_notebook_whose_keeper_is_killed_ends_with_it_and_is_reported(inside: 
     until(lambda: not sleepers(), 20)
 
 
-def test_a_notebook_whose_keeper_hangs_is_ended_with_all_that_it_runs(inside: Inside):
+def test_a_notebook_whose_keeper_hangs_can_be_killed_completely(inside: Inside):
     server = inside.start(f"import subprocess; subprocess.Popen(['sleep', '{SLEEP}'])")
     assert settled(inside.backend, server).state == "ready"
     os.kill(keeper(inside.backend, "server", server.id).pid, signal.SIGSTOP)
@@ -86,7 +86,7 @@ def test_a_notebook_whose_keeper_hangs_is_ended_with_all_that_it_runs(inside: In
 
 
 @pytest.mark.parametrize("how", ["asked to end", "killed"])
-def test_nothing_is_left_of_a_notebook_that_ends_while_its_sandbox_is_made(
+def test_a_notebook_removed_while_its_sandbox_starts_leaves_nothing(
     inside: Inside, how: str, data: Path
 ):
     for _try in range(8):
@@ -100,7 +100,7 @@ def test_nothing_is_left_of_a_notebook_that_ends_while_its_sandbox_is_made(
     until(lambda: not [pid for pid in touching(data) if "bwrap" in command(pid)], 20)
 
 
-def test_nothing_is_left_of_a_sandbox_of_which_its_keeper_does_not_know_yet(inside: Inside):
+def test_a_sandbox_unknown_to_its_stopped_keeper_leaves_nothing(inside: Inside):
     for _try in range(8):
         server = inside.start("")
         there = keeping(inside.backend, server.id)
@@ -129,7 +129,7 @@ def sandbox(keeper: int) -> int:
     return next(found, 0)
 
 
-def test_a_build_whose_keeper_hangs_is_ended_when_it_is_forgotten(backend, order):
+def test_forgetting_a_build_kills_its_hanging_keeper(backend, order):
     spec = order(WAITING)
     backend.ensure_build(spec)
     until(lambda: "ready\n" in log(backend, spec.id))
@@ -144,7 +144,7 @@ def test_a_build_whose_keeper_hangs_is_ended_when_it_is_forgotten(backend, order
     assert not partial.exists()
 
 
-def test_a_build_that_floods_its_log_ends_when_it_is_asked_to(backend, order):
+def test_a_build_that_floods_its_log_can_be_cancelled(backend, order):
     for _try in range(3):
         spec = order({"postBuild": "#!/bin/sh\nyes $(seq 300)\n"})
         backend.ensure_build(spec)
@@ -154,7 +154,7 @@ def test_a_build_that_floods_its_log_ends_when_it_is_asked_to(backend, order):
         assert finished(backend, spec).code == "build.cancelled"
 
 
-def test_what_a_living_build_makes_is_not_swept_away(backend, order):
+def test_the_sweep_leaves_a_running_build_alone(backend, order):
     spec = order(WAITING)
     backend.ensure_build(spec)
     until(lambda: "ready\n" in log(backend, spec.id))
@@ -164,7 +164,7 @@ def test_what_a_living_build_makes_is_not_swept_away(backend, order):
     assert finished(backend, spec).code == "build.cancelled"
 
 
-def test_a_lost_notebook_is_told_of_without_being_asked(inside: Inside):
+def test_a_lost_notebook_appears_among_the_changes(inside: Inside):
     server = inside.start("")
     assert settled(inside.backend, server).state == "ready"
     changes = inside.backend.changes()
@@ -183,7 +183,7 @@ def _until_none(changes) -> list[BuildReport | ServerReport]:
     return found
 
 
-def test_a_lost_build_is_started_again_and_its_log_goes_on(backend, order):
+def test_a_lost_build_is_restarted_and_its_log_continues(backend, order):
     spec = order(WAITING)
     backend.ensure_build(spec)
     until(lambda: "ready\n" in log(backend, spec.id))
@@ -199,7 +199,7 @@ def test_a_lost_build_is_started_again_and_its_log_goes_on(backend, order):
     assert len(sleepers()) == 1
 
 
-def test_a_build_that_the_machine_ends_was_not_cancelled_but_lost(backend, order):
+def test_a_build_terminated_by_the_machine_is_lost_not_cancelled(backend, order):
     spec = order(WAITING)
     backend.ensure_build(spec)
     until(lambda: "ready\n" in log(backend, spec.id))
@@ -219,7 +219,7 @@ def test_a_keeper_needs_nothing_but_the_standard_library():
     assert loaded - sys.stdlib_module_names <= {"__main__", "keeper", "sessions"}
 
 
-def test_a_signal_never_hits_a_process_that_only_has_the_same_id(backend, order):
+def test_no_signal_hits_a_process_that_reuses_the_pid(backend, order):
     folder = backend.folders.keeper("build", 4711)
     folder.mkdir()
     status.write(folder, status.Status(pid=os.getpid(), started=1))
@@ -227,7 +227,7 @@ def test_a_signal_never_hits_a_process_that_only_has_the_same_id(backend, order)
     backend.forget_build(4711)
 
 
-def test_a_lock_is_asked_about_without_being_taken(tmp_path: Path):
+def test_checking_a_lock_does_not_take_it(tmp_path: Path):
     path = tmp_path / "lock"
     assert not status.is_locked(path)
     held = status.acquire_lock(path)
@@ -238,7 +238,7 @@ def test_a_lock_is_asked_about_without_being_taken(tmp_path: Path):
     assert not status.is_locked(path)
 
 
-def test_the_files_of_a_project_stay_from_start_to_start(inside: Inside):
+def test_a_projects_files_survive_a_restart(inside: Inside):
     first = inside.start("open('/home/jovyan/mine', 'w').write('mine')")
     until((inside.volume(first) / "done").exists)
     removed(inside.backend, first.id)
@@ -254,9 +254,7 @@ def test_the_files_of_a_project_stay_from_start_to_start(inside: Inside):
     assert inside.volume(first).exists()
 
 
-def test_another_commit_is_merged_into_the_files_and_what_happened_is_told(
-    inside: Inside, order, git
-):
+def test_a_new_commit_is_merged_and_the_result_is_reported(inside: Inside, order, git):
     first = inside.start("open('/home/jovyan/index.ipynb', 'w').write('mine')")
     until((inside.volume(first) / "done").exists)
     assert settled(inside.backend, first).files.message == ""
@@ -276,7 +274,7 @@ def test_another_commit_is_merged_into_the_files_and_what_happened_is_told(
     removed(inside.backend, second.id)
 
 
-def test_packages_that_a_person_installs_are_found(inside: Inside):
+def test_packages_installed_by_the_person_can_be_imported(inside: Inside):
     output = inside.output("""
 import os
 folder = "/home/jovyan/.local/lib/python3.%d/site-packages" % __import__("sys").version_info[1]
@@ -288,7 +286,7 @@ print(os.environ["PIP_PREFIX"])
 
 
 @pytest.mark.usefixtures("backend")
-def test_without_a_sandbox_nothing_is_started(data: Path, order, monkeypatch):
+def test_nothing_is_started_without_a_sandbox(data: Path, order, monkeypatch):
     folder = data / "programs"
     folder.mkdir()
     (folder / "bwrap").write_text("#!/bin/sh\necho no namespaces here >&2; exit 1\n")

@@ -42,7 +42,7 @@ def forget_how_it_ended(backend: LocalBackend, spec: BuildSpec) -> None:
     status.write(folder, status.Status(pid=there.pid, started=there.started))
 
 
-def test_a_build_that_was_finished_and_could_not_say_so_is_built(backend, order):
+def test_a_finished_build_without_a_report_counts_as_built(backend, order):
     spec = order({"index.ipynb": "{}"})
     backend.ensure_build(spec)
     said = finished(backend, spec)
@@ -53,7 +53,7 @@ def test_a_build_that_was_finished_and_could_not_say_so_is_built(backend, order)
     backend.forget_build(spec.id)
 
 
-def test_a_build_that_was_lost_is_not_taken_for_finished(backend, order):
+def test_a_lost_build_is_not_taken_for_finished(backend, order):
     spec = order({"postBuild": "#!/bin/sh\nexit 3\n"})
     backend.ensure_build(spec)
     finished(backend, spec)
@@ -75,7 +75,7 @@ def stopped_copy(partial: Path) -> int:
 
 
 @pytest.mark.parametrize("how", ["kill", "cancel"])
-def test_nothing_writes_into_a_build_that_has_ended(backend, order, how):
+def test_no_process_writes_into_a_build_that_has_ended(backend, order, how):
     built(backend, order({"index.ipynb": "{}"}))  # JupyterLab is there to be copied
     spec = order({"index.ipynb": "{}"})
     backend.ensure_build(spec)
@@ -91,7 +91,7 @@ def test_nothing_writes_into_a_build_that_has_ended(backend, order, how):
 
 
 @pytest.mark.parametrize("tries", [2, pytest.param(12, marks=pytest.mark.long)])
-def test_a_build_that_is_killed_at_any_moment_is_found_and_finished(backend, order, tries):
+def test_a_build_killed_at_any_moment_is_recovered(backend, order, tries):
     choose = random.Random(SEED)
     spec = order({"postBuild": "#!/bin/sh\necho built\n", "index.ipynb": "{}"})
     began = time.monotonic()
@@ -116,7 +116,7 @@ def test_a_build_that_is_killed_at_any_moment_is_found_and_finished(backend, ord
     assert left == []
 
 
-def test_a_home_is_whole_whenever_its_keeper_is_killed(backend, order, wish):
+def test_a_home_is_intact_whenever_its_keeper_is_killed(backend, order, wish):
     choose = random.Random(SEED)
     names = [f"f{number:03}" for number in range(300)]
     specs = [built(backend, order(dict.fromkeys(names, text))) for text in ("1", "2")]
@@ -160,9 +160,7 @@ def finished_folder(backend: LocalBackend, name: str, started: str | None) -> Pa
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("is_keeper_known", [True, False])
-def test_who_waits_for_a_build_that_could_not_say_so_any_more_is_told_that_it_is_built(
-    backend, is_keeper_known
-):
+def test_a_build_row_becomes_built_although_its_report_was_lost(backend, is_keeper_known):
     """Nothing may be left of the keeper, either: an earlier version forgot it then."""
     environment = finished_folder(backend, "finished-in-silence", None)
     known = {"url": "u", "commit": "1" * 40, "image": environment.name}
@@ -182,7 +180,7 @@ def test_who_waits_for_a_build_that_could_not_say_so_any_more_is_told_that_it_is
     assert backend.has_image(environment.name)
 
 
-def test_what_a_power_cut_may_have_taken_of_is_not_used(backend):
+def test_an_unsynced_environment_is_not_used_after_a_power_cut(backend):
     folder = finished_folder(backend, "lost-in-the-dark", "another start of the machine")
     assert environments.read_result(folder) is None
     assert not backend.has_image(folder.name)
@@ -191,7 +189,7 @@ def test_what_a_power_cut_may_have_taken_of_is_not_used(backend):
     assert not folder.exists()
 
 
-def test_what_was_finished_is_soon_on_the_disk(backend):
+def test_the_sweep_syncs_finished_environments_to_disk(backend):
     folder = finished_folder(backend, "soon-on-the-disk", None)
     assert backend.has_image(folder.name)
     assert folder.name not in backend.sweep()

@@ -17,7 +17,7 @@ def pieces(folder: Path) -> list[tuple[str, str]]:
     return found
 
 
-def test_lines_carry_the_phase_that_they_were_written_in(tmp_path: Path):
+def test_lines_carry_the_phase_in_which_they_were_written(tmp_path: Path):
     log = Log(tmp_path, 10_000)
     log.phase("fetching")
     log.write_output(b"one\ntw")
@@ -27,7 +27,7 @@ def test_lines_carry_the_phase_that_they_were_written_in(tmp_path: Path):
     assert pieces(tmp_path) == [("fetching", "one\ntw\n"), ("pushing", "three\n")]
 
 
-def test_a_half_written_line_is_not_read(tmp_path: Path):
+def test_a_partial_line_is_not_read(tmp_path: Path):
     (tmp_path / "log").write_bytes(b"\x1efetching\nwhole\nhal")
     assert read_log_lines(tmp_path, "") == LogLines("fetching", "whole\n", "16:fetching")
     assert read_log_lines(tmp_path, "16:fetching") is None
@@ -35,14 +35,14 @@ def test_a_half_written_line_is_not_read(tmp_path: Path):
     assert read_log_lines(tmp_path, "16:fetching") == LogLines("fetching", "half\n", "21:fetching")
 
 
-def test_a_program_cannot_begin_a_phase(tmp_path: Path):
+def test_a_programs_output_cannot_start_a_phase(tmp_path: Path):
     log = Log(tmp_path, 10_000)
     log.phase("fetching")
     log.write_output(b"\x1eready\nline\n")
     assert pieces(tmp_path) == [("fetching", "ready\nline\n")]
 
 
-def test_a_long_log_is_cut_once_and_says_so(tmp_path: Path):
+def test_a_long_log_is_truncated_with_one_notice(tmp_path: Path):
     log = Log(tmp_path, 100)
     log.phase("building")
     log.write_output(b"0123456789\n" * 20)
@@ -55,7 +55,7 @@ def test_a_long_log_is_cut_once_and_says_so(tmp_path: Path):
     assert own == "the portal's own"
 
 
-def test_a_build_that_is_started_again_goes_on_below(tmp_path: Path):
+def test_a_restarted_build_appends_to_the_log(tmp_path: Path):
     for words in (b"first\nlost", b"second\n"):
         log = Log(tmp_path, 1000)
         log.phase("fetching")

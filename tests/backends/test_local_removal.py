@@ -47,24 +47,24 @@ def deep(folder: Path, depth: int) -> Path:
     return folder
 
 
-def test_what_is_small_is_removed_at_once(place: Path):
+def test_a_small_folder_is_removed_at_once(place: Path):
     assert removal.drop(wide(place / "small", 10))
     assert os.listdir(place) == []
 
 
-def test_what_is_not_there_is_no_error(place: Path):
+def test_removing_a_missing_folder_is_no_error(place: Path):
     assert removal.drop(place / "nothing")
     assert os.listdir(place) == []
 
 
-def test_what_is_large_is_gone_under_its_name_and_removed_by_another_process(place: Path):
+def test_a_large_folder_is_renamed_and_removed_in_another_process(place: Path):
     assert not removal.drop(wide(place / "large", MANY))
     assert not (place / "large").exists()
     assert removal.is_being_removed(place, "large")
     until(lambda: os.listdir(place) == [], 20)
 
 
-def test_a_name_is_going_only_where_it_is_the_whole_name(place: Path):
+def test_only_the_full_name_counts_as_being_removed(place: Path):
     (place / TRASH / "ada-1-0123abcd").mkdir(parents=True)
     assert removal.is_being_removed(place, "ada-1")
     assert not removal.is_being_removed(place, "ada")
@@ -72,12 +72,12 @@ def test_a_name_is_going_only_where_it_is_the_whole_name(place: Path):
     until(lambda: os.listdir(place) == [], 20)
 
 
-def test_neither_depth_nor_length_of_a_path_matters(place: Path):
+def test_a_deep_folder_with_a_long_path_is_removed(place: Path):
     assert removal.drop(deep(place / "deep", 150))
     assert os.listdir(place) == []
 
 
-def test_links_lead_nowhere(place: Path, tmp_path: Path):
+def test_removal_does_not_follow_links(place: Path, tmp_path: Path):
     kept = wide(tmp_path / "kept", 3)
     for target in (kept, kept / "1", tmp_path / "nowhere"):
         wide(place / "linked", 0)
@@ -88,7 +88,7 @@ def test_links_lead_nowhere(place: Path, tmp_path: Path):
     assert len(os.listdir(kept)) == 3
 
 
-def test_what_forbids_its_own_removal_is_removed_for_an_ordinary_user_too():
+def test_an_ordinary_user_removes_folders_without_write_permission():
     place = scratch.folder()
     inner = wide(place / TRASH, 0) / "locked-0123abcd"
     for name in ("", "inner", "inner/most"):
@@ -105,7 +105,7 @@ def test_what_forbids_its_own_removal_is_removed_for_an_ordinary_user_too():
     place.rmdir()
 
 
-def test_what_was_begun_is_gone_on_with(place: Path):
+def test_an_interrupted_removal_is_resumed(place: Path):
     folder = wide(place / "cut", 50)
     steps = remove_stepwise(folder)
     for _ in range(20):
@@ -129,6 +129,6 @@ def folders(tmp_path: Path) -> Iterator[Folders]:
     until(lambda: os.listdir(folders.run) == [], 20)
 
 
-def test_watch_does_not_wait_for_what_a_notebook_left_in_its_folder(folders: Folders):
+def test_watch_does_not_wait_for_the_removal_of_a_large_run_folder(folders: Folders):
     assert list(keeper_processes.list_keepers(folders.run, "server")) == []
     assert os.listdir(folders.run) == [TRASH]  # so it has not waited

@@ -43,7 +43,7 @@ def found(**changes: object) -> dict[str, object]:
     return {**nothing, **changes}
 
 
-def test_a_sandbox_shows_the_system_and_what_it_is_given_and_nothing_else():
+def test_a_sandbox_mounts_the_system_and_its_binds_and_nothing_else():
     sandbox = Sandbox(
         hostname="ada-x-12345678",
         binds=(Bind("/data/h", "/home/jovyan", writable=True), Bind("/data/e", "/opt/env")),
@@ -104,7 +104,7 @@ def test_a_sandbox_shows_the_system_and_what_it_is_given_and_nothing_else():
     ]  # fmt: skip
 
 
-def test_folders_in_memory_may_be_mounted_already():
+def test_in_memory_folders_may_be_mounted_beforehand():
     plain = Sandbox(hostname="x", binds=(), site=SITE, bounds=BOUNDS, scratch=500)
     words = arguments(replace(plain, memory="/data/run/server-1/memory"), Descriptors(5))
     place = words.index("--bind")
@@ -117,12 +117,12 @@ def test_folders_in_memory_may_be_mounted_already():
     assert not {"--tmpfs", "--size"} & set(words)
 
 
-def test_a_machine_without_a_filter_gets_none():
+def test_a_machine_without_a_seccomp_filter_gets_no_option():
     plain = Sandbox(hostname="x", binds=(), site=SITE, bounds=BOUNDS, scratch=500)
     assert "--seccomp" not in arguments(plain, Descriptors(5))
 
 
-def test_the_limits_of_each_process_are_set_inside_below_the_first():
+def test_process_limits_are_set_inside_below_the_init_process():
     words = command(BOUNDS, ["a", "b"])
     assert words[:12] == [
         "/run/init", "-c", '"$@"; exit $?', "init",
@@ -131,7 +131,7 @@ def test_the_limits_of_each_process_are_set_inside_below_the_first():
     assert words[13:] == ["sh", "a", "b"]
 
 
-def test_what_came_from_people_is_a_word_of_its_own():
+def test_user_input_is_passed_as_separate_arguments():
     step = steps.fetch_step(build_job(url="--upload-pack=x", ref='"; rm -rf /'))
     assert step.argv == (
         "sh", "-euc", gitclone.SCRIPT, "fetch", "--upload-pack=x", "c" * 40, '"; rm -rf /',
@@ -139,13 +139,13 @@ def test_what_came_from_people_is_a_word_of_its_own():
     assert 'clone --no-checkout --progress --template= -- "$1"' in gitclone.SCRIPT
 
 
-def test_git_speaks_plain_http_only_where_the_address_does():
+def test_git_may_use_plain_http_only_for_an_http_address():
     assert steps.fetch_step(build_job()).environment["GIT_ALLOW_PROTOCOL"] == "https:ssh"
     plain = steps.fetch_step(build_job(url="http://example.org/x.git"))
     assert plain.environment["GIT_ALLOW_PROTOCOL"] == "https:ssh:http"
 
 
-def test_what_is_shared_between_builds_is_never_writable_to_strangers():
+def test_folders_shared_between_builds_are_never_writable():
     job = build_job()
     everything = found(
         requirements="requirements.txt", package=True, post_build=["postBuild"], pipfile="Pipfile"
@@ -160,11 +160,11 @@ def test_what_is_shared_between_builds_is_never_writable_to_strangers():
             assert not bind.source.startswith(job.cache)
 
 
-def test_a_repository_that_asks_for_nothing_gets_the_base_as_it_is():
+def test_a_repository_without_configuration_files_needs_no_steps():
     assert steps.repository_steps(build_job(), found()) == []
 
 
-def test_files_are_installed_in_the_order_of_repo2docker():
+def test_files_are_installed_in_repo2dockers_order():
     everything = found(requirements="binder/requirements.txt", package=True, post_build=["b/p"])
     words = [step.argv for step in steps.repository_steps(build_job(), everything)]
     install = ("/opt/toolbox/bin/uv", "pip", "install", "--python", "/opt/env/bin/python")
@@ -202,7 +202,7 @@ def server_job() -> ServerJob:
     )
 
 
-def test_a_notebook_sees_its_environment_its_files_and_the_persons_volume():
+def test_a_notebook_mounts_its_environment_its_home_and_the_volume():
     assert jupyter.binds(server_job(), "/p/home", "/r/io", "/r/config") == [
         Bind("/data/environments/x/env", "/opt/env"),
         Bind("/p/home", "/home/jovyan", writable=True),
@@ -212,13 +212,13 @@ def test_a_notebook_sees_its_environment_its_files_and_the_persons_volume():
     ]
 
 
-def test_the_token_stands_in_the_configuration_and_nowhere_else():
+def test_the_token_is_only_in_the_configuration():
     job = server_job()
     assert "c.IdentityProvider.token = 'secret'\n" in jupyter.configuration(job.token)
     assert "secret" not in repr([jupyter.command("3.11", ""), jupyter.variables(job), job])
 
 
-def test_the_server_has_a_socket_of_its_own_and_answers_by_every_host_name():
+def test_the_jupyter_configuration_uses_a_private_socket_and_any_host():
     assert jupyter.configuration("secret").splitlines() == [
         "c.IdentityProvider.token = 'secret'",
         "c.ServerApp.sock = '/run/bindery/lab'",
@@ -240,7 +240,7 @@ def test_the_start_script_runs_the_command():
     ]
 
 
-def test_a_text_that_is_poured_in_is_for_its_owner_alone_and_cannot_be_changed():
+def test_injected_files_are_private_and_read_only():
     """A private key among them: ssh refuses one that others can read."""
     sandbox = Sandbox(hostname="x", binds=(), site=SITE, bounds=BOUNDS, scratch=1)
     words = arguments(sandbox, Descriptors(5, 6, {"/run/bindery/ssh/ssh.priv": 7, "/etc/two": 8}))

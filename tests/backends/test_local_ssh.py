@@ -33,7 +33,7 @@ def links(home: Path) -> list[str]:
 
 
 # --- What the keeper makes of the person's files ---------------------------------------------
-def test_links_lead_to_the_key_and_the_folder_is_the_persons_alone(tmp_path: Path) -> None:
+def test_the_private_ssh_folder_links_to_the_key(tmp_path: Path) -> None:
     for _time in range(2):
         link_keys(tmp_path)
         assert links(tmp_path) == [PRIVATE, PUBLIC]
@@ -41,7 +41,7 @@ def test_links_lead_to_the_key_and_the_folder_is_the_persons_alone(tmp_path: Pat
         assert sorted(os.listdir(tmp_path / ".ssh")) == ["ssh.priv", "ssh.pub"]
 
 
-def test_what_else_is_in_the_folder_stays(tmp_path: Path) -> None:
+def test_other_files_in_the_ssh_folder_stay(tmp_path: Path) -> None:
     (tmp_path / ".ssh").mkdir(0o755)
     (tmp_path / ".ssh/known_hosts").write_text("known")
     link_keys(tmp_path)
@@ -71,7 +71,7 @@ def test_a_file_in_place_of_the_folder_is_moved_aside(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["link", "file", "folder", "pipe"])
-def test_what_is_in_place_of_a_link_is_moved_aside(tmp_path: Path, kind: str) -> None:
+def test_anything_in_place_of_a_link_is_moved_aside(tmp_path: Path, kind: str) -> None:
     home, out = tmp_path / "home", tmp_path / "out"
     (home / ".ssh").mkdir(parents=True)
     there = home / ".ssh/ssh.priv"
@@ -97,7 +97,7 @@ def passable() -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("mode", [0o000, 0o500, 0o111])
-def test_a_folder_that_the_person_has_closed_is_no_obstacle(passable: Path, mode: int) -> None:
+def test_an_ssh_folder_without_permissions_is_no_obstacle(passable: Path, mode: int) -> None:
     """Tried by somebody who is not root, who would get everywhere."""
     home = passable / "home"
     (home / ".ssh").mkdir(parents=True)
@@ -165,7 +165,7 @@ def inside(backend, order, wish, images) -> Keyed:
 
 
 @pytest.mark.slow("a build and a notebook", seconds=120)
-def test_ssh_finds_the_key_and_takes_it_and_nobody_writes_it(inside: Keyed) -> None:
+def test_ssh_uses_the_key_and_it_is_read_only(inside: Keyed) -> None:
     seen = inside.answer(LOOK)
     assert isinstance(seen, dict)
     assert seen["mode"] == "0o100600" and seen["mine"]
@@ -180,7 +180,7 @@ def test_ssh_finds_the_key_and_takes_it_and_nobody_writes_it(inside: Keyed) -> N
 
 
 @pytest.mark.slow("a build and a notebook", seconds=120)
-def test_a_notebook_without_a_key_starts_all_the_same(
+def test_a_notebook_starts_without_a_key(
     backend: LocalBackend, order: Callable[..., BuildSpec], wish: Callable[..., ServerSpec],
     images: dict[str, BuildSpec],
 ) -> None:  # fmt: skip
@@ -192,9 +192,7 @@ def test_a_notebook_without_a_key_starts_all_the_same(
 
 
 @pytest.mark.slow("a build and a notebook", seconds=120)
-def test_the_key_is_on_the_disk_for_as_long_as_the_run_is(
-    inside: Keyed, backend: LocalBackend
-) -> None:
+def test_the_key_is_on_disk_only_while_the_run_exists(inside: Keyed, backend: LocalBackend) -> None:
     server = inside.start("")
     settled(backend, server)
     folder = backend.folders.keeper(SERVER, server.id)
@@ -210,7 +208,7 @@ def test_the_key_is_on_the_disk_for_as_long_as_the_run_is(
 
 
 @pytest.mark.slow("a build and a notebook", seconds=120)
-def test_it_goes_from_a_run_that_has_ended_and_stays_in_one_that_has_not(
+def test_a_key_is_renewed_in_live_runs_and_removed_from_ended_ones(
     inside: Keyed, backend: LocalBackend
 ) -> None:
     ended, runs = inside.start(""), inside.start("")
@@ -226,7 +224,7 @@ def test_it_goes_from_a_run_that_has_ended_and_stays_in_one_that_has_not(
     assert [path.exists() for path in held] == [False, True]
 
 
-def test_a_name_that_looks_like_another_persons_gets_nothing(tmp_path: Path) -> None:
+def test_forgetting_a_key_leaves_similar_usernames_alone(tmp_path: Path) -> None:
     for number, owner in enumerate(("ada", "ada2", "Ada"), start=1):
         folder = tmp_path / f"server-{number}"
         folder.mkdir()

@@ -60,7 +60,7 @@ def saw_everything(text: str) -> bool:
     return "/proc/1\n" in text and "HOME=/home/jovyan\n" in text
 
 
-def test_a_build_reads_nothing_of_it(backend, order) -> None:
+def test_a_build_cannot_read_the_portals_environment(backend, order) -> None:
     spec = order({"postBuild": f"#!/bin/sh\n{READ}\n"})
     backend.ensure_build(spec)
     finished(backend, spec)
@@ -69,21 +69,21 @@ def test_a_build_reads_nothing_of_it(backend, order) -> None:
     assert SECRET not in text
 
 
-def test_no_file_of_requirements_prints_it(backend, order) -> None:
+def test_a_requirements_file_cannot_print_the_portals_environment(backend, order) -> None:
     spec = order({"requirements.txt": "-r /proc/1/environ\n"})
     backend.ensure_build(spec)
     assert finished(backend, spec).code == "build.requirements"
     assert SECRET not in log(backend, spec.id)
 
 
-def test_a_notebook_reads_nothing_of_it(inside: Inside) -> None:
+def test_a_notebook_cannot_read_the_portals_environment(inside: Inside) -> None:
     text = inside.output(f"import subprocess; subprocess.run(['sh', '-c', {READ!r}])")
     assert saw_everything(text)
     assert SECRET not in text
 
 
 @pytest.mark.parametrize("forked", [True, False])
-def test_keepers_and_what_they_are_forked_from_do_not_have_it(
+def test_keepers_and_the_fork_server_do_not_have_the_secret(
     request, inside: Inside, forked
 ) -> None:
     pids = [request.getfixturevalue("server").pid] if forked else []
@@ -97,7 +97,7 @@ def test_keepers_and_what_they_are_forked_from_do_not_have_it(
     removed(inside.backend, wanted.id)
 
 
-def test_a_sandbox_hands_on_nothing_even_where_its_keeper_has_it(backend) -> None:
+def test_a_sandbox_does_not_inherit_its_keepers_environment(backend) -> None:
     (toolbox,) = backend.folders.toolboxes.glob("[!.]*")
     uid = os.geteuid() or 65_533
     served = owners.make_folder(backend.folders.root / "served", uid, 0o700)
@@ -121,7 +121,7 @@ def test_a_sandbox_hands_on_nothing_even_where_its_keeper_has_it(backend) -> Non
 
 @pytest.mark.long
 @pytest.mark.slow("all of the above once more, by a portal of an ordinary user", seconds=600)
-def test_the_same_holds_where_the_portal_does_not_run_as_root() -> None:
+def test_these_tests_pass_as_an_ordinary_user() -> None:
     if os.geteuid():
         return  # it has held just now
     own = scratch.folder()

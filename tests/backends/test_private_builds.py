@@ -79,21 +79,21 @@ def private(
     return make
 
 
-def test_another_key_does_not(backend, private):
+def test_a_key_without_access_fails_the_fetch(backend, private):
     spec, identity = private({"index.ipynb": "{}"})
     backend.ensure_build(replace(spec, identity=new_identity(identity.known_hosts)))
     assert finished(backend, spec).code == "build.fetch"
     assert "Permission denied (publickey)" in log(backend, spec.id)
 
 
-def test_a_server_that_nobody_has_met_is_not_asked(backend, private):
+def test_an_unknown_ssh_host_key_fails_the_fetch(backend, private):
     spec, identity = private({"index.ipynb": "{}"})
     backend.ensure_build(replace(spec, identity=replace(identity, known_hosts="")))
     assert finished(backend, spec).code == "build.fetch"
     assert "Host key verification failed" in log(backend, spec.id)
 
 
-def test_a_submodule_on_the_same_server_comes_with_it(backend, private, ssh_server):
+def test_a_submodule_on_the_same_server_is_fetched(backend, private, ssh_server):
     inner, identity = private({"inner.txt": "here"})
     name = inner.url.removesuffix(".git").rpartition("/ada/")[2]
     modules = f'[submodule "inner"]\n\tpath = inner\n\turl = {inner.url}\n'
@@ -104,7 +104,7 @@ def test_a_submodule_on_the_same_server_comes_with_it(backend, private, ssh_serv
     assert (backend.folders.environment(spec.image) / "home/inner/inner.txt").read_text() == "here"
 
 
-def test_what_the_repository_runs_finds_no_key_anywhere(backend, private, ssh_server):
+def test_the_repositorys_scripts_find_no_key(backend, private, ssh_server):
     first, identity = private({"index.ipynb": "{}"})
     line = identity.private.splitlines()[2]
     files = {"postBuild": SEARCH % {"line": line, "url": first.url}}
@@ -119,7 +119,7 @@ def test_what_the_repository_runs_finds_no_key_anywhere(backend, private, ssh_se
     assert "ALONE True True" in said
 
 
-def test_while_it_is_built_and_after_no_file_of_the_portal_has_it(backend, private):
+def test_no_file_holds_the_key_during_or_after_the_build(backend, private):
     spec, identity = private({"postBuild": "#!/bin/sh\necho waiting\nsleep 3600\n"})
     backend.ensure_build(spec)
     until(lambda: "waiting" in log(backend, spec.id), 120)
@@ -130,7 +130,7 @@ def test_while_it_is_built_and_after_no_file_of_the_portal_has_it(backend, priva
     assert not _holding(backend.folders.root, identity)
 
 
-def test_a_lost_build_is_started_again_with_the_key(backend, private):
+def test_a_lost_build_is_restarted_with_the_key(backend, private):
     spec, _identity = private({"postBuild": "#!/bin/sh\necho waiting\nsleep 3600\n"})
     backend.ensure_build(spec)
     until(lambda: "waiting\n" in log(backend, spec.id), 120)
@@ -142,7 +142,7 @@ def test_a_lost_build_is_started_again_with_the_key(backend, private):
     backend.cancel_build(spec.id)
 
 
-def test_its_owners_key_fetches_it_and_what_is_built_is_theirs_alone(backend, private, wish):
+def test_the_owners_key_fetches_a_private_repository_into_a_private_folder(backend, private, wish):
     spec, _identity = private({"index.ipynb": "{}"})
     environment = backend.folders.environment(built(backend, spec).image)
     assert (environment / "home/index.ipynb").read_text() == "{}"

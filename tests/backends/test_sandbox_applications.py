@@ -31,7 +31,7 @@ run("pg_ctl", "-D", "/tmp/data", "-w", "-m", "fast", "stop")
 
 
 @pytest.mark.parametrize("group", [True, False], ids=["cgroup", "no cgroup"])
-def test_a_database_server_runs(group: bool):
+def test_postgresql_runs_in_a_sandbox(group: bool):
     assert Path("/usr/lib/postgresql").is_dir()
     outcome = run(POSTGRESQL, group=group, memory=1_000_000_000)
     assert outcome.end == "0", outcome
@@ -57,7 +57,7 @@ shared.close(); shared.unlink()
 """
 
 
-def test_pip_installs_what_then_calculates_in_threads_and_processes(inside: Inside):
+def test_packages_from_pip_compute_in_threads_and_processes(inside: Inside):
     text = inside.output(NUMBERS)
     assert "threads 1" in text and "processes 55" in text, text
 
@@ -74,7 +74,7 @@ print(subprocess.run([sys.executable, "-Xfrozen_modules=off", "/tmp/child.py"], 
 """
 
 
-def test_the_debugger_of_kernels_listens(inside: Inside):
+def test_the_kernel_debugger_listens(inside: Inside):
     assert "listening" in inside.output(DEBUGGED)
 
 
@@ -96,5 +96,5 @@ manager.shutdown_kernel(now=True)
 """
 
 
-def test_a_kernel_is_interrupted(inside: Inside):
+def test_a_kernel_can_be_interrupted(inside: Inside):
     assert "KeyboardInterrupt" in inside.output(INTERRUPTED)

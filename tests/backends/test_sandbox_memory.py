@@ -100,7 +100,7 @@ while True:
 
 @pytest.mark.parametrize("group", [True, False], ids=["cgroup", "no cgroup"])
 @pytest.mark.parametrize("way", HIDDEN)
-def test_what_no_process_has_mapped_is_bounded(way: str, group: bool):
+def test_memory_that_no_process_has_mapped_is_limited(way: str, group: bool):
     outcome = run(BEGIN + HIDDEN[way], group=group)
     if "memfd_create" in HIDDEN[way] and not outcome.grouped:
         assert "PermissionError" in outcome.output and outcome.end == "1"
@@ -149,19 +149,19 @@ time.sleep(30)
 
 
 @pytest.mark.parametrize("group", [True, False], ids=["cgroup", "no cgroup"])
-def test_the_networks_buffers_are_bounded(group: bool):
+def test_network_buffers_are_limited(group: bool):
     """A cgroup of the first version has a limit of their own, at which senders wait."""
     outcome = run(BEGIN + TCP, group=group)
     assert outcome.end == "out-of-memory" or int(outcome.output) < MEMORY, outcome
 
 
 @pytest.mark.parametrize("group", [True, False], ids=["cgroup", "no cgroup"])
-def test_what_the_kernel_answers_and_nobody_reads_is_bounded(group: bool):
+def test_unread_answers_of_the_kernel_are_limited(group: bool):
     outcome = run(BEGIN + ANSWERS, group=group)
     assert outcome.end == "out-of-memory", outcome
 
 
-def test_few_sockets_with_much_in_them_are_looked_into():
+def test_the_contents_of_a_few_large_sockets_are_counted():
     """The kernel lets one of them grow to more than what usually waits in one."""
     outcome = run(BEGIN + TCP, group=False, memory=400_000_000)
     assert outcome.end == "out-of-memory" or int(outcome.output) < 400_000_000, outcome
@@ -185,12 +185,12 @@ print(json.dumps(found))
 
 
 @pytest.mark.parametrize("as_root", [True, False], ids=["root", "ordinary user"])
-def test_empty_files_in_memory_are_not_without_end(as_root: bool):
+def test_the_number_of_empty_files_in_memory_is_limited(as_root: bool):
     found = json.loads(run(FILES, as_root=as_root).output)
     assert found == dict.fromkeys(("/tmp", "/dev/shm", "/run"), "No space left on device")
 
 
-def test_they_count_where_nothing_bounds_their_number():
+def test_empty_files_count_as_memory_if_their_number_is_unlimited():
     outcome = run(
         """
 import os
@@ -204,7 +204,7 @@ for number in range(10_000_000):
     assert outcome.end == "out-of-memory"
 
 
-def test_what_is_thrown_away_may_be_had_again():
+def test_freed_memory_can_be_used_again():
     outcome = run("""
 for _ in range(10):
     with open("/tmp/large", "wb") as file:
@@ -214,7 +214,7 @@ for _ in range(10):
     assert outcome.end == "0", outcome
 
 
-def test_open_files_are_bounded_over_all_processes():
+def test_open_files_are_limited_across_all_processes():
     outcome = run(
         """
 import os, time
@@ -232,7 +232,7 @@ time.sleep(60)
     assert outcome.end == "too-many-files"
 
 
-def test_terminals_are_bounded_by_notebook():
+def test_terminals_are_limited_per_notebook():
     """A machine has 3,072 for all sandboxes together, and each of theirs takes one."""
     outcome = run("""
 import os, pty
@@ -249,7 +249,7 @@ except OSError:
     assert outcome.output.splitlines() == ["True /dev/pts/0", "64"]
 
 
-def test_watches_of_files_are_bounded_by_notebook():
+def test_inotify_instances_are_limited_per_notebook():
     """A user of the machine has 128 instances, which all notebooks of a portal share that is not
     root, with the portal."""
     outcome = run(

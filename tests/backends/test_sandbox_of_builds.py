@@ -32,33 +32,33 @@ def after_build(command: str) -> dict[str, str]:
     return {"postBuild": f"#!/bin/sh\n{command}\n"}
 
 
-def test_one_that_fills_the_disk_is_ended(backend, order, settings):
+def test_a_build_that_fills_the_disk_is_ended(backend, order, settings):
     settings.PORTAL_BUILD_DISK_MB = 500
     filler = "for n in $(seq 40); do head -c 50000000 /dev/zero > large-$n; done; sleep 60"
     assert failure(backend, order(after_build(filler))) == "build.disk-full"
 
 
-def test_one_large_file_is_ended_as_well(backend, order, settings):
+def test_a_build_that_writes_one_large_file_is_ended(backend, order, settings):
     settings.PORTAL_BUILD_DISK_MB = 500
     filler = "head -c 800000000 /dev/zero > large"
     assert failure(backend, order(after_build(filler))) in {"build.disk-full", "build.post-build"}
 
 
-def test_one_that_never_ends_is_ended(backend, order, settings):
+def test_an_endless_build_is_ended_by_the_time_limit(backend, order, settings):
     settings.PORTAL_BUILD_TIMEOUT = 6
     spec = order(after_build(f"setsid sleep {SLEEP} & sleep 3600"))
     assert failure(backend, spec) == "build.timeout"
     assert not sleepers()
 
 
-def test_one_that_eats_memory_is_ended(backend, order, settings):
+def test_a_build_that_exhausts_its_memory_is_ended(backend, order, settings):
     settings.PORTAL_BUILD_MEMORY_GB = 0.5
     eater = "python - <<'E'\nimport os, time\nfor _ in range(8):\n    if os.fork() == 0:\n"
     eater += "        kept = b'x' * 150_000_000\n        time.sleep(60)\ntime.sleep(60)\nE\n"
     assert failure(backend, order(after_build(eater))) == "build.out-of-memory"
 
 
-def test_a_cancelled_one_is_removed_even_where_it_forbids_that(backend, order):
+def test_a_cancelled_build_is_removed_despite_missing_permissions(backend, order):
     spec = order(after_build("mkdir -p a/b; touch a/b/c; chmod -R 0 a; echo ready; sleep 3600"))
     backend.ensure_build(spec)
     until(lambda: "ready\n" in log(backend, spec.id))
@@ -95,7 +95,7 @@ def curious(backend, order, images, said, data: Path) -> tuple[BuildSpec, str]:
 
 
 @pytest.mark.xdist_group("curious")
-def test_it_sees_neither_the_portal_nor_other_builds(curious, data: Path):
+def test_a_build_sees_neither_the_portal_nor_other_builds(curious, data: Path):
     _spec, text = curious
     assert f"cannot access '{data}'" in text
     assert "/home:\njovyan\n" in text
@@ -104,7 +104,7 @@ def test_it_sees_neither_the_portal_nor_other_builds(curious, data: Path):
 
 
 @pytest.mark.xdist_group("curious")
-def test_its_secrets_do_not_reach_it(curious):
+def test_the_portals_secrets_do_not_reach_a_build(curious):
     _spec, text = curious
     assert "PIP_DEFAULT_TIMEOUT=77\n" in text
     assert "top secret" not in text
@@ -112,7 +112,7 @@ def test_its_secrets_do_not_reach_it(curious):
 
 
 @pytest.mark.xdist_group("curious")
-def test_everybody_may_read_what_it_made_and_only_it_could_write(backend, curious):
+def test_built_files_are_readable_by_all_and_not_owned_by_root(backend, curious):
     spec, _text = curious
     environment = backend.folders.environment(spec.image)
     assert (environment / "home/private").stat().st_mode & 0o777 == 0o755
@@ -122,7 +122,7 @@ def test_everybody_may_read_what_it_made_and_only_it_could_write(backend, curiou
 
 
 @pytest.mark.xdist_group("curious")
-def test_no_build_can_change_what_another_one_gets(backend, order, curious):
+def test_a_build_cannot_change_what_another_build_gets(backend, order, curious):
     """Neither in the packages that are kept for all, nor through a link to one of their files."""
     poison = "echo poison >> $(python -c 'import jupyterlab; print(jupyterlab.__file__)')"
     poison += "; ls /var/cache 2>&1; find /opt/env -type f -links +1 | head -1; touch poisoned"
@@ -138,7 +138,7 @@ def test_no_build_can_change_what_another_one_gets(backend, order, curious):
 
 
 @pytest.mark.parametrize("target", ["/etc/passwd", "../../outside", "../folder/../../outside"])
-def test_a_symbolic_link_that_leads_out_is_refused(backend, order, git, target: str):
+def test_a_symbolic_link_out_of_the_repository_is_refused(backend, order, git, target: str):
     spec = order({"folder/file": "", "b": ""})
     name = spec.url.removesuffix(".git").partition("/ada/")[2]
     git.symlink(f"ada/{name}", "inner/good", "../folder/file")
@@ -174,7 +174,7 @@ def portal(git, settings) -> Iterator[GitServer]:
         ("ext::touch /home/jovyan/x", "transport 'ext' not allowed"),
     ],
 )
-def test_submodules_come_only_from_where_repositories_come(backend, order, git, portal, url, why):
+def test_submodules_from_forbidden_addresses_fail_the_fetch(backend, order, git, portal, url, why):
     url = url.format(portal=portal.port)
     spec = order({".gitmodules": f'[submodule "x"]\n\tpath = x\n\turl = {url}\n'})
     folder = git.root / spec.url.partition("/ada/")[2].join(["ada/", ""])

@@ -20,7 +20,7 @@ from tests.threadserver import ThreadServer
 pytestmark = pytest.mark.slow("notebooks start, and are watched until they end", seconds=120)
 
 
-def test_nothing_of_the_portal_and_of_others_is_seen(inside: Inside, data: Path):
+def test_a_notebook_sees_nothing_of_the_portal_or_of_other_people(inside: Inside, data: Path):
     inside.output("", owner="bob")
     (data / "db.sqlite3").write_text("the portal's secrets")
     seen = inside.answer(f"""
@@ -42,7 +42,7 @@ print(json.dumps([look(path) for path in ("/home", "/", "/opt", {str(data)!r}, "
     ]
 
 
-def test_whoever_was_renamed_finds_their_files_under_both_names(inside: Inside):
+def test_a_renamed_person_finds_their_files_under_every_name(inside: Inside):
     inside.output("open('/home/ada-nfs-pvc/kept.txt', 'w').write('mine')")
     spec = replace(inside.wish(inside.image), owner="countess", former_names=("ada", "ada-l"))
     (inside.volume(spec) / "done").unlink(missing_ok=True)
@@ -63,7 +63,7 @@ for name in sorted(os.listdir("/home")):
     ]
 
 
-def test_no_process_outside_is_seen_and_no_path_of_the_machine(inside: Inside, data: Path):
+def test_a_notebook_sees_no_outside_process_or_path(inside: Inside, data: Path):
     commands = inside.output("""
 import glob
 for path in glob.glob("/proc/[0-9]*/cmdline") + glob.glob("/proc/[0-9]*/environ"):
@@ -74,7 +74,7 @@ for path in glob.glob("/proc/[0-9]*/cmdline") + glob.glob("/proc/[0-9]*/environ"
         assert outside not in commands
 
 
-def test_it_has_no_rights(inside: Inside):
+def test_a_notebook_has_no_capabilities(inside: Inside):
     status = inside.output("print(open('/proc/self/status').read())")
     fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
     for kind in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
@@ -83,7 +83,7 @@ def test_it_has_no_rights(inside: Inside):
     assert set(fields["Uid"].split()) == {"1000"}
 
 
-def test_each_person_has_a_uid_of_their_own_which_is_not_roots(inside: Inside, settings):
+def test_each_person_has_their_own_unprivileged_uid(inside: Inside, settings):
     ada, bob = inside.start("", "ada"), inside.start("", "bob")
     uids = [inside.volume(server).stat().st_uid for server in (ada, bob)]
     if os.geteuid() == 0:
@@ -95,7 +95,7 @@ def test_each_person_has_a_uid_of_their_own_which_is_not_roots(inside: Inside, s
 NOT_ITS_OWN = ["/opt/env/new", "/opt/env/bin/python", "/usr/new", "/etc/passwd", "/new", "/dev/new"]
 
 
-def test_what_is_not_its_own_cannot_be_written(inside: Inside):
+def test_a_notebook_cannot_write_outside_its_own_folders(inside: Inside):
     answers = inside.answer(f"""
 import json
 def tried(path):
@@ -110,14 +110,14 @@ print(json.dumps([tried(path) for path in {NOT_ITS_OWN}]))
     assert set(answers) <= {"Read-only file system", "Permission denied"}
 
 
-def test_the_machine_cannot_be_configured(inside: Inside):
+def test_a_notebook_cannot_change_kernel_settings(inside: Inside):
     before = Path("/proc/sys/vm/swappiness").read_text()
     output = inside.output("open('/proc/sys/vm/swappiness', 'w').write('61')")
     assert "Permission denied" in output or "Read-only" in output
     assert Path("/proc/sys/vm/swappiness").read_text() == before
 
 
-def test_no_further_namespace_can_be_made(inside: Inside):
+def test_a_notebook_cannot_create_namespaces(inside: Inside):
     output = inside.output("""
 import ctypes
 libc = ctypes.CDLL(None, use_errno=True)
@@ -156,7 +156,7 @@ def _own_addresses() -> list[str]:
 
 
 @pytest.mark.parametrize("trusts", [False, True], ids=["by itself", "though the site trusts it"])
-def test_no_server_of_this_machine_and_no_metadata_is_reached(
+def test_a_notebook_reaches_no_local_server_and_no_metadata_service(
     inside: Inside, web_server: int, settings, trusts: bool
 ):
     if trusts:
@@ -193,7 +193,7 @@ print(json.dumps([
     assert all("403" in answer for answer in tunnelled)
 
 
-def test_its_own_repository_is_reached_where_the_site_trusts_it(inside: Inside):
+def test_a_notebook_reaches_its_own_repository_if_the_site_trusts_it(inside: Inside):
     output = inside.output(
         "import subprocess\n"
         "subprocess.run(['git', '-c', 'http.proxy=http://127.0.0.1:3128',"
@@ -202,7 +202,7 @@ def test_its_own_repository_is_reached_where_the_site_trusts_it(inside: Inside):
     assert inside.image.commit in output
 
 
-def test_what_it_leaves_running_is_gone_with_it(inside: Inside):
+def test_background_processes_end_with_the_notebook(inside: Inside):
     server = inside.start(f"""
 import os, subprocess
 for _ in range(3):
@@ -268,22 +268,22 @@ time.sleep(600)
 
 
 @pytest.mark.parametrize("eater", EATERS)
-def test_a_notebook_that_eats_memory_is_ended(inside: Inside, eater: str):
+def test_a_notebook_that_exhausts_its_memory_is_ended(inside: Inside, eater: str):
     report = inside.end(EATERS[eater], memory=0.5)
     assert (report.state, report.code) == ("gone", "spawn.out-of-memory")
     assert "0.5 GB" in report.message
 
 
-def test_one_process_alone_is_told_that_there_is_no_more_memory(inside: Inside):
+def test_a_single_large_allocation_raises_memory_error(inside: Inside):
     assert "MemoryError" in inside.output("kept = bytearray(900_000_000)", memory=0.5)
 
 
-def test_a_notebook_that_cannot_start_says_why(inside: Inside):
+def test_a_notebook_that_fails_to_start_is_reported_as_crashed(inside: Inside):
     report = inside.end("import os, signal; print('so it is'); os.kill(os.getppid(), 9)")
     assert (report.state, report.code) == ("gone", "spawn.crashed")
 
 
-def test_a_link_in_place_of_its_socket_leads_nowhere(inside: Inside, data: Path):
+def test_a_link_in_place_of_the_socket_is_not_followed(inside: Inside, data: Path):
     secret = data / "secret.sock"
     with socket.socket(socket.AF_UNIX) as outside:
         outside.bind(str(secret))
@@ -300,7 +300,7 @@ def test_a_link_in_place_of_its_socket_leads_nowhere(inside: Inside, data: Path)
     secret.unlink()
 
 
-def test_its_token_is_seen_by_nobody_else(inside: Inside):
+def test_the_token_is_visible_to_no_other_process(inside: Inside):
     server = inside.start("import time; time.sleep(1)")
     until((inside.volume(server) / "done").exists, 30)
     for path in [*Path("/proc").glob("[0-9]*/cmdline"), *Path("/proc").glob("[0-9]*/environ")]:

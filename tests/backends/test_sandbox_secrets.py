@@ -78,14 +78,14 @@ def looked_for(text: str, *, as_root: bool) -> list[str]:
 
 @portals
 @pytest.mark.parametrize("what", [SECRET, "/run/server-1/io", "keeper"])
-def test_neither_secrets_nor_folders_of_the_machine_are_in_any_process(what: str, as_root: bool):
+def test_no_process_shows_secrets_or_paths_of_the_machine(what: str, as_root: bool):
     seen, shut, there = looked_for(what, as_root=as_root)
     assert seen == "[]"
     assert there == "True True"
     assert shut == "8 True"
 
 
-def test_a_look_would_find_what_is_there():
+def test_the_search_finds_what_is_visible():
     """Its own words are in the memory of the first process as well, which cannot be looked at."""
     seen, *_more = looked_for("/run/program", as_root=True)
     assert "cmdline" in seen and "1: cmdline" in seen

@@ -94,13 +94,13 @@ portals = pytest.mark.parametrize("as_root", [True, False], ids=["root", "ordina
 
 
 @portals
-def test_the_kernels_back_doors_are_closed(as_root: bool):
+def test_dangerous_system_calls_are_refused(as_root: bool):
     found = json.loads(run(CALLS + BACK_DOORS, as_root=as_root).output)
     assert found == {name: ANSWERS.get(name, "EPERM") for name in found}
 
 
 @portals
-def test_what_programs_need_is_there(as_root: bool):
+def test_system_calls_that_programs_need_work(as_root: bool):
     found = json.loads(run(CALLS + NEEDED, as_root=as_root).output)
     assert found == {
         "a small segment": "done",
@@ -112,7 +112,7 @@ def test_what_programs_need_is_there(as_root: bool):
     }
 
 
-def test_all_segments_together_are_little():
+def test_shared_memory_segments_are_limited_in_total():
     """A detached segment is nobody's memory: without this limit 3 GB lay in a notebook of 1 GB."""
     outcome = run("""
 import ctypes
@@ -130,7 +130,7 @@ print(held)
     assert outcome.end == "0" and 0 < int(outcome.output) <= 16 * 2**20
 
 
-def test_threads_interrupts_and_orphans_are_as_elsewhere():
+def test_threads_signals_and_orphans_behave_as_usual():
     outcome = run(
         """
 import os, signal, subprocess, threading, time
@@ -163,7 +163,7 @@ raise SystemExit(7)
 
 
 @pytest.mark.parametrize("namespaces", [True, False])
-def test_signals_that_the_portal_ignores_are_not_ignored_in_a_sandbox(namespaces: bool):
+def test_a_sandbox_does_not_inherit_ignored_signals(namespaces: bool):
     """A shell has what it starts with ``&`` ignore SIGINT, and nohup SIGHUP."""
     outcome = run(
         """
@@ -179,7 +179,7 @@ print([name.name for name in signal.Signals if signal.getsignal(name) is signal.
 
 @pytest.mark.skipif(not shutil.which("gdb"), reason="the debugger is not on this machine")
 @pytest.mark.slow("gdb reads the symbols of what it runs")
-def test_a_debugger_stops_its_own_child_and_nobody_elses():
+def test_a_debugger_can_trace_only_its_own_children():
     outcome = run("""
 import subprocess
 gdb = ["gdb", "-q", "-batch", "-nx"]

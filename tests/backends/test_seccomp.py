@@ -47,12 +47,12 @@ def call(machine: str, name: str, *arguments: int, has_memfd: bool = True) -> in
 
 
 @machines
-def test_it_is_no_longer_than_a_kernel_takes(machine: str):
+def test_the_filter_is_within_the_kernels_size_limit(machine: str):
     assert 0 < len(seccomp.program(machine, has_memfd=True)) // 8 < 4096
 
 
 @machines
-def test_what_nobody_in_a_sandbox_needs_is_refused(machine: str):
+def test_system_calls_that_no_sandbox_needs_are_refused(machine: str):
     names = DENIED & set(MACHINES[machine])
     assert {"io_uring_setup", "userfaultfd", "add_key", "keyctl", "request_key", "bpf", "mount",
             "unshare", "setns", "perf_event_open", "kexec_load", "open_by_handle_at",
@@ -62,7 +62,7 @@ def test_what_nobody_in_a_sandbox_needs_is_refused(machine: str):
 
 
 @machines
-def test_everything_else_up_to_the_newest_known_is_let_through(machine: str):
+def test_all_other_known_system_calls_are_allowed(machine: str):
     known = set(MACHINES[machine].values())
     others = [number for number in range(NEWEST_SYSCALL + 1) if number not in known]
     assert {answer(machine, number) for number in others} == {ALLOWED}
@@ -72,13 +72,13 @@ def test_everything_else_up_to_the_newest_known_is_let_through(machine: str):
 @pytest.mark.parametrize(
     "number", [NEWEST_SYSCALL + 1, NEWEST_SYSCALL + 100, 0x40000000, 0x40000027, 0xFFFFFFFF]
 )
-def test_later_calls_and_those_of_x32_are_not_there(machine: str, number: int):
+def test_newer_and_x32_system_calls_are_not_implemented(machine: str, number: int):
     assert answer(machine, number) == errno.ENOSYS
 
 
 @machines
 @pytest.mark.parametrize("architecture", [I386, ARM, 0xC00000F3, 1])
-def test_other_machines_programs_have_no_calls(machine: str, architecture: int):
+def test_system_calls_of_other_architectures_are_not_implemented(machine: str, architecture: int):
     for number in (0, 1, 57, MACHINES[machine]["socket"]):
         assert answer(machine, number, 1, architecture=architecture) == errno.ENOSYS
 
@@ -89,14 +89,16 @@ FAMILIES = {1: 0, 2: 0, 10: 0, 16: 0, 0: 97, 3: 97, 17: 97, 29: 97, 31: 97, 38: 
 @machines
 @pytest.mark.parametrize("name", ["socket", "socketpair"])
 @pytest.mark.parametrize(("family", "error"), FAMILIES.items())
-def test_sockets_are_of_the_sandboxs_own_network(machine: str, name: str, family: int, error: int):
+def test_only_the_allowed_socket_families_can_be_created(
+    machine: str, name: str, family: int, error: int
+):
     assert call(machine, name, family) == error
     assert call(machine, name, family | 7 << 32) == error  # the kernel reads an int
 
 
 @machines
 @pytest.mark.parametrize("protocol", [*range(1, 32), 256, 2**31, 2**32 - 1])
-def test_netlink_says_which_addresses_there_are_and_nothing_else(machine: str, protocol: int):
+def test_netlink_is_limited_to_the_route_protocol(machine: str, protocol: int):
     assert call(machine, "socket", 16, 3, 0) == call(machine, "socket", 16, 2, 7 << 32) == 0
     assert call(machine, "socket", 16, 3, protocol) == errno.EPROTONOSUPPORT
     assert call(machine, "socket", 16 | 7 << 32, 3, protocol) == errno.EPROTONOSUPPORT
@@ -116,7 +118,7 @@ def test_netlink_says_which_addresses_there_are_and_nothing_else(machine: str, p
         (56, 0o5600, errno.ENOSPC),
     ],
 )
-def test_a_segment_is_small(machine: str, size: int, flags: int, error: int):
+def test_a_shared_memory_segment_has_a_size_limit(machine: str, size: int, flags: int, error: int):
     assert call(machine, "shmget", 0, size, flags) == error
 
 
@@ -124,7 +126,7 @@ def test_a_segment_is_small(machine: str, size: int, flags: int, error: int):
 @pytest.mark.parametrize(
     ("count", "error"), [(0, 0), (17, 0), (32, 0), (33, errno.ENOSPC), (2**40, errno.ENOSPC)]
 )
-def test_a_set_of_semaphores_is_small(machine: str, count: int, error: int):
+def test_a_semaphore_set_has_a_size_limit(machine: str, count: int, error: int):
     assert call(machine, "semget", 0, count) == error
 
 
@@ -133,7 +135,7 @@ ATTACH, SEIZE = 16, 0x4206
 
 
 @machines
-def test_one_debugs_ones_own_children_and_nobody_else(machine: str):
+def test_ptrace_can_trace_children_but_not_attach(machine: str):
     for request in (TRACEME, PEEKTEXT, CONT, GETREGSET, SETOPTIONS):
         assert call(machine, "ptrace", request) == ALLOWED
     for request in (ATTACH, SEIZE):
@@ -145,7 +147,7 @@ NAMESPACES = (0x20000, 0x2000000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 
 
 
 @machines
-def test_processes_and_threads_are_made_and_namespaces_are_not(machine: str):
+def test_clone_may_create_processes_and_threads_but_no_namespaces(machine: str):
     assert call(machine, "clone", SIGCHLD) == call(machine, "clone", THREAD) == ALLOWED
     for flag in NAMESPACES:
         assert call(machine, "clone", flag | SIGCHLD) == errno.EPERM
@@ -153,7 +155,7 @@ def test_processes_and_threads_are_made_and_namespaces_are_not(machine: str):
 
 
 @machines
-def test_pages_come_from_no_pool_of_the_machine(machine: str):
+def test_huge_pages_are_refused(machine: str):
     private, huge = 0x22, 0x40000
     assert call(machine, "mmap", 0, 4096, 3, private) == ALLOWED
     assert call(machine, "mmap", 0, 4096, 3, private | huge) == errno.ENOMEM
@@ -162,12 +164,12 @@ def test_pages_come_from_no_pool_of_the_machine(machine: str):
 
 
 @machines
-def test_files_without_a_name_are_made_where_they_are_counted(machine: str):
+def test_memfd_create_is_refused_where_its_memory_is_not_counted(machine: str):
     assert call(machine, "memfd_create", 0, 0, has_memfd=False) == errno.EPERM
 
 
 @machines
-def test_a_debugger_may_have_addresses_stay_and_nothing_more(machine: str):
+def test_personality_may_only_disable_address_randomization(machine: str):
     for persona in (0, 0x40000, 0xFFFFFFFF):
         assert call(machine, "personality", persona) == ALLOWED
     for persona in (0x400000, 0x10, 0x40000 | 0x400000):
@@ -175,7 +177,7 @@ def test_a_debugger_may_have_addresses_stay_and_nothing_more(machine: str):
 
 
 @machines
-def test_what_a_machine_has_for_all_its_users_is_not_taken(machine: str):
+def test_resources_shared_by_all_users_of_the_machine_are_refused(machine: str):
     """Filters of processes and sockets, by whose number one could keep others from their own."""
     assert call(machine, "seccomp", 1) == call(machine, "io_setup", 1) == errno.ENOSYS
     name, dumpable, mode_filter, strict = 15, 4, 2, 1
@@ -189,5 +191,5 @@ def test_what_a_machine_has_for_all_its_users_is_not_taken(machine: str):
     assert call(machine, "setsockopt", 3, 1, reuse_address) == ALLOWED
 
 
-def test_there_is_none_for_a_machine_that_nobody_looked_at():
+def test_an_unknown_architecture_has_no_filter():
     assert seccomp.program("riscv64", has_memfd=True) == b""

@@ -48,7 +48,7 @@ def owners(folder: Path) -> dict[str, int]:
 
 
 @as_root
-def test_a_folder_is_made_for_the_person_and_stays_theirs(homes):
+def test_a_new_folder_belongs_to_the_person(homes):
     for _again in range(2):
         folder = people.make_person_folder(homes / "ada", ADA, homes)
     assert folder.stat().st_uid == BASE + ADA
@@ -56,7 +56,7 @@ def test_a_folder_is_made_for_the_person_and_stays_theirs(homes):
 
 
 @as_root
-def test_a_folder_of_another_account_is_refused_and_left_as_it_is(homes):
+def test_a_folder_owned_by_another_account_is_refused(homes):
     folder = volume(homes, uid=1234)
     with pytest.raises(UserError) as refused:
         people.make_person_folder(folder, ADA, homes)
@@ -66,7 +66,7 @@ def test_a_folder_of_another_account_is_refused_and_left_as_it_is(homes):
 
 
 @as_root
-def test_another_persons_folder_is_refused_whatever_its_name(homes):
+def test_another_persons_folder_is_refused_although_it_was_renamed(homes):
     people.make_person_folder(homes / "bob", ADA + 1, homes)
     os.rename(homes / "bob", homes / "ada")
     with pytest.raises(UserError):
@@ -74,7 +74,7 @@ def test_another_persons_folder_is_refused_whatever_its_name(homes):
 
 
 @as_root
-def test_under_another_base_of_uids_a_person_keeps_their_files_and_nobody_elses(homes, settings):
+def test_a_new_uid_base_moves_only_the_persons_own_files(homes, settings):
     people.make_person_folder(homes / "bob", ADA + 1, homes)
     folder = volume(homes, uid=BASE + ADA, others=1234)
     settings.PORTAL_SANDBOX_UID_BASE = 800_000
@@ -85,7 +85,7 @@ def test_under_another_base_of_uids_a_person_keeps_their_files_and_nobody_elses(
 
 
 @as_root
-def test_what_lies_there_from_before_this_was_noted_is_known_by_the_environments(homes, settings):
+def test_an_unrecorded_uid_base_is_inferred_from_the_environments(homes, settings):
     folder, environments = volume(homes, uid=BASE + ADA), homes.parent / "environments"
     environments.mkdir()
     os.chown(environments, BASE, BASE)
@@ -96,7 +96,7 @@ def test_what_lies_there_from_before_this_was_noted_is_known_by_the_environments
 
 
 @as_root
-def test_what_an_ordinary_user_ran_for_all_is_each_persons_under_root(homes):
+def test_folders_from_an_unprivileged_portal_are_handed_to_their_people(homes):
     folder, environments = volume(homes, uid=1234), homes.parent / "environments"
     environments.mkdir()
     for path in (environments, homes):
@@ -109,7 +109,7 @@ def test_what_an_ordinary_user_ran_for_all_is_each_persons_under_root(homes):
 
 
 @as_root
-def test_staff_may_say_that_a_folder_is_somebodys(homes):
+def test_staff_can_assign_a_folder_to_a_person(homes):
     folder = volume(homes, uid=1234, others=4321)
     backend = LocalBackend()
     assert backend.adopt_volume("ada", ADA)
@@ -119,7 +119,7 @@ def test_staff_may_say_that_a_folder_is_somebodys(homes):
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[1]", '{"bases": "x", "own": 1}', "\0"])
-def test_a_note_that_cannot_be_read_proves_nothing(homes, text):
+def test_an_unreadable_uid_record_proves_no_ownership(homes, text):
     (homes / uids.UIDS_FILE).write_text(text)
     assert uids.former_uids(homes, ADA) == frozenset()
     uids.record_uids(homes, base=BASE)

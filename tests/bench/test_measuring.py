@@ -23,7 +23,7 @@ pytestmark = pytest.mark.servers
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_each_side_has_its_turn_in_every_round():
+def test_each_side_runs_once_per_round_in_random_order():
     order: list[str] = []
 
     def turn(name):
@@ -37,12 +37,12 @@ def test_each_side_has_its_turn_in_every_round():
     assert {order[n] for n in range(0, 40, 2)} == set(sides)  # neither is always the first
 
 
-def test_the_same_seed_gives_the_same_turns():
+def test_the_same_seed_yields_the_same_random_numbers():
     first, again = (plan.full(3).chance("api").random() for _each in range(2))
     assert first == again != plan.full(4).chance("api").random()
 
 
-def test_a_viewer_knows_which_lines_are_missing_or_come_out_of_turn():
+def test_a_viewer_counts_missing_and_misordered_lines_as_lost():
     seen = Seen()
     seen.take("Collecting packages\nline 0 0.5 ....\nline 1 0.5 ....")
     assert seen.lost(2) == 0
@@ -51,7 +51,7 @@ def test_a_viewer_knows_which_lines_are_missing_or_come_out_of_turn():
     assert seen.lost(4) == 2
 
 
-def test_what_a_build_prints_is_what_viewers_look_for():
+def test_viewers_recognize_the_lines_that_a_build_prints():
     done = subprocess.run(
         [sys.executable, ROOT / "bench/printing.py", "100", "0.2"], capture_output=True, text=True
     )
@@ -62,7 +62,7 @@ def test_what_a_build_prints_is_what_viewers_look_for():
     assert {len(line) for line in done.stdout.splitlines()} == {79}
 
 
-def test_of_a_warm_launch_only_the_servers_own_start_is_not_ours():
+def test_our_share_of_a_warm_launch_excludes_the_servers_start():
     moments = {name: 1.0 for _words, *both in warm.PHASES for name in both}
     moments |= {"asked": 0.0, "told": 10.0, "server began": 4.0, "server listened": 7.0}
     ours, *phases = warm.figures([moments])
@@ -70,7 +70,7 @@ def test_of_a_warm_launch_only_the_servers_own_start_is_not_ours():
     assert len(phases) == len(warm.PHASES)
 
 
-def test_lists_are_told_apart_and_the_slowest_has_its_name():
+def test_lists_are_grouped_and_the_slowest_is_named():
     def page(name, *seconds):
         return {"name": name, "seconds": list(seconds), "queries": 1, "status": 200}
 
@@ -81,18 +81,18 @@ def test_lists_are_told_apart_and_the_slowest_has_its_name():
     assert slowest.what.endswith(": b")
 
 
-def test_a_row_that_needs_no_peer_can_be_measured_here(tmp_path):
+def test_a_row_without_a_peer_can_be_measured(tmp_path):
     small = replace(plan.quick(1), notebooks=10, rounds=1)
     with ExitStack() as ends:
         took, of_a_processor = activity.measure(Ground(small, ends, tmp_path))
     assert len(took.ours) == len(of_a_processor.ours) == 1
 
 
-def test_rows_have_different_names():
+def test_row_names_are_unique():
     assert len({row.name for row in ROWS}) == len(ROWS)
 
 
-def test_peers_are_pinned_by_hashes_and_without_an_address():
+def test_peers_are_pinned_by_hash_without_urls():
     lock = json.loads((peers.FOLDER / "package-lock.json").read_text())
     packages = {name: each for name, each in lock["packages"].items() if name}
     assert all("integrity" in each and "resolved" not in each for each in packages.values())

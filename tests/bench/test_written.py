@@ -19,7 +19,7 @@ FIGURES = [
 ]  # fmt: skip
 
 
-def test_the_table_has_a_line_for_each_figure_with_target_and_ratio():
+def test_the_table_has_a_row_for_each_figure_with_target_and_ratio():
     assert list(table(FIGURES)) == [
         *HEAD,
         "| API | answers/s | 620 | 602 | JupyterHub | 100 | 100 | 6.20× | ratio ≥ 5 | reached |",
@@ -27,7 +27,7 @@ def test_the_table_has_a_line_for_each_figure_with_target_and_ratio():
     ]
 
 
-def test_each_line_has_as_many_cells_as_the_head():
+def test_each_row_has_as_many_cells_as_the_header():
     assert len({line.count("|") for line in table(FIGURES)}) == 1
 
 
@@ -35,11 +35,11 @@ def test_each_line_has_as_many_cells_as_the_head():
     ("value", "text"),
     [(12345.6, "12,346"), (99.94, "99.9"), (1.234, "1.23"), (0.01234, "0.0123"), (0, "0")],
 )
-def test_a_number_is_shown_with_the_digits_that_matter(value, text):
+def test_a_number_is_shown_with_its_significant_digits(value, text):
     assert short(value) == text
 
 
-def test_the_record_has_every_value_the_machine_and_what_failed():
+def test_the_record_has_all_values_the_machine_and_the_failures():
     run = about(plan.quick(7))
     kept = json.loads(json.dumps(record(run, FIGURES, {"upload": "why"})))
     assert kept["figures"][0]["ours"]["all"] == [600, 620, 640]
@@ -51,20 +51,20 @@ def test_the_record_has_every_value_the_machine_and_what_failed():
     assert {"jupyterhub", "configurable-http-proxy", "django"} <= kept["versions"].keys()
 
 
-def test_the_picture_is_well_formed_whatever_things_are_called():
+def test_the_chart_is_well_formed_with_special_characters_in_names():
     grown = [Growth("a < b & c", "ms", [(1, 2.0), (10, 2.0), (100, 20.0)])]
     drawn = ET.fromstring(picture("“1×”", grown))  # our own text, no stranger's
     assert drawn.tag.endswith("svg")
     assert sum(1 for each in drawn.iter() if each.tag.endswith("circle")) == 3
 
 
-def test_in_the_picture_dearer_is_higher_and_more_is_further_right():
+def test_costlier_is_higher_and_more_is_further_right_in_the_chart():
     assert up(10) < up(1) < up(0.1)
     assert across(1) < across(10) < across(100)
     assert Growth("x", "s", [(2, 4.0), (20, 8.0)]).compared() == [(1, 1), (10, 2)]
 
 
-def test_a_run_takes_the_place_of_the_one_before_in_a_page():
+def test_a_run_replaces_the_previous_one_in_a_page():
     run = about(plan.full(9))
     page = put(f"# Speed\n{BEGIN}\nold\n{END}\nthe rest\n", described(run, FIGURES))
     assert "old" not in page
@@ -74,6 +74,6 @@ def test_a_run_takes_the_place_of_the_one_before_in_a_page():
     assert put(page, described(run, FIGURES)) == page
 
 
-def test_a_page_without_a_place_for_it_is_left_as_it_is():
+def test_a_page_without_markers_is_refused():
     with pytest.raises(ValueError, match="there is no"):
         put("# Speed\n", "text")

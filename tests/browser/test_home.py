@@ -9,7 +9,7 @@ from tests.githttp import GitServer
 from tests.stack import Api
 
 
-def test_what_is_understood_is_said_while_typing(page: Page) -> None:
+def test_the_launch_form_previews_the_address_while_typing(page: Page) -> None:
     field = page.get_by_label("Launch a repository")
     expect(field).to_be_focused()
     page.keyboard.type("https://github.com/marsja/bindertut/blob/main/index.ipynb")
@@ -24,7 +24,7 @@ def test_what_is_understood_is_said_while_typing(page: Page) -> None:
     expect(answer).to_contain_text("v1.2")
 
 
-def test_a_refused_launch_keeps_text_and_focus(page: Page) -> None:
+def test_a_refused_launch_keeps_the_text_and_the_focus(page: Page) -> None:
     field = page.get_by_label("Launch a repository")
     field.fill("no address at all")
     field.press("Enter")
@@ -33,7 +33,7 @@ def test_a_refused_launch_keeps_text_and_focus(page: Page) -> None:
     expect(field).to_be_focused()
 
 
-def test_the_list_renews_itself_and_leaves_open_menus_and_the_focus_alone(
+def test_the_list_refreshes_without_closing_menus_or_moving_the_focus(
     page: Page, git: GitServer, ada: Api
 ) -> None:
     url = git.repository("ada/listed", {"index.ipynb": "{}"})
@@ -58,7 +58,7 @@ def test_the_list_renews_itself_and_leaves_open_menus_and_the_focus_alone(
     expect(start).to_be_focused()
 
 
-def test_at_the_limit_one_is_given_up_and_the_launch_goes_on(
+def test_deleting_a_project_at_the_limit_lets_the_launch_proceed(
     page: Page, git: GitServer, ada: Api
 ) -> None:
     url = git.repository("ada/many", {"index.ipynb": "{}"})
@@ -76,7 +76,7 @@ def test_at_the_limit_one_is_given_up_and_the_launch_goes_on(
     assert names[0] not in left
 
 
-def test_without_javascript_everything_works(sign_in: SignIn, git: GitServer, ada: Api) -> None:
+def test_everything_works_without_javascript(sign_in: SignIn, git: GitServer, ada: Api) -> None:
     page = sign_in(java_script_enabled=False)
     files = {"postBuild": "#!/bin/bash\necho prepared\n"}
     page.get_by_label("Launch a repository").fill("no address at all")

@@ -92,7 +92,7 @@ def test_from_an_address_to_a_notebook_and_back(page: Page, git: GitServer, ada:
     expect(page.locator("#project-list article")).to_have_count(1)
 
 
-def test_whoever_scrolls_or_comes_late_is_not_taken_away(
+def test_nobody_is_redirected_after_scrolling_or_arriving_late(
     page: Page, git: GitServer, ada: Api
 ) -> None:
     address = launch(page, git.repository("ada/stays", {"index.ipynb": "{}", "a": "1"}))
@@ -111,7 +111,7 @@ def test_whoever_scrolls_or_comes_late_is_not_taken_away(
     page.wait_for_url(re.compile(r"\.localhost:\d+/lab"))
 
 
-def test_a_failure_says_what_happened_and_goes_on_from_there(
+def test_a_failed_launch_shows_the_error_and_can_be_rebuilt(
     page: Page, git: GitServer, ada: Api
 ) -> None:
     files = {"postBuild": "#!/bin/bash\necho alas, no data\nexit 3\n"}
@@ -132,7 +132,7 @@ def test_an_empty_log_says_so(page: Page, git: GitServer) -> None:
     assert page.locator("#lines").evaluate(said) == [0, '"No lines of a build so far."']
 
 
-def test_a_launch_is_cancelled(page: Page, git: GitServer, ada: Api) -> None:
+def test_a_launch_can_be_cancelled(page: Page, git: GitServer, ada: Api) -> None:
     files = {"postBuild": "#!/bin/bash\necho waiting; sleep 60\n"}
     launch(page, git.repository("ada/slow", files, executable=["postBuild"]))
     expect(page.locator("#lines")).to_contain_text("waiting")

@@ -23,7 +23,7 @@ DUE = SOME_TIME_AGO + (
 )
 
 
-def test_what_nobody_uses_is_announced_and_kept_and_at_last_deleted(
+def test_an_unused_project_is_announced_kept_on_request_and_later_deleted(
     sign_in: SignIn, stack: Stack, git: GitServer, bob: Api
 ) -> None:
     name = bob.launch(git.repository("bob/left", {"README.md": "left"}))

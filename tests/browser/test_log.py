@@ -31,7 +31,9 @@ def flooded(git: GitServer, ada: Api) -> str:
     return f"/projects/{ada.launch(git.repository('ada/flood', files, executable=['postBuild']))}/"
 
 
-def test_a_flood_is_followed_searched_paused_and_copied(sign_in: SignIn, flooded: str) -> None:
+def test_a_flood_of_lines_can_be_followed_searched_paused_and_copied(
+    sign_in: SignIn, flooded: str
+) -> None:
     page = sign_in(permissions=["clipboard-read", "clipboard-write"])
     page.goto(flooded)
     lines = page.locator("#lines")
@@ -73,7 +75,7 @@ def test_a_flood_is_followed_searched_paused_and_copied(sign_in: SignIn, flooded
     expect(linked).to_be_in_viewport()
 
 
-def test_paused_it_stands_still_and_wrapped_it_is_no_wider_than_the_page(
+def test_a_paused_log_stands_still_and_a_wrapped_log_fits_the_page(
     page: Page, git: GitServer, ada: Api
 ) -> None:
     script = f"#!/bin/bash\necho {WIDE}\nfor n in $(seq 600); do echo tick $n; sleep 0.1; done\n"
@@ -95,9 +97,7 @@ def test_paused_it_stands_still_and_wrapped_it_is_no_wider_than_the_page(
     assert lines.evaluate(DISTANCE_TO_END) < 5
 
 
-def test_where_websockets_do_not_get_through_events_do(
-    page: Page, git: GitServer, ada: Api
-) -> None:
+def test_the_log_falls_back_to_server_sent_events(page: Page, git: GitServer, ada: Api) -> None:
     page.route_web_socket(re.compile("/ws/"), lambda socket: socket.close())
     script = "#!/bin/bash\nfor n in $(seq 100); do echo tick $n; sleep 0.1; done\n"
     url = git.repository("ada/events", {"postBuild": script}, executable=["postBuild"])

@@ -64,7 +64,7 @@ def addresses(git: GitServer, ada: Api) -> list[str]:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_everything_can_be_read_reached_and_needs_no_sideways_scrolling(
+def test_pages_have_contrast_large_targets_and_no_horizontal_scrolling(
     sign_in: SignIn, addresses: list[str], scheme: str
 ) -> None:
     page = sign_in(color_scheme=scheme)
@@ -83,7 +83,7 @@ def test_everything_can_be_read_reached_and_needs_no_sideways_scrolling(
     assert found == {}
 
 
-def test_the_look_is_chosen_kept_and_worn_before_anything_is_painted(page: Page) -> None:
+def test_the_colour_scheme_is_kept_across_pages(page: Page) -> None:
     page.goto("/account/")
     page.get_by_label("Dark", exact=True).check()
     page.goto("/")
@@ -97,7 +97,7 @@ def test_the_look_is_chosen_kept_and_worn_before_anything_is_painted(page: Page)
     expect(page.locator("html")).not_to_have_attribute("data-theme", "light")
 
 
-def test_the_keyboard_reaches_everything_and_shows_where_it_is(
+def test_the_keyboard_reaches_every_control_with_a_visible_focus(
     page: Page, addresses: list[str]
 ) -> None:
     page.goto("/account/")
@@ -124,7 +124,7 @@ def test_the_keyboard_reaches_everything_and_shows_where_it_is(
     expect(page.get_by_role("dialog")).to_have_count(0)
 
 
-def test_nothing_moves_for_those_who_asked_for_that(
+def test_nothing_is_animated_under_reduced_motion(
     sign_in: SignIn, git: GitServer, ada: Api
 ) -> None:
     page = sign_in(reduced_motion="reduce")

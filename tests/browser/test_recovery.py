@@ -18,7 +18,7 @@ for tick in $(seq {TICKS}); do echo "tick $tick."; sleep 0.1; done
 
 
 @pytest.mark.parametrize("part", ["web", "worker", "watch"])
-def test_the_page_goes_on_by_itself(
+def test_the_progress_page_continues_after_a_part_is_killed(
     page: Page, stack: Stack, git: GitServer, ada: Api, part: str
 ) -> None:
     files = {"postBuild": SLOW, "README.md": f"{part} is killed"}

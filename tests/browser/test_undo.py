@@ -27,7 +27,7 @@ def only_ours(bob: Api) -> None:
             bob.delete(project["name"])
 
 
-def test_what_was_deleted_comes_back_and_goes_for_good_when_told_to(
+def test_a_deleted_project_can_be_restored_or_deleted_for_good(
     sign_in: SignIn, git: GitServer, bob: Api
 ) -> None:
     name = bob.launch(git.repository("bob/regretted", {"index.ipynb": "{}"}))
@@ -87,7 +87,9 @@ def deleted(git: GitServer, bob: Api, stack: Stack) -> Iterator[list[str]]:
         bob.delete(project["name"])
 
 
-def test_all_of_it_can_be_read_and_reached(sign_in: SignIn, bob: Api, deleted: list[str]) -> None:
+def test_undo_is_accessible_and_works_at_the_limit(
+    sign_in: SignIn, bob: Api, deleted: list[str]
+) -> None:
     page = sign_in("bob")
     found: dict[Any, Any] = {}
     for scheme, address in product(SCHEMES, ("/", "/going/", f"/projects/{deleted[0]}/")):

@@ -40,7 +40,7 @@ def put(spec: BuildSpec, **kept: str) -> dict[str, Any]:
     return dict(json.loads((folder / "manifest.json").read_text()))
 
 
-def test_the_manifest_names_the_configuration_and_the_layers(spec):
+def test_the_manifest_lists_the_configuration_and_the_layers(spec):
     digest = leave(spec, None)
     manifest = put(spec)
     config = export.config(spec.images, export.FINAL).read_bytes()
@@ -52,7 +52,7 @@ def test_the_manifest_names_the_configuration_and_the_layers(spec):
     assert (spec.work / "put" / digest.partition(":")[2]).read_bytes() == b"packed"
 
 
-def test_a_layer_that_was_kept_is_taken_as_it_came(spec):
+def test_a_cached_base_layer_is_used_unchanged(spec):
     leave(spec, {})
     digest = f"sha256:{'b' * 64}"
     (spec.work / "kept").write_text("as it came")
@@ -60,7 +60,7 @@ def test_a_layer_that_was_kept_is_taken_as_it_came(spec):
     assert (spec.work / "put" / ("b" * 64)).read_text() == "as it came"
 
 
-def test_a_layer_may_be_there_twice(spec):
+def test_a_layer_may_occur_twice(spec):
     digest = leave(spec, None, contents=[CONTENT, CONTENT])
     assert [layer["digest"] for layer in put(spec)["layers"]] == [digest, digest]
 
@@ -83,27 +83,27 @@ def test_an_image_may_have_no_layers(spec):
         {CONTENT: {"digest": f"sha256:{'a' * 64}"}},
     ],
 )
-def test_a_layer_that_is_none_ends_the_push(layers: Any, spec):
+def test_a_malformed_layer_fails_the_push(layers: Any, spec):
     leave(spec, layers)
     with pytest.raises(BuildFailed, match="not produce a valid image"):
         put(spec)
 
 
 @pytest.mark.parametrize("contents", [7, [CONTENT, {}], [f"{CONTENT}0"]])
-def test_a_configuration_that_names_no_layers_ends_the_push(contents: Any, spec):
+def test_a_configuration_without_valid_layers_fails_the_push(contents: Any, spec):
     leave(spec, None, contents=contents)
     with pytest.raises(BuildFailed, match="not produce a valid image"):
         put(spec)
 
 
 @pytest.mark.parametrize("config", ["", "[]", "{}", "[" * 100_000, " " * 5_000_000])
-def test_a_configuration_that_is_none_ends_the_push(config: str, spec):
+def test_a_malformed_configuration_fails_the_push(config: str, spec):
     leave(spec, None)
     export.config(spec.images, export.FINAL).write_text(config)
     with pytest.raises(BuildFailed, match="not produce a valid image"):
         put(spec)
 
 
-def test_nothing_built_ends_the_push(spec):
+def test_a_missing_image_fails_the_push(spec):
     with pytest.raises(BuildFailed, match="not produce a valid image"):
         put(spec)

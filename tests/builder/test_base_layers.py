@@ -46,7 +46,7 @@ def noted(spec: BuildSpec) -> dict[str, dict[str, str]]:
     return dict(json.loads((spec.trusted / base_layers.LAYERS).read_text()))
 
 
-def test_layers_are_found_by_what_is_in_them(spec):
+def test_base_layers_are_found_by_their_uncompressed_digest(spec):
     folder = pulls(spec, {sha("a"): DOCKER, sha("b"): f"{OCI}+gzip"})
     unpacks(spec, {sha("a"): sha("1"), sha("b"): sha("2"), sha("c"): sha("3")})
     assert noted(spec) == {
@@ -57,25 +57,25 @@ def test_layers_are_found_by_what_is_in_them(spec):
 
 
 @pytest.mark.parametrize("kind", [OCI, f"{OCI}+zstd"])
-def test_a_layer_that_is_not_gzip_is_left_to_the_build(kind: str, spec):
+def test_a_layer_that_is_not_gzip_is_not_cached(kind: str, spec):
     pulls(spec, {sha("a"): kind})
     unpacks(spec, {sha("a"): sha("1")})
     assert noted(spec) == {}
 
 
-def test_a_layer_that_buildah_has_not_unpacked_is_not_taken(spec):
+def test_a_layer_that_buildah_has_not_unpacked_is_not_cached(spec):
     pulls(spec, {sha("a"): DOCKER})
     unpacks(spec, {sha("b"): sha("1")})
     assert noted(spec) == {}
 
 
-def test_a_layer_without_its_file_is_not_taken(spec):
+def test_a_layer_without_its_file_is_not_cached(spec):
     (pulls(spec, {sha("a"): DOCKER}) / ("a" * 64)).unlink()
     unpacks(spec, {sha("a"): sha("1")})
     assert noted(spec) == {}
 
 
-def test_what_was_seen_of_registries_is_kept_and_other_files_are_not(spec):
+def test_only_the_registry_blob_cache_is_kept(spec):
     (spec.work / "cache").mkdir()
     (spec.work / "cache/blob-info-cache-v1.boltdb").write_text("x")
     (spec.work / "cache/other").write_text("x")
@@ -85,14 +85,14 @@ def test_what_was_seen_of_registries_is_kept_and_other_files_are_not(spec):
     assert there == ["blob-info-cache-v1.boltdb"]
 
 
-def test_everybody_may_read_what_is_kept(spec):
+def test_kept_layers_are_world_readable(spec):
     folder = pulls(spec, {sha("a"): DOCKER})
     (folder / ("a" * 64)).chmod(0o600)
     noted(spec)
     assert (folder / ("a" * 64)).stat().st_mode & 0o777 == 0o644
 
 
-def test_without_the_folder_nothing_is_kept(spec):
+def test_nothing_is_kept_without_the_folder(spec):
     assert not base_layers.is_available(spec)
     assert base_layers.layers(spec) == {}
     assert base_layers.unpacked(spec) == []

@@ -8,12 +8,12 @@ from bindery_builder import buildspec
 LEAST = {"BUILD_URL": "https://example.org/a.git", "BUILD_COMMIT": "c0ffee", "BUILD_IMAGE": "r/a:1"}
 
 
-def test_what_is_not_said_is_off():
+def test_optional_variables_default_to_off():
     spec = buildspec.read({**LEAST, "BUILD_CACHE": "", "BUILD_LOG_LIMIT": "", "BUILD_FRESH": "0"})
     assert spec == buildspec.BuildSpec("https://example.org/a.git", "c0ffee", "r/a:1")
 
 
-def test_everything_that_is_said_is_taken():
+def test_every_variable_is_read():
     spec = buildspec.read(
         {
             **LEAST,
@@ -31,6 +31,6 @@ def test_everything_that_is_said_is_taken():
 
 
 @pytest.mark.parametrize("name", sorted(LEAST))
-def test_without_the_least_there_is_no_build(name: str):
+def test_a_missing_required_variable_raises(name: str):
     with pytest.raises(KeyError):
         buildspec.read({key: value for key, value in LEAST.items() if key != name})

@@ -129,7 +129,7 @@ SWALLOWED = {
 
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_nobody_builds_on_what_was_built_for_somebody(attack: str, reader, monkeypatch):
+def test_a_dockerfile_cannot_build_on_another_persons_image(attack: str, reader, monkeypatch):
     monkeypatch.setattr(instructions, "default_reader", lambda: reader)
     text = ATTACKS[attack].format(evil=EVIL, own=OWN)
     found, code = None, ""
@@ -153,7 +153,7 @@ LINES = [
 
 
 @given(st.lists(st.sampled_from(LINES), max_size=8), st.sampled_from(READERS))
-def test_buildah_sees_no_image_that_was_not_checked(lines, reader):
+def test_buildah_gets_no_unchecked_image(lines, reader):
     try:
         found = read("\n".join(lines), reader=reader)
     except BuildFailed:
@@ -168,7 +168,7 @@ def test_buildah_sees_no_image_that_was_not_checked(lines, reader):
 
 
 @given(st.lists(st.sampled_from(LINES), max_size=8))
-def test_what_the_plain_reader_takes_buildkits_takes_for_the_same(lines):
+def test_buildkit_agrees_with_every_text_that_the_plain_parser_accepts(lines):
     text = "\n".join(lines)
     try:
         plain, other = read(text, reader=plainparser.read), read(text)

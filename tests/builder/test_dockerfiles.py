@@ -28,7 +28,7 @@ def refusal(text: str, reader: instructions.Reader | None = None) -> str:
     return failed.value.code
 
 
-def test_buildkits_parser_is_used_where_there_is_one():
+def test_buildkits_parser_is_used_where_available():
     assert (instructions.default_reader() is not plainparser.read) == HAS_BUILDKIT
 
 
@@ -93,7 +93,7 @@ def test_the_images_that_a_build_needs_are_found(text: str, found: list[str], re
         ("# syntax=!\nFROM a\nONBUILD COPY --from=$X /a /b\n", []),
     ],
 )
-def test_what_is_named_and_not_used_is_found_as_well(text: str, found: list[str], reader):
+def test_images_named_in_syntax_and_onbuild_lines_are_found(text: str, found: list[str], reader):
     assert list(read(text, reader=reader).mentioned) == found
 
 
@@ -135,7 +135,7 @@ def test_what_is_named_and_not_used_is_found_as_well(text: str, found: list[str]
         f"FROM a\nRUN {'x' * 1_000_000}\n",
     ],
 )
-def test_what_cannot_be_read_for_sure_is_refused(text: str, reader):
+def test_an_ambiguous_or_invalid_dockerfile_is_refused(text: str, reader):
     assert refusal(text, reader) == "build.dockerfile"
 
 
@@ -143,7 +143,7 @@ def test_what_cannot_be_read_for_sure_is_refused(text: str, reader):
     "name",
     ["$V", "''", "Debian", "docker://debian", "dir:/run", "oci:x", "sha256:" + "0" * 64, "-x"],
 )
-def test_what_is_no_image_of_a_registry_is_refused(name: str, reader):
+def test_a_base_image_outside_a_registry_is_refused(name: str, reader):
     assert refusal(f"FROM {name}\n", reader) == "build.base-image"
     if not set(name) & set("$'"):
         assert refusal(f"FROM a\nCOPY --from={name} /a /b\n", reader) == "build.base-image"
@@ -160,7 +160,7 @@ ONLY_BUILDKIT = {
 
 
 @pytest.mark.parametrize("text", ONLY_BUILDKIT)
-def test_what_only_buildkit_reads_is_refused_without_it(text: str):
+def test_syntax_that_only_buildkit_reads_is_refused_without_it(text: str):
     assert refusal(text, plainparser.read) == "build.dockerfile"
     if HAS_BUILDKIT:
         assert list(read(text).images) == ONLY_BUILDKIT[text]
@@ -170,7 +170,7 @@ def given(text: str, values: dict[str, str], reader=None) -> str:
     return read(text, reader=reader).text(values)
 
 
-def test_buildah_gets_one_instruction_a_line_and_full_names(reader):
+def test_buildah_gets_one_instruction_per_line_and_full_image_names(reader):
     text = (
         "# syntax=docker/dockerfile:1\nARG V=1\n\nFROM debian:$V AS One\n# no\nRUN x \\\n  # no\n"
         "\n  FROM y\nfrom \\\n  one\ncopy --link --from=ONE a b\n"
@@ -204,14 +204,14 @@ def test_variables_are_declared_after_every_from(reader):
     )
 
 
-def test_the_character_that_escapes_stays(reader):
+def test_the_escape_character_is_preserved(reader):
     assert given("# escape=`\nFROM a\nRUN x `\n  c:\\\n", {}, reader) == (
         f"# escape=`\nFROM {A}\nRUN x   c:\\\n"
     )
 
 
 @pytest.mark.skipif(not HAS_BUILDKIT, reason="only BuildKit's parser reads here-documents")
-def test_a_here_document_stays_as_it_is():
+def test_a_here_document_is_left_unchanged():
     start = "FROM a\nRUN --mount=from=b,target=/b <<EOF bash\n"
     text = f"{start}set -e\n# no comment\n\nx \\\nEOF\nRUN y\n"
     found = read(text)
@@ -231,11 +231,11 @@ def test_a_line_that_is_too_long_for_buildah_is_folded(reader):
 
 
 @pytest.mark.parametrize(("name", "value"), [("A B", "x"), ("A", "x\ny"), ("A", "it's"), ("", "")])
-def test_a_variable_that_would_be_more_than_one_is_refused(name: str, value: str):
+def test_a_variable_that_could_inject_instructions_is_refused(name: str, value: str):
     with pytest.raises(ValueError, match="cannot be passed"):
         given("FROM a\n", {name: value})
 
 
-def test_arguments_that_are_declared_are_found(reader):
+def test_declared_build_arguments_are_found(reader):
     found: Dockerfile = read("ARG V=1\nFROM a\narg NB_USER NB_UID=1000\nRUN ARG x\n", reader=reader)
     assert found.arguments == {"V", "NB_USER", "NB_UID"}

@@ -80,13 +80,13 @@ def seen(text: str, plan: Plan) -> StepTracker:
         ("", RENDERED, "build.internal", "could not be read"),
     ],
 )
-def test_a_failure_is_named_and_placed(text: str, plan: Plan, code: str, words: str):
+def test_a_failure_has_a_code_and_names_the_step(text: str, plan: Plan, code: str, words: str):
     failure = seen(text, plan).failure()
     assert failure.code == code
     assert words in failure.message
 
 
-def test_memory_that_ran_out_is_the_reason_even_where_a_step_hides_it():
+def test_out_of_memory_takes_precedence_over_the_steps_own_error():
     assert seen(FAILED, OWN).failure(out_of_memory=True).code == "build.out-of-memory"
 
 
@@ -99,12 +99,12 @@ def test_memory_that_ran_out_is_the_reason_even_where_a_step_hides_it():
         ("oom_kill_disable 0\nunder_oom 0\noom_kill 12\n", True),
     ],
 )
-def test_the_kernel_counts_what_it_ends(text: str, ran_out: bool, tmp_path):
+def test_an_oom_kill_is_read_from_the_cgroup_events(text: str, ran_out: bool, tmp_path):
     (tmp_path / "events").write_text(text)
     assert memory.ran_out([tmp_path / "nothing", tmp_path / "events"]) is ran_out
 
 
-def test_the_images_of_all_steps_are_known_in_their_order():
+def test_the_images_of_all_steps_are_known_in_order():
     steps = seen(STAGES, OWN)
     assert list(steps.committed) == ["7d98824a705", "4b53b701c72"]
     assert steps.final == "4b53b701c72"
@@ -131,5 +131,5 @@ def test_the_images_of_all_steps_are_known_in_their_order():
         ("COPY --chown=1000:1000 src/ ${REPO_DIR}/", "build.internal"),
     ],
 )  # fmt: skip
-def test_a_rendered_step_says_whose_business_it_is(step: str, code: str):
+def test_each_generated_step_has_an_error_code(step: str, code: str):
     assert error_code(step) == code

@@ -52,7 +52,7 @@ def code(spec: BuildSpec, log: io.BytesIO) -> str:
     return failed.value.code
 
 
-def test_the_repository_is_there_at_its_commit(git_server, commit, tmp_path, log):
+def test_the_repository_is_checked_out_at_its_commit(git_server, commit, tmp_path, log):
     spec = make_spec(git_server, tmp_path, commit)
     assert fetch.stage(spec, Output(log, 10_000)) == {}
     assert (spec.repository / "README").read_text() == "hello"
@@ -60,7 +60,7 @@ def test_the_repository_is_there_at_its_commit(git_server, commit, tmp_path, log
     assert links.resources(spec.repository) == "gpu 1\n"
 
 
-def test_a_commit_that_is_not_there_says_so(git_server, commit, tmp_path, log):
+def test_a_missing_commit_fails_the_fetch(git_server, commit, tmp_path, log):
     assert code(make_spec(git_server, tmp_path, "d" * 40), log) == "build.fetch"
 
 
@@ -69,7 +69,7 @@ def test_a_repository_that_is_too_large_is_refused(git_server, commit, tmp_path,
     assert code(limited, log) == "build.repository-too-large"
 
 
-def test_plain_http_is_for_those_for_whom_it_is_allowed(git_server, commit, tmp_path, log):
+def test_plain_http_is_refused_unless_allowed(git_server, commit, tmp_path, log):
     assert code(make_spec(git_server, tmp_path, commit, plain=False), log) == "build.fetch"
     assert "transport 'http' not allowed" in log.getvalue().decode()
 
@@ -83,7 +83,7 @@ def test_plain_http_is_for_those_for_whom_it_is_allowed(git_server, commit, tmp_
         ("Dockerfile", "nowhere/../../outside"),
     ],
 )
-def test_a_link_out_of_the_repository_is_refused_where_it_matters(link, target, tmp_path):
+def test_a_build_file_that_links_out_of_the_repository_is_refused(link, target, tmp_path):
     repository = tmp_path / "repository"
     (repository / link).parent.mkdir(parents=True)
     (repository / link).symlink_to(target)
@@ -101,7 +101,7 @@ def test_other_links_are_left_alone(tmp_path):
 
 
 @pytest.mark.parametrize("raw", [b"x" * 2001, b"\xff", "\u20ac".encode() * 1999, None])
-def test_resources_that_are_no_short_text_are_left_out(raw, tmp_path):
+def test_a_missing_or_malformed_resources_file_is_ignored(raw, tmp_path):
     if raw:
         (tmp_path / ".resources").write_bytes(raw)
     assert links.resources(tmp_path) is None

@@ -19,13 +19,13 @@ def copied() -> list[tuple[list[str], str]]:
     return [(sources.split(), target) for sources, target in found]
 
 
-def test_the_context_has_what_is_copied_and_no_more():
+def test_the_build_context_has_exactly_the_copied_files():
     ignored = Path(f"{DOCKERFILE}.dockerignore").read_text().splitlines()
     kept = [line[1:] for line in ignored if line.startswith("!")]
     assert sorted(kept) == sorted(source for sources, _target in copied() for source in sources)
 
 
-def test_the_program_needs_nothing_else_of_the_project(tmp_path):
+def test_the_builder_imports_only_the_copied_modules(tmp_path):
     for sources, target in copied():
         if target.startswith(LIBRARY):
             folder = tmp_path / target.removeprefix(f"{LIBRARY}/")

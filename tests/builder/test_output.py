@@ -20,7 +20,7 @@ def lines(written: io.BytesIO) -> list[str]:
     return written.getvalue().decode().splitlines()
 
 
-def test_every_line_has_its_number(written):
+def test_every_line_is_numbered(written):
     output = Output(written, 1000)
     output.write_heading("Fetching")
     output.feed(b"one\ntw")
@@ -29,12 +29,12 @@ def test_every_line_has_its_number(written):
     assert lines(written) == ["1 ── Fetching", "2 one", "3 two", "4 ", "5 thr", "6 ours"]
 
 
-def test_a_text_of_ours_is_one_line_whatever_it_quotes(written):
+def test_a_message_of_ours_is_one_clean_line(written):
     Output(written, 1000).write_line("not\nfound: \x1b[31mred")
     assert lines(written) == ["1 not found: red"]
 
 
-def test_after_the_limit_one_line_says_so_and_nothing_follows(written):
+def test_output_over_the_limit_ends_with_one_notice(written):
     output = Output(written, 20)
     output.feed(b"12345\n12345\n12345\n12345\n")
     output.write_heading("Later")
@@ -42,7 +42,7 @@ def test_after_the_limit_one_line_says_so_and_nothing_follows(written):
     assert output.last[-1] == "── Later"
 
 
-def test_a_line_without_end_takes_no_memory(written):
+def test_an_endless_line_is_cut_and_not_kept_in_memory(written):
     output = Output(written, 10_000)
     for _ in range(100):
         output.feed(b"x" * 65_536)

@@ -49,7 +49,7 @@ def refusal(spec: BuildSpec) -> str:
     return log.getvalue().decode()
 
 
-def test_a_private_repository_is_there_with_its_persons_key(ssh_server, key):
+def test_a_private_repository_is_fetched_with_its_owners_key(ssh_server, key):
     commit = ssh_server.repository(NAME, {"README": "for ada"})
     ssh_server.allow(public(key), NAME)
     spec = make_spec(ssh_server, key, commit)
@@ -60,12 +60,12 @@ def test_a_private_repository_is_there_with_its_persons_key(ssh_server, key):
     assert str(key).encode() not in kept + log.getvalue()
 
 
-def test_another_key_fetches_nothing(ssh_server, key):
+def test_a_key_without_access_is_refused(ssh_server, key):
     commit = ssh_server.repository(NAME, {"README": "for ada"})
     assert "Permission denied" in refusal(make_spec(ssh_server, key, commit))
 
 
-def test_a_part_of_it_that_is_private_on_the_same_server_comes_too(ssh_server, key):
+def test_a_private_submodule_on_the_same_server_is_fetched(ssh_server, key):
     part = ssh_server.repository("ada/part", {"part.txt": "of the whole"})
     modules = f'[submodule "part"]\n\tpath = part\n\turl = {ssh_server.url("ada/part")}\n'
     ssh_server.repository("ada/whole", {".gitmodules": modules})
@@ -77,7 +77,7 @@ def test_a_part_of_it_that_is_private_on_the_same_server_comes_too(ssh_server, k
 
 
 @pytest.mark.parametrize("known", ["", "another key"])
-def test_a_server_that_is_not_known_is_sent_nothing(ssh_server, key, known):
+def test_a_server_with_an_unknown_host_key_is_refused(ssh_server, key, known):
     commit = ssh_server.repository(NAME, {"README": "for ada"})
     ssh_server.allow(public(key), NAME)
     if known:

@@ -92,13 +92,13 @@ def askers(door: GuardedRegistry, path: str) -> set[str]:
     return {person for person in told if door.lets_in(person, f"/v2/{path}")}
 
 
-def test_what_repositories_name_is_pulled_with_an_account_of_its_own(spec, door):
+def test_base_images_from_repositories_are_pulled_with_their_own_account(spec, door):
     said = pulled(spec, f"{door.address}/public/base:1")
     assert not said.startswith("build."), said
     assert askers(door, "public/base") == {"stranger"}
 
 
-def test_what_the_operator_has_chosen_and_earlier_steps_are_pulled_with_the_portals(spec, door):
+def test_the_sites_base_image_and_the_cache_use_the_portals_account(spec, door):
     spec = dataclasses.replace(spec, cache=f"{door.address}/own/cache-1")
     said = pulled(spec, f"{door.address}/own/python:1", f"{door.address}/public/base:1")
     assert "Found 1 steps." in said
@@ -106,7 +106,7 @@ def test_what_the_operator_has_chosen_and_earlier_steps_are_pulled_with_the_port
     assert askers(door, "public/base") == {"stranger"}
 
 
-def test_another_name_of_the_registry_opens_it_no_more(spec, door):
+def test_an_alias_of_the_registry_gives_no_further_access(spec, door):
     """Reading cannot find that out: the account for base images has no right there."""
     other = door.address.replace("127.0.0.1", "localhost")
     for account in (pull.BASE_ACCOUNT, pull.PORTAL_ACCOUNT):
@@ -118,7 +118,7 @@ def test_another_name_of_the_registry_opens_it_no_more(spec, door):
     assert askers(door, "own/ada") == set()
 
 
-def test_the_programs_themselves_get_nothing_from_below_the_portals_path(spec, door):
+def test_buildah_and_skopeo_block_the_portals_own_path(spec, door):
     name = f"{door.address}/own/ada:1"
     with_all = registries.authfile_options(spec, pull.PORTAL_ACCOUNT)
     closed, opened = (
@@ -149,7 +149,9 @@ def test_the_programs_themselves_get_nothing_from_below_the_portals_path(spec, d
     ["FROM {there}/ada:1\n", "FROM scratch\nCOPY --from={there}/ada:1 / /x\n",
      "FROM {public}/hooked:1\nLABEL a=b\n"],
 )  # fmt: skip
-def test_a_build_gets_no_image_that_was_not_pulled(dockerfile: str, place: str, tmp_path: Path):
+def test_a_build_cannot_use_an_image_that_was_not_pulled(
+    dockerfile: str, place: str, tmp_path: Path
+):
     """Neither one that was not seen in the Dockerfile, nor what a base image's ONBUILD names; even
     of a registry that asks nobody for a login."""
     with RegistryServer() as registry:

@@ -41,11 +41,11 @@ ENTRYPOINT ["/home/jovyan/binder/start"]
 """
 
 
-def test_an_empty_repository_is_copied_and_nothing_else():
+def test_an_empty_repository_is_only_copied():
     assert dockerfile("r.example/python:1", Needs(), LABELS) == EMPTY
 
 
-def test_what_can_be_installed_early_comes_before_the_rest():
+def test_early_installs_come_before_the_copy_of_the_repository():
     needs = Needs(
         python="3.12",
         apt=("g++", "tree=2.1"),
@@ -73,14 +73,14 @@ def test_requirements_that_name_files_wait_for_the_repository():
     ("pipfile", "folder", "option"),
     [("Pipfile", ".", "--skip-lock"), ("binder/Pipfile.lock", "binder", "--ignore-pipfile")],
 )
-def test_a_pipfile_is_installed_where_it_lies(pipfile: str, folder: str, option: str):
+def test_a_pipfile_is_installed_in_its_own_folder(pipfile: str, folder: str, option: str):
     assert steps(Needs(pipfile=pipfile)) == [
         "RUN python3 -m pip install --no-cache-dir pipenv",
         f"RUN cd {folder} && python3 -m pipenv install {option} --system --dev",
     ]
 
 
-def test_packages_of_apt_are_read_as_repo2docker_does():
+def test_apt_packages_are_read_as_in_repo2docker():
     assert apt_packages("tree # why\n\n  g++\n#x\ntree\nlibc6=2.36-9+deb12u1\n") == (
         "g++",
         "libc6=2.36-9+deb12u1",
@@ -89,6 +89,6 @@ def test_packages_of_apt_are_read_as_repo2docker_does():
 
 
 @pytest.mark.parametrize("line", ["a b", "a;b", "-o=x", "$(x)", "a&&b", "A", "a=", "a\\"])
-def test_what_is_no_package_is_refused(line: str):
+def test_an_invalid_apt_package_name_is_refused(line: str):
     with pytest.raises(ValueError, match=r"apt\.txt names"):
         apt_packages(line)

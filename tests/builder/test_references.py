@@ -28,7 +28,7 @@ DIGEST = f"sha256:{'0' * 64}"
         (f"r.example/a@sha512:{'f' * 128}", f"r.example/a@sha512:{'f' * 128}"),
     ],
 )
-def test_a_name_is_completed(name: str, full: str):
+def test_a_short_name_is_expanded(name: str, full: str):
     assert references.resolve(name) == full
     assert references.resolve(full) == full
 
@@ -46,7 +46,7 @@ def test_a_name_is_completed(name: str, full: str):
         f"r.example/a@{DIGEST}0", "r.example/a@md5:00", "r.example/é", "r．example/a", "a" * 300,
     ],
 )  # fmt: skip
-def test_what_is_no_name_in_a_registry_is_refused(name: str):
+def test_an_invalid_image_name_is_refused(name: str):
     with pytest.raises(ValueError, match="it "):
         references.resolve(name)
 
@@ -78,7 +78,7 @@ SOMEBODYS = [
 
 
 @pytest.mark.parametrize(("prefix", "name"), SOMEBODYS)
-def test_an_image_that_is_somebodys_is_refused(prefix: str, name: str):
+def test_an_image_built_for_another_person_is_refused(prefix: str, name: str):
     with pytest.raises(BuildFailed) as failed:
         bases.check_base_image(references.resolve(name), spec(prefix))
     assert failed.value.code == "build.base-image"
@@ -89,12 +89,12 @@ def test_an_image_that_is_somebodys_is_refused(prefix: str, name: str):
     "name",
     ["debian", "r:5000/other/x", "r:5000/own/base:1", "own/ada", "r:5000/owner/x", "r:5001/own/x"],
 )  # fmt: skip
-def test_any_other_image_is_taken(name: str):
+def test_any_other_image_is_accepted(name: str):
     bases.check_base_image(references.resolve(name), spec("r:5000/own/"))
 
 
 @pytest.mark.parametrize("name", ["debian", "dir:/run", "R:5000/x:1", ""])
-def test_only_full_names_get_past(name: str):
+def test_an_unresolved_image_name_is_refused(name: str):
     with pytest.raises(BuildFailed):
         bases.check_base_image(name, spec(""))
 
@@ -104,7 +104,7 @@ def settings(spec: BuildSpec, **how: bool) -> str:
         return file.read()
 
 
-def test_the_portals_own_path_is_closed_to_the_programs_as_well():
+def test_the_registry_configuration_blocks_the_portals_own_path():
     plain = BuildSpec(url="", commit="", image="", own_prefix="r:5000/own/", insecure=("r:5000",))
     assert 'location = "r:5000/own"\nblocked = true' in settings(plain)
     assert 'location = "r:5000"\ninsecure = true' in settings(plain)

@@ -16,7 +16,7 @@ from bindery_builder.buildspec import BuildSpec
         ("docker://registry:5000.example.org/base", "dir:/trusted/base-0", []),
     ],
 )
-def test_only_a_registry_that_is_said_to_speak_plain_http_is_spoken_to_so(
+def test_plain_http_is_used_only_for_registries_listed_as_insecure(
     source: str, target: str, plain: list[str]
 ) -> None:
     spec = BuildSpec(url="", commit="", image="", insecure=("registry:5000",))

@@ -14,7 +14,7 @@ from bindery_builder.result import MAX_BYTES, BuildFailed, bounded_json
 ORDER = BuildSpec(url="https://example.org/a.git", commit="c" * 40, image="r.example/a:1")
 
 
-def test_a_short_result_is_left_as_it_is(tmp_path):
+def test_a_short_result_is_unchanged(tmp_path):
     result.write({"pack": "python", "resources": "gpu 1\n"}, tmp_path / "result")
     assert json.loads((tmp_path / "result").read_bytes()) == {
         "pack": "python",
@@ -23,7 +23,7 @@ def test_a_short_result_is_left_as_it_is(tmp_path):
 
 
 @pytest.mark.parametrize("letter", ["x", "\u20ac", "\U0001f600", '"', "\n"])
-def test_a_long_one_is_cut_and_says_so(letter: str):
+def test_a_long_result_is_cut_and_ends_with_an_ellipsis(letter: str):
     raw = bounded_json({"code": "build.dockerfile", "message": letter * 10_000})
     assert len(raw) <= MAX_BYTES
     cut = json.loads(raw)
@@ -40,7 +40,7 @@ def test_a_long_one_is_cut_and_says_so(letter: str):
         (KeyError("x"), "build.internal"),
     ],
 )
-def test_whatever_goes_wrong_has_a_code(error: Exception, code: str, tmp_path):
+def test_every_exception_has_an_error_code(error: Exception, code: str, tmp_path):
     def stage(spec: BuildSpec, output: Output) -> dict[str, str]:
         raise error
 

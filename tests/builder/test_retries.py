@@ -41,7 +41,7 @@ def insist(words: list[str], output: Output, seconds: float = 30) -> bool:
         "Get https://a/v2/: net/http: TLS handshake timeout",
     ],
 )
-def test_what_passes_by_itself_is_tried_again(tmp_path, output, says):
+def test_a_transient_registry_error_is_retried(tmp_path, output, says):
     assert insist(program(tmp_path, says, 2), output)
     assert runs(tmp_path) == 3
 
@@ -54,11 +54,11 @@ def test_what_passes_by_itself_is_tried_again(tmp_path, output, says):
         "Error: dial tcp: lookup nowhere.example: no such host",
     ],
 )
-def test_what_will_not_change_is_said_at_once(tmp_path, output, says):
+def test_a_permanent_registry_error_is_not_retried(tmp_path, output, says):
     assert not insist(program(tmp_path, says, 2), output)
     assert runs(tmp_path) == 1
 
 
-def test_patience_ends(tmp_path, output):
+def test_retries_end_after_the_time_limit(tmp_path, output):
     assert not insist(program(tmp_path, "i/o timeout", 9), output, seconds=0)
     assert runs(tmp_path) == 1

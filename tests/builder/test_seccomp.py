@@ -18,21 +18,21 @@ PROFILE = {
 }
 
 
-def test_what_no_step_needs_is_in_no_rule():
+def test_system_calls_that_no_step_needs_are_removed_from_the_profile():
     made = seccomp.restrict(PROFILE)
     names = [name for group in made["syscalls"] for name in group["names"]]
     assert names == ["read", "socket", "socket", "socket", "socket"]
     assert made["defaultAction"] == "SCMP_ACT_ERRNO"
 
 
-def test_each_rule_about_sockets_names_a_family():
+def test_each_socket_rule_names_a_family():
     rules = [each for each in seccomp.restrict(PROFILE)["syscalls"] if each["names"] == ["socket"]]
     families = [each["args"][0] for each in rules]
     assert {each["op"] for each in families} == {"SCMP_CMP_EQ"}
     assert [each["value"] for each in families] == [1, 2, 10, 16]
 
 
-def test_it_is_set_where_the_system_has_one(tmp_path: Path, monkeypatch):
+def test_the_filter_is_used_if_the_system_has_a_profile(tmp_path: Path, monkeypatch):
     spec = BuildSpec(url="https://example.org/x", commit="a" * 40, image="i", work=tmp_path)
     monkeypatch.setattr(seccomp, "SYSTEM", tmp_path / "none")
     assert seccomp.options(spec) == []

@@ -43,50 +43,58 @@ def attacked_backend() -> str:
 
 @pytest.fixture(scope="module")
 def in_a_notebook(request: pytest.FixtureRequest, world: World) -> dict[str, Verdict]:
-    return in_notebook(world, chosen(request, "test_from_a_notebook"))
+    return in_notebook(world, chosen(request, "test_portal_withstands_code_in_a_notebook"))
 
 
 @pytest.fixture(scope="module")
 def in_a_step(
     request: pytest.FixtureRequest, world: World, git_server: GitServer
 ) -> dict[str, Verdict]:
-    return in_build(world, git_server, chosen(request, "test_from_a_step_of_a_build"))
+    return in_build(
+        world, git_server, chosen(request, "test_portal_withstands_code_in_a_build_step")
+    )
 
 
 @pytest.fixture(scope="module")
 def repositories(
     request: pytest.FixtureRequest, world: World, git_server: GitServer
 ) -> dict[str, Verdict]:
-    return built(world, git_server, chosen(request, "test_by_files_of_a_repository"))
+    return built(world, git_server, chosen(request, "test_portal_withstands_files_of_a_repository"))
 
 
 @attempts(sandbox.of(NOTEBOOK), KUBERNETES)
-def test_from_a_notebook(attempt: Program, in_a_notebook: dict[str, Verdict]) -> None:
+def test_portal_withstands_code_in_a_notebook(
+    attempt: Program, in_a_notebook: dict[str, Verdict]
+) -> None:
     require(in_a_notebook[str(attempt)])
 
 
 @attempts(eaters.ATTEMPTS, KUBERNETES)
-def test_by_holding_too_much(attempt: Eater, world: World) -> None:
+def test_portal_withstands_exhaustion_of_its_resources(attempt: Eater, world: World) -> None:
     require(attempt.tried(world))
 
 
 @attempts(sandbox.of(BUILD), KUBERNETES)
-def test_from_a_step_of_a_build(attempt: Program, in_a_step: dict[str, Verdict]) -> None:
+def test_portal_withstands_code_in_a_build_step(
+    attempt: Program, in_a_step: dict[str, Verdict]
+) -> None:
     require(in_a_step[str(attempt)])
 
 
 @pytest.mark.long
 @attempts(REPOSITORIES, KUBERNETES)
-def test_by_files_of_a_repository(attempt: Repository, repositories: dict[str, Verdict]) -> None:
+def test_portal_withstands_files_of_a_repository(
+    attempt: Repository, repositories: dict[str, Verdict]
+) -> None:
     require(repositories[str(attempt)])
 
 
 @attempts(THROUGH_PODS, KUBERNETES)
-def test_through_the_gateway(attempt: Any, world: World) -> None:
+def test_gateway_withstands_hostile_traffic(attempt: Any, world: World) -> None:
     require(attempt.tried(world))
 
 
 @pytest.mark.long
 @attempts((*OTHERS, *staff.ATTEMPTS), KUBERNETES)
-def test_on_the_portal_itself(attempt: Any, world: World) -> None:
+def test_portal_withstands_hostile_requests_and_staff(attempt: Any, world: World) -> None:
     require(attempt.tried(world))

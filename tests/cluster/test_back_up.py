@@ -110,7 +110,7 @@ def portal(kube: Kube, tmp_path: Path) -> Iterator[Portal]:
         yield portal
 
 
-def test_database_and_volumes_come_back(portal: Portal) -> None:
+def test_database_and_volumes_are_restored(portal: Portal) -> None:
     people = (
         "from portal.models import User; print(*User.objects.values_list('username', flat=True))"
     )
@@ -138,7 +138,7 @@ def test_database_and_volumes_come_back(portal: Portal) -> None:
     )
 
 
-def test_one_persons_volume_comes_back_and_a_broken_backup_does_not(portal: Portal) -> None:
+def test_one_volume_is_restored_and_a_damaged_backup_is_refused(portal: Portal) -> None:
     status, said = portal.script("back-up", "hers", "ada")
     assert status == 0, said
     portal.in_volume("ada-nfs-pvc", "rm -r /volume/notes /volume/.bindery")

@@ -16,7 +16,7 @@ PLAN = Plan(seed=6, minutes=1, people=3, launches=6, pause=5)
 @pytest.mark.faults
 @pytest.mark.long
 @pytest.mark.slow("a drill of a minute, and all that it has begun comes to its end", seconds=600)
-def test_all_comes_out_right_however_parts_are_killed() -> None:
+def test_a_drill_finds_no_violations_although_parts_are_killed() -> None:
     with stage() as place:
         report = play(place, PLAN)
     told = "\n".join(report.lines())
@@ -29,7 +29,7 @@ def test_all_comes_out_right_however_parts_are_killed() -> None:
 @pytest.mark.faults
 @pytest.mark.long
 @pytest.mark.slow("people write, and the portal looks at other databases", seconds=1200)
-def test_each_file_is_where_its_person_left_it() -> None:
+def test_a_data_drill_loses_no_files() -> None:
     with stage() as place:
         report = bench.datadrill.play.play(place, PLAN)
     told = "\n".join(report.lines())

@@ -23,7 +23,7 @@ exec "$@"
 """
 
 
-def test_who_fills_the_disk_is_told_so(
+def test_a_notebook_that_fills_the_disk_is_reported_as_evicted(
     backend: KubernetesBackend,
     git_server: GitServer,
     order: Callable[[dict[str, str]], BuildSpec],

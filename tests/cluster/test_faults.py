@@ -68,7 +68,7 @@ def all_is_well(api: Api, building: str, kernel: Kernel) -> None:
 
 
 @pytest.mark.parametrize("part", [pytest.param("kubelet", marks=LONG), "containerd"])
-def test_nothing_is_lost_when_a_part_of_the_cluster_is_killed(
+def test_nothing_is_lost_when_a_cluster_component_is_killed(
     part: str, git: GitServer, ada: Api, slow: str, running: Kernel
 ) -> None:
     building = ada.launch(slow)
@@ -87,7 +87,7 @@ def test_nothing_is_lost_when_a_part_of_the_cluster_is_killed(
         pytest.param(("kube-apiserver",), 60, marks=LONG),
     ],
 )
-def test_the_cluster_may_be_away(
+def test_launches_continue_after_a_cluster_outage(
     stack: Stack,
     git: GitServer,
     ada: Api,
@@ -118,9 +118,7 @@ def _back_end(stack: Stack) -> str:
     return said
 
 
-def test_the_registry_may_be_away_while_a_build_pushes(
-    ada: Api, slow: str, running: Kernel
-) -> None:
+def test_a_push_is_retried_after_a_registry_outage(ada: Api, slow: str, running: Kernel) -> None:
     building = ada.launch(slow)
     at_tick(ada, building, TICKS)
     kill("registry")

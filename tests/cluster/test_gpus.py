@@ -23,7 +23,7 @@ GPUS = 4
 """GPUs on the test cluster's node."""
 
 
-def test_who_finds_no_gpu_free_waits_and_starts_when_one_is_given_back(
+def test_a_notebook_waits_in_the_queue_until_a_gpu_is_free(
     backend: KubernetesBackend, wish: Callable[..., ServerSpec], plain: BuildSpec
 ) -> None:
     first = [wish(plain, gpu=1) for _ in range(GPUS)]
@@ -61,9 +61,7 @@ def waits(backend: KubernetesBackend, spec: ServerSpec) -> ServerReport:
     return until(said, 10)
 
 
-def test_a_repository_that_asks_for_a_gpu_gets_one_or_is_told_its_place(
-    git: GitServer, ada: Api
-) -> None:
+def test_a_repository_that_asks_for_a_gpu_gets_one_or_queues(git: GitServer, ada: Api) -> None:
     url = git.repository("ada/gpu", {".resources": "gpu=1\n", "index.ipynb": "{}"})
     first = ada.launch(url)
     assert ada.until(first, "ready", within=300)["resources"]["gpu"] == 1
@@ -79,9 +77,7 @@ def test_a_repository_that_asks_for_a_gpu_gets_one_or_is_told_its_place(
     assert ada.until(late, "ready")["message"] == ""
 
 
-def test_more_gpus_than_a_person_may_ask_for_are_refused_before_a_build(
-    git: GitServer, ada: Api
-) -> None:
+def test_too_many_requested_gpus_are_refused_before_the_build(git: GitServer, ada: Api) -> None:
     name = ada.launch(git.repository("ada/gpus", {".resources": "gpu=3\n"}))
     project = ada.until(name, "failed")
     assert project["code"] == "resources.gpu"

@@ -63,7 +63,7 @@ def notebook(
     return lambda owner="ada": Notebook(backend, kube, wish(plain, owner=owner))
 
 
-def test_what_was_written_is_there_after_a_stop_and_an_eviction(
+def test_files_survive_a_stop_and_an_eviction(
     backend: KubernetesBackend, kube: Kube, notebook: Callable[..., Notebook]
 ) -> None:
     mine = notebook()
@@ -100,7 +100,7 @@ def test_a_new_commit_is_merged_and_the_persons_edits_win(
     assert beside in ready.files.message
 
 
-def test_the_keys_lie_over_it_and_are_not_kept(
+def test_ssh_keys_are_mounted_over_the_home_and_not_kept(
     notebook: Callable[..., Notebook], kube: Kube
 ) -> None:
     mine = notebook()
@@ -116,7 +116,7 @@ def test_the_keys_lie_over_it_and_are_not_kept(
     assert "ssh.priv" not in mine.run("ls -A /home/ada-nfs-pvc")
 
 
-def test_projects_have_a_folder_each_and_a_deletion_takes_only_its_own(
+def test_a_deletion_removes_only_the_projects_own_folder(
     notebook: Callable[..., Notebook], backend: KubernetesBackend, kube: Kube
 ) -> None:
     backend.site = replace(backend.site, volume_access="ReadWriteOnce")
@@ -137,7 +137,7 @@ def test_projects_have_a_folder_each_and_a_deletion_takes_only_its_own(
 
 
 @pytest.mark.parametrize(("kind", "owner"), [("link", "carl"), ("file", "dora")])
-def test_a_link_or_a_file_in_its_place_is_refused_in_words(
+def test_a_link_or_file_in_place_of_the_home_is_refused_with_a_message(
     notebook: Callable[..., Notebook],
     backend: KubernetesBackend,
     kube: Kube,
@@ -155,7 +155,7 @@ def test_a_link_or_a_file_in_its_place_is_refused_in_words(
     assert "“.bindery” in your own folder is a link or a file" in report.message
 
 
-def test_a_site_that_keeps_nothing_has_a_fresh_copy_at_each_start(
+def test_a_site_that_does_not_keep_homes_starts_with_a_fresh_copy(
     notebook: Callable[..., Notebook], backend: KubernetesBackend
 ) -> None:
     backend.site = replace(backend.site, keep_homes=False)
@@ -169,7 +169,7 @@ def test_a_site_that_keeps_nothing_has_a_fresh_copy_at_each_start(
 
 @pytest.mark.stack
 @pytest.mark.long
-def test_a_whole_portal_keeps_measures_and_removes_a_projects_files(
+def test_the_portal_keeps_measures_and_removes_a_projects_files(
     stack: Stack, git: GitServer, ada: Api, portal_kube: Kube
 ) -> None:
     url = git.repository("ada/one", {"index.ipynb": "{}"})

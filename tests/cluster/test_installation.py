@@ -97,7 +97,7 @@ def containers(manifest: dict[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
-def test_every_command_of_the_manifests_runs_in_the_documented_image(installed: Kube) -> None:
+def test_every_command_in_the_manifests_runs_in_the_documented_image(installed: Kube) -> None:
     jobs: Any = client.BatchV1Api(installed.core.api_client)
     migrate = eventually(
         lambda: ended(jobs.read_namespaced_job("migrate", installed.namespace).status),

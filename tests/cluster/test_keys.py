@@ -80,7 +80,7 @@ def everything_but_secrets(kube: Kube, stack: Stack) -> str:
     return f"{kube.pods()} {events} {b''.join(files)!r}"
 
 
-def test_a_private_repository_and_its_notebook_have_their_owners_key(
+def test_a_private_repository_and_its_notebook_use_the_owners_key(
     stack: Stack, ada: Api, bob: Api, git: GitServer, ssh_server: SshServer, portal_kube: Kube
 ) -> None:
     base = stack.environment["PORTAL_PYTHON_IMAGE"]

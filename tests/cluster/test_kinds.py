@@ -54,7 +54,7 @@ LONG = pytest.mark.long
     ],
     ids=lambda value: "+".join(value) if isinstance(value, dict) else None,
 )
-def test_a_kind_of_repository_gets_its_pack_and_dockerfile(
+def test_each_kind_of_repository_gets_its_build_pack_and_dockerfile(
     backend: KubernetesBackend,
     kube: Kube,
     order: Callable[[dict[str, str]], BuildSpec],

@@ -52,7 +52,7 @@ def dockerfile(stack: Stack, *steps: str) -> str:
     return "\n".join([f"FROM {base}", *steps, ""])
 
 
-def test_a_dockerfile_becomes_a_notebook_in_which_a_cell_runs(
+def test_a_dockerfile_is_built_and_a_cell_runs(
     stack: Stack, git: GitServer, ada: Api, portal_kube: Kube
 ) -> None:
     steps = ["COPY --chown=1000:1000 . /home/jovyan/", "RUN echo built-by-$(id -un)"]
@@ -113,7 +113,7 @@ def test_requirements_are_installed_and_a_second_launch_builds_nothing(
     ("step", "code"),
     [("RUN echo alas && exit 3", "build.dockerfile"), ("USER 1000", "spawn.no-jupyterlab")],
 )
-def test_what_does_not_work_gets_a_code_and_a_sentence(
+def test_a_failed_launch_has_a_code_and_a_message(
     git: GitServer, ada: Api, portal_kube: Kube, step: str, code: str
 ) -> None:
     files = {"Dockerfile": f"FROM {portal_kube.registry}/debian:bookworm\n{step}\n"}
@@ -124,7 +124,7 @@ def test_what_does_not_work_gets_a_code_and_a_sentence(
     assert project["message"].strip()
 
 
-def test_a_base_image_that_is_not_there_is_named(git: GitServer, ada: Api, stack: Stack) -> None:
+def test_a_missing_base_image_is_named(git: GitServer, ada: Api, stack: Stack) -> None:
     base = stack.environment["PORTAL_PYTHON_IMAGE"].partition("/")[0] + "/no-such-image:1"
     name = ada.launch(git.repository("ada/baseless", {"Dockerfile": f"FROM {base}\n"}))
     project = ada.until(name, "failed", "ready")
@@ -132,7 +132,7 @@ def test_a_base_image_that_is_not_there_is_named(git: GitServer, ada: Api, stack
     assert base in project["message"]
 
 
-def test_a_build_can_be_given_up(git: GitServer, ada: Api, portal_kube: Kube) -> None:
+def test_a_build_can_be_cancelled(git: GitServer, ada: Api, portal_kube: Kube) -> None:
     base = f"{portal_kube.registry}/debian:bookworm"
     files = {"Dockerfile": f"FROM {base}\nRUN echo going on && sleep 600\n"}
     name = ada.launch(git.repository("ada/endless", files))
@@ -143,7 +143,7 @@ def test_a_build_can_be_given_up(git: GitServer, ada: Api, portal_kube: Kube) ->
     eventually(lambda: not portal_kube.pods(builds), within=60, what="the end of the build's pod")
 
 
-def test_a_notebook_over_its_memory_is_said_to_be(git: GitServer, ada: Api) -> None:
+def test_a_notebook_over_its_memory_limit_is_reported(git: GitServer, ada: Api) -> None:
     name = ada.launch(git.repository("ada/plain", {"index.ipynb": "{}"}))
     ada.until(name, "ready")
     with Kernel(ada, name) as kernel, pytest.raises(Exception):  # noqa: B017, PT011  (it dies)

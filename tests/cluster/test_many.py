@@ -51,7 +51,7 @@ def people(stack: Stack, crowd: tuple[int, int]) -> Iterator[list[Api]]:
                 api.delete(project["name"])
 
 
-def test_many_launches_cause_a_build_for_each_repository_and_leave_nothing_behind(
+def test_many_launches_build_each_repository_once_and_leave_nothing(
     stack: Stack,
     git: GitServer,
     people: list[Api],

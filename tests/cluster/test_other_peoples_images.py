@@ -52,7 +52,7 @@ def built(backend: KubernetesBackend, spec: BuildSpec) -> tuple[str, str]:
     return report.code, log(backend, spec.id)
 
 
-def test_base_images_are_read_and_somebodys_environment_is_not(
+def test_base_images_can_be_pulled_and_other_peoples_images_cannot(
     backend: KubernetesBackend, door: GuardedRegistry, order: Order
 ) -> None:
     base, own = f"{door.address}/public/empty:1", f"{door.address}/own"
@@ -71,7 +71,7 @@ def test_base_images_are_read_and_somebodys_environment_is_not(
         assert (code, "Pulling" in said) == ("build.base-image", False), said
 
 
-def test_a_base_image_cannot_have_it_brought_in(
+def test_a_base_images_onbuild_cannot_pull_another_persons_image(
     backend: KubernetesBackend, door: GuardedRegistry, order: Order
 ) -> None:
     door.behind.image("own/ada", "built")
@@ -82,7 +82,9 @@ def test_a_base_image_cannot_have_it_brought_in(
     assert not [person for person, path in door.asked if path.startswith("/v2/own/ada/")]
 
 
-def test_the_doctor_tries_the_account(backend: KubernetesBackend, door: GuardedRegistry) -> None:
+def test_the_doctor_checks_the_base_image_account(
+    backend: KubernetesBackend, door: GuardedRegistry
+) -> None:
     def found() -> set[str]:
         problems = preflight.examine(backend._cluster, backend.site, lambda: None)
         return {each.id for each in problems if each.id.startswith("registry.")}

@@ -18,7 +18,7 @@ from tests.kubernetes.registryserver import PERSON, RegistryServer
 pytestmark = [pytest.mark.cluster, pytest.mark.slow("two builds", seconds=300)]
 
 
-def test_base_images_and_results_of_a_private_registry_need_its_secrets(
+def test_pulls_and_pushes_of_a_private_registry_need_its_secrets(
     settings, backend: KubernetesBackend, kube: Kube, order: Callable[[dict[str, str]], BuildSpec]
 ) -> None:
     with RegistryServer(login=True, address=kube.own_address()) as registry:

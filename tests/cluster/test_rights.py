@@ -14,7 +14,7 @@ from tests.cluster.kube import RIGHTS, Kube, as_portal
 pytestmark = pytest.mark.cluster
 
 
-def test_the_account_may_do_what_the_role_says_and_nothing_else(kube: Kube, tmp_path: Path) -> None:
+def test_the_service_account_has_exactly_the_rights_of_its_role(kube: Kube, tmp_path: Path) -> None:
     api = config.new_client_from_config(str(as_portal(kube, tmp_path)))
     asked = {"spec": {"namespace": kube.namespace}}
     reviews: Any = client.AuthorizationV1Api(api)
@@ -37,7 +37,9 @@ def test_the_account_may_do_what_the_role_says_and_nothing_else(kube: Kube, tmp_
 
 
 @pytest.mark.parametrize("namespace", ["default", "kube-system"])
-def test_it_sees_nothing_of_other_namespaces(kube: Kube, tmp_path: Path, namespace: str) -> None:
+def test_the_service_account_cannot_read_other_namespaces(
+    kube: Kube, tmp_path: Path, namespace: str
+) -> None:
     api = config.new_client_from_config(str(as_portal(kube, tmp_path)))
     for lister in ("list_namespaced_pod", "list_namespaced_secret"):
         with pytest.raises(client.ApiException) as refusal:

@@ -25,7 +25,7 @@ pytestmark = [
 ]
 
 
-def test_all_notebooks_of_a_person_run_where_their_volume_is(
+def test_all_notebooks_of_a_person_run_on_their_volumes_node(
     backend: KubernetesBackend,
     kube: Kube,
     wish: Callable[..., ServerSpec],
@@ -41,7 +41,7 @@ def test_all_notebooks_of_a_person_run_where_their_volume_is(
     assert len({pod.spec.node_name for pod in kube.pods("bindery/owner=bob")}) == 1
 
 
-def test_a_claim_that_was_restored_by_hand_is_the_persons_again_by_whichever_name(
+def test_a_manually_restored_claim_works_after_adoption_under_both_names(
     backend: KubernetesBackend,
     kube: Kube,
     order: Callable[[dict[str, str]], BuildSpec],

@@ -51,7 +51,9 @@ def shows_nothing_of_portal_and_cluster(text: str) -> None:
     assert "NoNewPrivs:\t1" in text
 
 
-def test_a_step_of_a_build(backend: KubernetesBackend, order: Callable[..., BuildSpec]) -> None:
+def test_a_build_step_sees_nothing_of_the_portal_or_the_cluster(
+    backend: KubernetesBackend, order: Callable[..., BuildSpec]
+) -> None:
     steps = (
         f"FROM {backend.site.python_image}\nUSER 0\nCOPY look.sh /\nRUN sh /look.sh\nUSER 1000\n"
     )
@@ -63,7 +65,7 @@ def test_a_step_of_a_build(backend: KubernetesBackend, order: Callable[..., Buil
     shows_nothing_of_portal_and_cluster(text)
 
 
-def test_a_notebook(
+def test_a_notebook_sees_nothing_of_the_portal_or_the_cluster(
     backend: KubernetesBackend,
     plain: BuildSpec,
     wish: Callable[..., ServerSpec],

@@ -8,11 +8,11 @@ from __future__ import annotations
 import pytest
 
 from tests.whole.test_crashes import (
-    test_a_portal_that_is_ended_and_started_again_finds_everything,
+    test_a_restarted_portal_finds_everything,
 )
 from tests.whole.test_launches import (
-    test_a_deleted_project_comes_back_with_its_files_until_it_is_gone_for_good,
-    test_files_in_the_own_folder_are_there_in_every_notebook,
+    test_a_deleted_project_is_restored_with_its_files_until_deleted_for_good,
+    test_files_on_the_volume_are_in_every_notebook_of_the_person,
 )
 
 pytestmark = [
@@ -22,7 +22,7 @@ pytestmark = [
 ]
 
 __all__ = [
-    "test_a_deleted_project_comes_back_with_its_files_until_it_is_gone_for_good",
-    "test_a_portal_that_is_ended_and_started_again_finds_everything",
-    "test_files_in_the_own_folder_are_there_in_every_notebook",
+    "test_a_deleted_project_is_restored_with_its_files_until_deleted_for_good",
+    "test_a_restarted_portal_finds_everything",
+    "test_files_on_the_volume_are_in_every_notebook_of_the_person",
 ]

@@ -38,13 +38,13 @@ def mine(git_server: GitServer, tmp_path: Path) -> Iterator[Stack]:
 
 
 @pytest.mark.slow("a portal of its own starts three times, with a build", seconds=600)
-def test_nothing_is_removed_with_an_empty_database(mine: Stack, git_server: GitServer) -> None:
+def test_an_empty_database_removes_nothing(mine: Stack, git_server: GitServer) -> None:
     survives_an_empty_one(mine, git_server)
 
 
 @pytest.mark.long
 @pytest.mark.slow("a portal of its own starts five times, with two builds", seconds=1200)
-def test_nothing_is_removed_and_adopting_brings_all_together(
+def test_nothing_is_removed_and_adopt_reunites_database_and_data(
     mine: Stack, git_server: GitServer
 ) -> None:
     survives(mine, git_server)
@@ -74,7 +74,7 @@ def _ours() -> dict[str, str]:
 
 
 @pytest.mark.slow("a notebook starts", seconds=300)
-def test_known_things_get_the_id_and_others_are_left_alone(
+def test_known_objects_get_the_id_and_others_are_left_alone(
     marking: KubernetesBackend,
     plain: BuildSpec,
     wish: Callable[..., ServerSpec],

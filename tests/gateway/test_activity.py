@@ -23,7 +23,7 @@ def is_noted() -> bool:
     return Project.objects.get().last_activity != LONG_AGO
 
 
-def test_looking_and_keeping_the_layout_is_no_work(idle):
+def test_reading_and_saving_the_layout_is_not_activity(idle):
     for _time in range(3):
         idle.ask("/api/kernels")
         idle.ask("/lab/api/workspaces/default", "PUT", b"{}")
@@ -32,19 +32,19 @@ def test_looking_and_keeping_the_layout_is_no_work(idle):
     assert not is_noted()
 
 
-def test_saving_is_work(idle):
+def test_saving_a_file_is_activity(idle):
     idle.ask("/api/contents/x", "PUT", b"{}")
     until(is_noted)
 
 
-def test_talking_to_a_kernel_is_work(idle):
+def test_sending_to_a_kernel_is_activity(idle):
     with idle.socket() as socket:
         socket.send("execute")
         socket.recv(20)
         until(is_noted)
 
 
-def test_a_tab_that_connects_again_is_no_work(idle):
+def test_a_reconnecting_tab_is_not_activity(idle):
     with idle.socket("/terminals/websocket/1") as terminal:
         terminal.send('["set_size",40,131,623,950]')
         terminal.recv(20)
@@ -54,14 +54,14 @@ def test_a_tab_that_connects_again_is_no_work(idle):
     assert not is_noted()
 
 
-def test_what_somebody_does_after_that_is_work(idle):
+def test_an_execute_request_after_reconnecting_is_activity(idle):
     with idle.socket("/api/kernels/1/channels") as kernel:
         kernel.send('{"header": {"msg_type": "kernel_info_request"}}')
         kernel.send('{"header": {"msg_type": "execute_request"}}')
         until(is_noted)
 
 
-def test_it_is_written_down_once_a_minute(idle):
+def test_activity_is_recorded_once_a_minute(idle):
     idle.ask("/api/contents/x", "PUT", b"{}")
     until(is_noted)
     noted = Project.objects.get().last_activity

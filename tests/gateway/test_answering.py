@@ -62,7 +62,7 @@ def events(port: int, project: Project, owner: User) -> Iterator[None]:
         yield
 
 
-def test_requests_that_come_one_by_one_have_one_thread(port: int, seen: Seen) -> None:
+def test_sequential_requests_run_in_one_thread(port: int, seen: Seen) -> None:
     with httpx.Client(base_url=f"http://localhost:{port}") as client:
         for number in range(1, 6):
             assert client.get("/sign-in/").status_code == 200
@@ -80,7 +80,7 @@ def test_a_stream_is_closed_when_its_reader_leaves(port: int, seen: Seen, projec
 
 
 @pytest.mark.usefixtures("quick_rechecks")
-def test_a_stream_keeps_no_connection_of_the_thread_that_began_it(port, project, ada) -> None:
+def test_a_stream_holds_no_database_connection_of_its_first_thread(port, project, ada) -> None:
     held = []
 
     def begun(**_more: Any) -> None:
@@ -95,13 +95,13 @@ def test_a_stream_keeps_no_connection_of_the_thread_that_began_it(port, project,
 
 
 @pytest.mark.filterwarnings("error:StreamingHttpResponse")
-def test_a_static_file_is_sent_piece_by_piece(static_file: Path, port: int, seen: Seen) -> None:
+def test_a_static_file_is_streamed(static_file: Path, port: int, seen: Seen) -> None:
     answer = httpx.get(f"http://localhost:{port}/static/{static_file.name}")
     assert answer.content == static_file.read_bytes()
     until(lambda: [what for what, _thread in seen] == ["begun", "ended"])
 
 
-def test_an_address_that_is_none_is_refused(port: int, seen: Seen) -> None:
+def test_an_invalid_path_is_refused(port: int, seen: Seen) -> None:
     answer = httpx.get(f"http://localhost:{port}/%ff%fe/")
     assert answer.status_code in {400, 404}
     until(lambda: [what for what, _thread in seen] == ["begun", "ended"])

@@ -56,7 +56,7 @@ def assert_too_large(answer: bytes, address: str) -> None:
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
-def test_what_announces_too_much_is_refused_at_once(port, address):
+def test_a_content_length_over_the_limit_is_refused_at_once(port, address):
     before = files_open()
     answer = ask(port, post(address, f"Content-Length: {LARGE}") + b"x" * 3_000_000, within=SOON)
     assert_too_large(answer, address)
@@ -64,7 +64,7 @@ def test_what_announces_too_much_is_refused_at_once(port, address):
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
-def test_what_does_not_say_its_length_is_counted(port, address):
+def test_a_chunked_body_over_the_limit_is_refused(port, address):
     chunk = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
     request = post(address, "Transfer-Encoding: chunked") + chunk * 200
     before = files_open()
@@ -72,12 +72,12 @@ def test_what_does_not_say_its_length_is_counted(port, address):
     assert files_open() <= before
 
 
-def test_who_asks_first_is_not_told_to_go_on(port):
+def test_expect_continue_for_a_large_body_is_answered_with_413(port):
     request = post("/", f"Content-Length: {LARGE}", "Expect: 100-continue")
     assert ask(port, request, within=SOON).startswith(b"HTTP/1.1 413 ")
 
 
-def test_what_does_not_come_is_not_waited_for(port, monkeypatch):
+def test_an_incomplete_body_times_out(port, monkeypatch):
     monkeypatch.setattr(bodies, "SECONDS", 0.3)
     began = time.monotonic()
     answer = ask(port, post("/sign-in/", "Content-Length: 100") + b"half", within=SOON)
@@ -86,17 +86,17 @@ def test_what_does_not_come_is_not_waited_for(port, monkeypatch):
 
 
 @pytest.mark.parametrize("size", [0, 1, bodies.MAX_BYTES])
-def test_what_is_within_the_bound_is_read_as_ever(port, size):
+def test_a_body_within_the_limit_is_read(port, size):
     request = post("/sign-in/", f"Content-Length: {size}", "Connection: close") + b"x" * size
     assert not ask(port, request, within=20).startswith(b"HTTP/1.1 413 ")
 
 
-def test_a_notebook_takes_any(browser):
+def test_a_notebook_accepts_a_body_over_the_limit(browser):
     answer = browser.ask("/api/contents", "PUT", b"x" * 5_000_000)
     assert answer.json()["size"] == 5_000_000
 
 
-def test_the_admin_takes_more(port):
+def test_the_admin_accepts_larger_bodies(port):
     size = bodies.max_bytes("/admin/portal/user/")
     assert size > bodies.MAX_BYTES
     request = post("/admin/portal/user/", f"Content-Length: {size}", "Connection: close")

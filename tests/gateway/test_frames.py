@@ -59,7 +59,7 @@ def messages_in(data: bytes, side: Side) -> list[bytes]:
 
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("is_masked", [True, False])
-def test_whatever_way_they_come_the_same_messages_go_on(seed, is_masked):
+def test_messages_are_the_same_however_the_bytes_are_split(seed, is_masked):
     chance = random.Random(seed)
     sizes = [
         0,
@@ -91,7 +91,7 @@ def test_whatever_way_they_come_the_same_messages_go_on(seed, is_masked):
     assert messages_in(onward, side) == [b"".join(fragments) for fragments in messages]
 
 
-def test_a_small_frame_goes_on_as_it_was():
+def test_a_small_frame_is_passed_on_unchanged():
     whole = Frame(Theirs.TEXT, b"hello").serialize(mask=True)
     frames = FrameParser(is_masked=True)
     assert list(frames.feed(whole[:5])) == []
@@ -100,7 +100,7 @@ def test_a_small_frame_goes_on_as_it_was():
 
 @pytest.mark.parametrize("is_masked", [True, False])
 @pytest.mark.parametrize("sizes", [[100], [50, 50], [1] * 100, [0, 99, 0, 1, 0]])
-def test_a_message_at_the_bound_goes_on_and_a_larger_one_does_not(is_masked, sizes):
+def test_a_message_at_the_limit_passes_and_a_larger_one_is_refused(is_masked, sizes):
     frames = FrameParser(is_masked=is_masked, limit=100)
     fits = [b"x" * size for size in sizes]
     assert list(frames.feed(written([fits], is_masked=is_masked)))
@@ -109,13 +109,13 @@ def test_a_message_at_the_bound_goes_on_and_a_larger_one_does_not(is_masked, siz
     assert wrong.value.code == 1009
 
 
-def test_a_frame_that_is_too_large_is_refused_by_its_head():
+def test_a_frame_that_is_too_large_is_refused_at_its_header():
     with pytest.raises(FrameError) as wrong:
         list(FrameParser(is_masked=False).feed(b"\x82\x7f" + (64 * 1024**2 + 1).to_bytes(8, "big")))
     assert (wrong.value.code, wrong.value.reason) == (1009, "a message larger than 64 MB")
 
 
-def test_what_came_before_goes_on_and_a_close_is_seen_after_it():
+def test_frames_before_an_error_pass_and_a_close_after_it_is_found():
     frames = FrameParser(is_masked=False, limit=10)
     good, bad = build_frame(Opcode.BINARY, b"good"), build_frame(Opcode.BINARY, b"x" * 11)
     feeding = frames.feed(good + bad + build_control_frame(Opcode.CLOSE, b"", is_masked=False))
@@ -139,14 +139,14 @@ def test_what_came_before_goes_on_and_a_close_is_seen_after_it():
         (b"\x81\x00", True),  # not masked by a browser
     ],
 )
-def test_what_is_no_frame_ends_it(data, is_masked):
+def test_an_invalid_frame_is_a_protocol_error(data, is_masked):
     with pytest.raises(FrameError) as wrong:
         list(FrameParser(is_masked=is_masked).feed(data))
     assert wrong.value.code == 1002
 
 
 @pytest.mark.parametrize("fragment", [b"", b"x"])
-def test_fragments_without_an_end_take_no_room(fragment):
+def test_endless_fragments_are_not_buffered(fragment):
     frames = FrameParser(is_masked=False)
     flood = build_frame(Opcode.CONTINUATION, fragment, fin=False) * 5000
     list(frames.feed(build_frame(Opcode.BINARY, b"x", fin=False)))
@@ -157,7 +157,7 @@ def test_fragments_without_an_end_take_no_room(fragment):
     assert onward == len(fragment) * 20 * len(flood)
 
 
-def test_the_beginnings_of_messages_are_seen_unmasked():
+def test_samples_of_messages_are_unmasked():
     frames = FrameParser(is_masked=True)
     messages = [[b"hel", b"lo"], [b"x" * 100_000], [b""]]
     list(frames.feed(written(messages, is_masked=True)))

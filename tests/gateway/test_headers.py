@@ -7,14 +7,14 @@ import pytest
 
 from sessions.gateway.hosts import cookie_name
 from sessions.gateway.request import from_notebook, to_notebook
-from tests.gateway.test_passing_on import head, raw
+from tests.gateway.test_proxying import head, raw
 
 
 def sent(browser, **more) -> list[list[str]]:
     return browser.ask("/x", **more).json()["headers"]
 
 
-def test_our_cookies_stay_here_and_the_notebooks_own_go_through(browser, settings):
+def test_our_cookies_are_removed_and_the_notebooks_own_are_kept(browser, settings):
     cookies = f"a=1; {cookie_name()}={browser.cookie};{settings.SESSION_COOKIE_NAME}=s; b=2;c"
     assert [value for name, value in sent(browser, Cookie=cookies) if name == "cookie"] == [
         "a=1; b=2;c"
@@ -25,7 +25,7 @@ def test_our_cookies_stay_here_and_the_notebooks_own_go_through(browser, setting
     assert "cookie" not in nothing_else
 
 
-def test_what_comes_after_our_cookie_goes_through():
+def test_headers_after_our_cookie_are_kept():
     headers = [(b"cookie", f"{cookie_name()}=secret".encode()), (b"accept", b"text/html")]
     assert list(to_notebook(headers, "t").items()) == [
         ("accept", "text/html"),
@@ -33,7 +33,7 @@ def test_what_comes_after_our_cookie_goes_through():
     ]
 
 
-def test_the_notebook_gets_its_own_token_and_no_other(browser):
+def test_the_notebook_receives_only_its_own_token(browser):
     for kind in ("token stolen", "Basic eDp5", "Digest x"):
         given = [
             value for name, value in sent(browser, Authorization=kind) if name == "authorization"
@@ -42,7 +42,7 @@ def test_the_notebook_gets_its_own_token_and_no_other(browser):
         assert given[0] != kind
 
 
-def test_claims_about_where_a_request_comes_from_do_not_go_through(browser):
+def test_forwarding_headers_of_the_client_are_removed(browser):
     claims = {
         "X_Forwarded_For": "1.2.3.4",
         "X_Forwarded_Host": "evil.example",
@@ -60,23 +60,23 @@ def test_claims_about_where_a_request_comes_from_do_not_go_through(browser):
     assert list(underscored) == ["Authorization"]
 
 
-def test_the_notebook_sees_the_host_that_the_browser_asked_for(browser):
+def test_the_notebook_receives_the_host_of_the_browser(browser):
     assert ["host", browser.host] in sent(browser, Connection="keep-alive, Host, X-Hop", X_Hop="1")
 
 
-def test_what_connection_names_ends_here_but_not_our_token(browser):
+def test_headers_named_by_connection_are_removed_except_our_token(browser):
     received = dict(sent(browser, Connection="Authorization, Cookie, X-Hop, close", X_Hop="1"))
     assert received["authorization"].startswith("token ")
     assert not {"x-hop", "cookie"} & received.keys()
 
 
-def test_every_one_of_several_connection_headers_counts():
+def test_several_connection_headers_all_apply():
     several = [(b"connection", b"x-a"), (b"connection", b"x-b"), (b"x-a", b"1"), (b"x-b", b"1")]
     assert list(to_notebook(several, "t")) == ["Authorization"]
     assert not {b"x-a", b"x-b"} & dict(from_notebook(several)).keys()
 
 
-def test_two_lengths_smuggle_nothing(browser, notebook):
+def test_conflicting_lengths_do_not_smuggle_a_request(browser, notebook):
     for fields in (
         ["Transfer-Encoding: chunked", "Content-Length: 4"],
         ["Content-Length: 4", "Transfer-Encoding: chunked"],
@@ -92,7 +92,7 @@ def test_two_lengths_smuggle_nothing(browser, notebook):
         assert "/smuggled" not in notebook.seen, fields
 
 
-def test_two_hosts_are_nobodys(browser, notebook):
+def test_a_second_host_header_is_refused(browser, notebook):
     notebook.seen.clear()
     for other in ("evil.example", browser.host, f"localhost:{browser.port}"):
         assert b" 400 " in raw(browser, head(browser, "GET /x HTTP/1.1", f"Host: {other}"))
@@ -111,17 +111,17 @@ def test_a_notebook_sets_cookies_for_its_own_host_only(browser):
         *("x-accel-redirect", "x-sendfile"),
     ],
 )
-def test_a_notebook_says_nothing_that_reaches_further(browser, name):
+def test_headers_that_reach_beyond_the_notebook_are_removed(browser, name):
     assert name not in browser.ask("/headers").headers
 
 
-def test_a_notebooks_own_headers_go_through(browser):
+def test_other_headers_of_a_notebook_are_kept(browser):
     answer = browser.ask("/headers")
     assert answer.headers["x-kept"] == "1"
     assert answer.headers["referrer-policy"] == "same-origin"
     assert len(answer.headers.get_list("server")) == len(answer.headers.get_list("date")) == 1
 
 
-def test_a_notebooks_own_referrer_policy_stands():
+def test_a_notebooks_own_referrer_policy_is_kept():
     answer = from_notebook([(b"Referrer-Policy", b"no-referrer")])
     assert [value for name, value in answer if name == b"referrer-policy"] == [b"no-referrer"]

@@ -44,13 +44,13 @@ def fields(request) -> tuple[str, ...]:
     ],
     ids=["a line of 9 KB", "130 lines", "cookies of 56 KB"],
 )
-def test_what_is_within_the_bound_is_answered_as_ever(port, host, fields, more):
+def test_a_head_within_the_limit_is_answered_normally(port, host, fields, more):
     plain = ask(port, head(host, *fields, "Connection: close"), within=20)
     large = ask(port, head(host, *fields, *more, "Connection: close"), within=20)
     assert status(large) == status(plain)
 
 
-def test_a_query_of_nine_thousand_characters_is_answered_as_ever(port, host, fields):
+def test_a_query_of_nine_thousand_characters_is_answered_normally(port, host, fields):
     line = f"GET /?{'x' * 9000} HTTP/1.1"
     plain = ask(port, head(host, *fields, "Connection: close"), within=20)
     assert status(ask(port, head(host, *fields, "Connection: close", line=line), within=20)) == (
@@ -71,7 +71,7 @@ def test_a_query_of_nine_thousand_characters_is_answered_as_ever(port, host, fie
     ],
     ids=["a line", "many lines", "300 lines", "a name", "a query", "5 MB of a path", "5 MB"],
 )
-def test_what_is_beyond_is_refused_at_once(port, host, fields, more, line, expected):
+def test_a_head_over_the_limit_is_refused_at_once(port, host, fields, more, line, expected):
     answer = ask(port, head(host, *fields, *more, line=line), within=SOON)
     assert status(answer) == expected
     assert b"connection: close" in answer.lower()
@@ -79,12 +79,12 @@ def test_what_is_beyond_is_refused_at_once(port, host, fields, more, line, expec
 
 
 @pytest.mark.parametrize("begun", [b"GET /", b"GET / HTTP/1.1\r\nX-Long: "])
-def test_a_head_without_an_end_is_not_kept(port, begun):
+def test_an_endless_head_is_refused(port, begun):
     answer = ask(port, begun + b"x" * 3_000_000, within=SOON)
     assert status(answer) in {414, 431}
 
 
-def test_large_cookies_are_deleted_and_the_page_says_how(port, host, fields):
+def test_cookies_over_the_limit_are_cleared_with_an_explanation(port, host, fields):
     """A notebook's page can plant 38 cookies of 4 KB on a domain above it."""
     cookies = "Cookie: " + "; ".join(f"planted{number}={'x' * 4000}" for number in range(38))
     answer = ask(port, head(host, *fields, cookies), within=SOON)
@@ -94,7 +94,7 @@ def test_large_cookies_are_deleted_and_the_page_says_how(port, host, fields):
     assert b"delete the cookies" in page
 
 
-def test_programs_are_told_in_json(port):
+def test_api_clients_get_json_for_an_oversized_head(port):
     answer = ask(port, head("localhost", "X: " + "x" * 70_000, line="GET /api/v1/me/ HTTP/1.1"))
     body = json.loads(answer.partition(b"\r\n\r\n")[2])
     assert body["code"] == "request.head-too-large"
@@ -122,7 +122,7 @@ def a_second_head(connection: socket.socket) -> None:
 
 
 @pytest.mark.parametrize("send", [nothing, half_a_head, half_an_upgrade, a_second_head])
-def test_a_head_that_does_not_end_is_not_waited_for(port, monkeypatch, send: Send):
+def test_an_incomplete_head_times_out(port, monkeypatch, send: Send):
     monkeypatch.setattr(heads, "SECONDS", 0.3)
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
         send(connection)
@@ -131,7 +131,7 @@ def test_a_head_that_does_not_end_is_not_waited_for(port, monkeypatch, send: Sen
 
 
 @pytest.mark.parametrize("drop", [b"\r\n", b"x", b"x-y: z\r\n"])
-def test_a_drop_now_and_then_does_not_keep_a_connection(port, monkeypatch, drop):
+def test_a_trickle_of_bytes_does_not_extend_the_timeout(port, monkeypatch, drop):
     monkeypatch.setattr(heads, "SECONDS", 0.3)
     began = time.monotonic()
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
@@ -143,7 +143,7 @@ def test_a_drop_now_and_then_does_not_keep_a_connection(port, monkeypatch, drop)
     assert time.monotonic() - began < 9
 
 
-def test_twenty_seconds_are_what_a_portal_gives():
+def test_the_head_timeout_is_20_seconds_and_the_limit_64_kb():
     assert heads.SECONDS == 20
     assert heads.MAX_BYTES == 65536
 
@@ -162,12 +162,12 @@ CHUNKED = head("localhost", "Transfer-Encoding: chunked", line="POST /sign-in/ H
     ],
     ids=["a chunk's extension", "trailers", "a trailer", "a chunk's size"],
 )
-def test_what_stands_around_a_body_is_bounded_too(port, rest):
+def test_chunk_extensions_and_trailers_are_limited(port, rest):
     answer = ask(port, CHUNKED + rest, within=SOON)
     assert not answer.startswith(b"HTTP/1.1 2")
 
 
-def test_trailers_are_no_headers(port, browser):
+def test_trailers_do_not_become_headers(port, browser):
     """Else somebody could claim in them where a request came from."""
     request = head(
         browser.host,
@@ -183,7 +183,7 @@ def test_trailers_are_no_headers(port, browser):
     assert "x-late" not in dict(seen["headers"])
 
 
-def test_thousands_of_requests_in_one_piece_are_not_all_taken(port):
+def test_thousands_of_pipelined_requests_are_not_all_answered(port):
     one = head("localhost", line="GET /health HTTP/1.1")
     answer = ask(port, one * 5000, within=20)
     assert answer.count(b"HTTP/1.1 200") < 100

@@ -28,19 +28,19 @@ from sessions.gateway import hosts
         ("", None),
     ],
 )
-def test_a_host_is_a_notebooks_or_not(settings, host, label):
+def test_a_notebooks_label_is_read_from_its_host(settings, host, label):
     settings.PORTAL_GATEWAY_DOMAIN = "apps.example:8443"
     settings.PORTAL_URL = "https://portal.apps.example"
     assert hosts.label_of(host) == label
 
 
-def test_an_origin_is_written_as_browsers_write_it(settings):
+def test_origins_are_written_as_in_browsers(settings):
     settings.GATEWAY_SCHEME, settings.PORTAL_GATEWAY_DOMAIN = "https", "apps.example:443"
     assert hosts.origin_of("x") == "https://x.apps.example"
     assert hosts.origin("http://LOCALHOST:8000/x") == "http://localhost:8000"
 
 
-def test_the_portal_answers_on_its_own_host_only(port, backend):
+def test_the_portal_answers_only_on_its_own_host(port, backend):
     def ask(host: str, **headers: str) -> httpx.Response:
         fields = {"Host": host, **headers}
         return httpx.get(f"http://127.0.0.1:{port}/api/v1/me/", headers=fields, timeout=10)
@@ -61,7 +61,7 @@ def handshake(port: int, path: str = "/ws/projects/", **headers: str) -> int:
         return refusal.response.status_code
 
 
-def test_the_portals_sockets_are_for_its_own_pages_and_for_tokens(ada, as_ada, port, settings):
+def test_the_portals_sockets_accept_its_own_origin_and_tokens(ada, as_ada, port, settings):
     cookie = f"{settings.SESSION_COOKIE_NAME}={as_ada.session.session_key}"
     token = f"Bearer {Token.objects.issue(ada, 'test')[1]}"
     own = f"http://localhost:{port}"
@@ -73,5 +73,5 @@ def test_the_portals_sockets_are_for_its_own_pages_and_for_tokens(ada, as_ada, p
     assert handshake(port, Cookie=cookie) == 403
 
 
-def test_a_socket_that_the_portal_does_not_have_is_refused(port):
+def test_an_unknown_socket_path_is_refused(port):
     assert handshake(port, "/ws/nothing/", Origin=f"http://localhost:{port}") == 403

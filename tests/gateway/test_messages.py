@@ -45,42 +45,42 @@ def in_parts(kind: str, **content: object) -> bytes:
 
 @pytest.mark.parametrize("form", [in_words, in_parts])
 @pytest.mark.parametrize("kind", BY_ITSELF)
-def test_what_a_tab_sends_when_it_connects_is_no_work(form, kind):
+def test_messages_a_tab_sends_on_connecting_are_not_activity(form, kind):
     assert not is_user_message(KERNEL, form(kind))
     assert not is_user_message(KERNEL, form(kind, text='"msg_type": "execute_request"'))
 
 
 @pytest.mark.parametrize("form", [in_words, in_parts])
 @pytest.mark.parametrize("kind", BY_HAND)
-def test_what_somebody_does_in_a_notebook_is_work(form, kind):
+def test_messages_caused_by_a_person_are_activity(form, kind):
     assert is_user_message(KERNEL, form(kind))
     assert is_user_message(KERNEL, form(kind, code="x = 1\n" * MAX_AUTOMATIC_BYTES))
     assert is_user_message(KERNEL, form(kind, code='"msg_type": "comm_open"'))
 
 
 @pytest.mark.parametrize("form", [in_words, in_parts])
-def test_moving_a_widget_is_work(form):
+def test_moving_a_widget_is_activity(form):
     assert is_user_message(
         KERNEL, form("comm_msg", data={"method": "update", "state": {"value": 3}})
     )
     assert not is_user_message(KERNEL, form("comm_msg", data={"method": "request_states"}))
 
 
-def test_typing_into_a_terminal_is_work_and_its_size_is_not():
+def test_terminal_input_is_activity_and_resizing_is_not():
     assert is_user_message(TERMINAL, '["stdin","l"]')
     assert not is_user_message(TERMINAL, '["set_size",40,131,623,950]')
 
 
-def test_changing_a_shared_document_is_work_and_being_there_is_not():
+def test_editing_a_shared_document_is_activity_and_presence_is_not():
     assert is_user_message(DOCUMENT, b"\x00\x02\x10change")
     for being_there in (b"\x01\x20somebody", b"\x00\x00\x01", b"\x00\x01\x02"):
         assert not is_user_message(DOCUMENT, being_there)
 
 
-def test_what_other_sockets_take_counts():
+def test_messages_on_other_sockets_are_activity():
     assert is_user_message("/proxy/8501/_stcore/stream", b"\x01")
 
 
 @given(st.binary() | st.text(), st.sampled_from([KERNEL, TERMINAL, DOCUMENT]))
-def test_any_message_can_be_looked_at(message, path):
+def test_any_message_can_be_classified(message, path):
     assert is_user_message(path, message) in {True, False}

@@ -23,7 +23,7 @@ from tests import nginx
 from tests.backends.waiting import until
 from tests.gateway import wire
 from tests.gateway.conftest import Browser, make_project
-from tests.gateway.test_passing_on import head, raw
+from tests.gateway.test_proxying import head, raw
 from tests.gateway.test_scopes import bearer
 from tests.gateway.test_statuses import (
     PAST,
@@ -73,9 +73,7 @@ def passes_web(browser: Browser, path: str = CONTENT, **more: Any) -> bool:
     return "x-way" not in sent(browser.ask(path, X_Way="1", **more))["headers"]
 
 
-def test_content_goes_past_web_with_the_notebooks_token_and_cookies(
-    browser, ada, project, settings
-):
+def test_nginx_serves_content_with_the_notebooks_token_and_cookies(browser, ada, project, settings):
     token = Session.objects.get(project=project).server_token
     cookies = f"a=1; {settings.SESSION_COOKIE_NAME}-notebook={browser.cookie}; _xsrf=2"
     browser.ask(CONTENT, "HEAD").raise_for_status()
@@ -103,14 +101,14 @@ def test_content_goes_past_web_with_the_notebooks_token_and_cookies(
         "/lab/api/workspaces/x",
     ],
 )
-def test_what_is_no_plain_content_goes_to_web_byte_for_byte(browser, target):
+def test_other_paths_reach_web_byte_for_byte(browser, target):
     answer = raw(browser, head(browser, f"GET {target} HTTP/1.1", "X-Way: 1"))
     seen = json.loads(answer.partition(b"\r\n\r\n")[2].strip(b"0123456789abcdef\r\n"))
     assert seen["target"] == target.removesuffix("?")
     assert ["x-way", "1"] in seen["headers"]
 
 
-def test_what_does_more_than_fetch_goes_to_web(browser):
+def test_requests_other_than_a_plain_get_reach_web(browser):
     assert passes_web(browser)
     for method, content, more in (
         ("POST", None, {}),
@@ -122,7 +120,7 @@ def test_what_does_more_than_fetch_goes_to_web(browser):
         assert not passes_web(browser, method=method, content=content, **more), (method, more)
 
 
-def test_sockets_and_large_bodies_go_through(browser):
+def test_sockets_and_large_bodies_pass_through(browser):
     with browser.socket() as socket:
         socket.send("hello")
         assert socket.recv() == "hello"
@@ -135,7 +133,9 @@ def test_the_portals_own_pages_come_from_web(browser):
     assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
 
 
-def test_nobody_else_gets_what_its_owner_has_just_got(browser, project, notebook, ada, bob):
+def test_content_just_served_to_the_owner_is_not_served_to_others(
+    browser, project, notebook, ada, bob
+):
     others = make_project(bob, "bob-flowers-aaaaaaaa", notebook.address)
     elsewhere = replace(browser, project=others.name)
     for who, more, status in (
@@ -158,7 +158,7 @@ def test_nobody_else_gets_what_its_owner_has_just_got(browser, project, notebook
         assert not notebook.seen
 
 
-def test_of_a_notebook_that_is_not_there_web_says_so(browser, project, ada):
+def test_web_answers_for_an_unreachable_notebook(browser, project, ada):
     assert passes_web(browser)
     Session.objects.filter(project=project).update(address="unix:/nowhere")
     answer = until(lambda: (say := browser.ask(CONTENT)).status_code == 503 and say, SOON)
@@ -168,7 +168,7 @@ def test_of_a_notebook_that_is_not_there_web_says_so(browser, project, ada):
     until(lambda: browser.ask(CONTENT).json()["code"] == code, SOON)
 
 
-def test_a_notebook_says_nothing_that_reaches_further_than_its_host(browser):
+def test_headers_that_reach_beyond_the_notebook_are_removed(browser):
     headers = browser.ask("/static/headers").headers
     beyond = {"clear-site-data", "alt-svc", "x-sendfile"}
     assert not headers.keys() & (beyond | {"set-cookie", "x-accel-redirect", "x-bindery-upstream"})
@@ -181,7 +181,7 @@ def test_a_notebook_says_nothing_that_reaches_further_than_its_host(browser):
     assert (by_web.status_code, by_web.text) == (200, "ok")  # nginx was not led elsewhere
 
 
-def test_no_claim_and_no_secret_of_the_visitors_reaches_a_notebook(browser):
+def test_forwarding_headers_and_secrets_do_not_reach_a_notebook(browser):
     claims = ["X-Forwarded-For", "X-Forwarded-Host", "Forwarded", "X-Real-IP", "X-Bindery-Cookie"]
     claims += ["X-Bindery-Secret", "X-Bindery-Upstream", "X-Bindery-Authorization", "Proxy-X"]
     given = dict.fromkeys(claims, "http://evil.example")
@@ -196,7 +196,7 @@ def test_no_claim_and_no_secret_of_the_visitors_reaches_a_notebook(browser):
     }
 
 
-def test_nobody_but_nginx_is_told_the_way_to_a_notebook(browser, web, notebook, settings):
+def test_only_nginx_may_ask_for_the_address_of_a_notebook(browser, web, notebook, settings):
     notebook.seen.clear()
     for secret in (SECRET, "", "wrong"):
         assert browser.ask("/_bindery/allowed", X_Bindery_Secret=secret).status_code == 404
@@ -219,13 +219,13 @@ def test_nobody_but_nginx_is_told_the_way_to_a_notebook(browser, web, notebook, 
     assert not notebook.seen
 
 
-def test_without_the_secret_or_with_another_web_does_all_of_it(browser, settings):
+def test_with_no_secret_or_a_wrong_one_web_serves_everything(browser, settings):
     for secret in ("", SECRET[::-1]):
         settings.PORTAL_NGINX_SECRET = secret
         until(lambda: not passes_web(browser), SOON)
 
 
-def test_a_right_that_ends_ends_within_seconds_however_much_is_asked(browser, ada):
+def test_revoked_access_ends_within_seconds_under_load(browser, ada):
     """Also while an answer of web's is being renewed, when others ask by the one before."""
     with ThreadPoolExecutor(8) as pool:
 
@@ -241,7 +241,7 @@ def test_a_right_that_ends_ends_within_seconds_however_much_is_asked(browser, ad
 
 
 @pytest.mark.parametrize("start", STATUSES)
-def test_no_answer_of_a_notebooks_makes_a_tunnel(browser, start):
+def test_no_response_of_a_notebook_opens_a_tunnel(browser, start):
     with answering(start):
         for fields in WAYS:
             answer = wire.ask(browser.port, asked(browser, *fields) + PAST, within=10)
@@ -250,7 +250,7 @@ def test_no_answer_of_a_notebooks_makes_a_tunnel(browser, start):
 
 @pytest.mark.parametrize("fields", [(), UPGRADE], ids=["request", "upgrade"])
 @pytest.mark.parametrize("lines", [1, 4], ids=["more than nginx takes", "more than web takes"])
-def test_large_cookies_are_deleted_whoever_refuses_them(browser, fields, lines):
+def test_cookies_over_the_limit_are_cleared_by_nginx_and_by_web(browser, fields, lines):
     each = "Cookie: " + "; ".join(f"planted{number}={'x' * 4000}" for number in range(38 // lines))
     request = head_of("localhost", *[each] * lines, *fields)
     answer = wire.ask(browser.port, request, within=SOON, enough=b"under privacy")
@@ -260,20 +260,20 @@ def test_large_cookies_are_deleted_whoever_refuses_them(browser, fields, lines):
     assert b"delete the cookies" in page
 
 
-def test_a_large_head_within_the_bound_goes_through(browser):
+def test_a_large_head_within_the_limit_passes_through(browser):
     own = [f"{name}: {value}" for name, value in browser.headers({}).items() if name != "Host"]
     more = ["X-Long: " + "x" * 30_000, "X-Longer: " + "x" * 20_000, "Connection: close"]
     answer = wire.ask(browser.port, head_of(browser.host, *own, *more), within=20)
     assert answer.startswith(b"HTTP/1.1 200 ")
 
 
-def test_a_message_of_many_megabytes_goes_through(browser):
+def test_a_message_of_many_megabytes_passes_through(browser):
     with browser.socket() as socket:
         socket.send(b"x" * 30_000_000)
         assert len(socket.recv(20)) == 30_000_000
 
 
-def test_a_body_for_the_portal_is_refused_before_it_is_sent(browser):
+def test_an_oversized_body_for_the_portal_is_refused_before_it_arrives(browser):
     request = head_of(
         "localhost", f"Content-Length: {300 * 1024**2}", line="POST /nothing/here/ HTTP/1.1"
     )

@@ -38,7 +38,7 @@ def run(state: SessionState, address: str = "") -> Session:
 
 
 @pytest.mark.parametrize("state", [SessionState.WAITING, SessionState.SPAWNING])
-def test_a_page_waits_until_the_notebook_is_ready(stopped, state, notebook):
+def test_a_starting_notebook_shows_a_page_that_refreshes(stopped, state, notebook):
     run(state)
     page = stopped.open_page()
     assert page.status_code == 503
@@ -50,7 +50,7 @@ def test_a_page_waits_until_the_notebook_is_ready(stopped, state, notebook):
 
 
 @pytest.mark.parametrize("state", [None, "stopping", "stopped", "failed"])
-def test_a_page_leads_to_where_it_can_be_started(stopped, state):
+def test_a_stopped_notebook_shows_a_link_to_its_project(stopped, state):
     if state:
         run(SessionState(state))
     page = stopped.open_page()
@@ -61,12 +61,12 @@ def test_a_page_leads_to_where_it_can_be_started(stopped, state):
     assert page.headers["cache-control"] == "no-store"
 
 
-def test_opening_a_link_starts_nothing(stopped):
+def test_opening_a_link_does_not_start_a_notebook(stopped):
     stopped.open_page()
     assert not Session.objects.exists()
 
 
-def test_programs_get_a_code(stopped):
+def test_api_clients_get_503_with_a_code(stopped):
     for path, fields in (("/api/status", {"Accept": "text/html"}), ("/x", {"Accept": "*/*"})):
         answer = stopped.ask(path, **fields)
         assert (answer.status_code, answer.json()["code"]) == (503, "gateway.not-running")
@@ -75,7 +75,7 @@ def test_programs_get_a_code(stopped):
     assert refusal.value.response.status_code == 503
 
 
-def test_without_its_database_the_portal_says_so(stopped, caplog):
+def test_a_database_outage_is_503_with_a_code(stopped, caplog):
     with connection.cursor() as cursor:
         cursor.execute(f"ALTER TABLE {Access._meta.db_table} RENAME TO elsewhere")
         try:

@@ -22,7 +22,7 @@ def foreign_origins(browser) -> list[str]:
     return [*EVIL, sibling, portal, other_port, browser.origin + ".evil.example"]
 
 
-def test_no_other_site_opens_a_socket(browser, foreign_origins):
+def test_a_foreign_origin_cannot_open_a_socket(browser, foreign_origins):
     for origin in [*foreign_origins, None]:
         with pytest.raises(InvalidStatus) as refusal:
             browser.socket(headers={"Origin": origin, "Sec-Fetch-Site": "same-origin"})
@@ -30,7 +30,7 @@ def test_no_other_site_opens_a_socket(browser, foreign_origins):
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "MKCOL"])
-def test_no_other_site_changes_anything(browser, foreign_origins, method, notebook):
+def test_a_foreign_origin_cannot_change_anything(browser, foreign_origins, method, notebook):
     notebook.seen.clear()
     for origin in foreign_origins:
         answer = browser.ask("/api/contents/x", method, b"{}", Origin=origin)
@@ -48,7 +48,7 @@ def test_a_change_of_unknown_origin_is_refused(browser):
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
-def test_no_other_site_takes_a_piece_of_a_notebook_into_its_page(browser, site):
+def test_another_site_cannot_embed_or_fetch_from_a_notebook(browser, site):
     for dest in ("script", "image", "iframe", "frame", "embed", "object", "empty", "worker", ""):
         for mode in ("no-cors", "navigate", "cors"):
             fields = {"Sec_Fetch_Site": site, "Sec_Fetch_Mode": mode, "Sec_Fetch_Dest": dest}
@@ -62,19 +62,19 @@ def test_a_link_from_anywhere_opens_the_notebook_in_a_tab(browser, site):
     assert browser.open_page(Sec_Fetch_Site=site).status_code == 200
 
 
-def test_the_notebooks_own_page_fetches_what_it_likes(browser):
+def test_the_notebooks_own_page_may_fetch_everything(browser):
     for site in ("same-origin", "none", None):
         assert browser.ask("/static/x.js", **FETCH, Sec_Fetch_Site=site).status_code == 200
 
 
-def test_a_token_needs_no_origin_but_a_right_one(ada, browser):
+def test_a_token_needs_no_origin_but_a_foreign_one_is_refused(ada, browser):
     browser.cookie = ""
     token = f"Bearer {Token.objects.issue(ada, 'test')[1]}"
     for origin, status in ((None, 200), (browser.origin, 200), ("http://evil.example", 403)):
         assert browser.ask("/x", "POST", Authorization=token, Origin=origin).status_code == status
 
 
-def test_others_may_not_frame_a_notebook_nor_a_notice(browser, project):
+def test_other_sites_may_not_frame_a_notebook_or_its_error_page(browser, project):
     policies = browser.open_page("/headers").headers.get_list("content-security-policy")
     assert policies == ["frame-ancestors 'self'", "sandbox allow-scripts"]
     browser.cookie = ""
@@ -100,7 +100,7 @@ def from_site(name: str) -> dict[str, str]:
     return {"sec-fetch-site": name}
 
 
-def test_by_the_rule_others_may_open_a_tab_and_nothing_else():
+def test_the_rule_lets_other_sites_only_open_a_tab():
     for other in (
         from_site("cross-site"),
         from_site("same-site"),
@@ -115,7 +115,7 @@ def test_by_the_rule_others_may_open_a_tab_and_nothing_else():
         assert foreign(other | TAB, "websocket")
 
 
-def test_by_the_rule_the_notebooks_own_page_may_do_everything():
+def test_the_rule_lets_the_notebooks_own_page_do_everything():
     own = {"origin": origin_of(LABEL)}
     for headers in (own, own | from_site("cross-site"), from_site("same-origin")):
         assert not foreign(headers, method="POST")
@@ -123,7 +123,7 @@ def test_by_the_rule_the_notebooks_own_page_may_do_everything():
     assert not foreign(own, "websocket")
 
 
-def test_by_the_rule_who_says_nothing_of_where_they_come_from_may_only_look():
+def test_the_rule_lets_requests_of_unknown_origin_only_read():
     for headers in ({}, from_site("none")):
         assert not foreign(headers)
         assert foreign(headers, method="POST")
@@ -131,7 +131,7 @@ def test_by_the_rule_who_says_nothing_of_where_they_come_from_may_only_look():
         assert foreign(headers, "websocket")
 
 
-def test_by_the_rule_a_token_stands_for_the_origin_that_programs_do_not_name():
+def test_the_rule_accepts_a_token_in_place_of_an_origin():
     for kind, method in (("http", "GET"), ("http", "POST"), ("websocket", "GET")):
         assert not foreign(TOKEN, kind, method)
         assert foreign(TOKEN | {"origin": "http://evil.example"}, kind, method)

@@ -46,7 +46,7 @@ def opened(port: int, path: str, fields: dict[str, str]) -> ClientConnection:
     ["x" * (sockets.MAX_MESSAGE + 1), ["x" * 40_000, "y" * 40_000], [""] * 1000],
     ids=["large", "large in fragments", "many fragments"],
 )
-def test_a_message_that_is_too_large_closes_it(port, path, fields, message):
+def test_a_message_that_is_too_large_closes_the_socket(port, path, fields, message):
     with opened(port, path, fields) as visitor:
         with suppress(ConnectionClosed):
             visitor.send(message)
@@ -56,13 +56,13 @@ def test_a_message_that_is_too_large_closes_it(port, path, fields, message):
     assert visitor.close_code == 1009
 
 
-def test_a_small_one_does_not_and_pings_are_answered(port, path, fields):
+def test_small_messages_are_accepted_and_pings_are_answered(port, path, fields):
     with opened(port, path, fields) as visitor:
         visitor.send("{}")
         assert visitor.ping(b"x").wait(5)
 
 
-def test_pings_whose_answers_nobody_reads_take_no_room(port, path, fields):
+def test_unread_pongs_are_not_buffered_without_limit(port, path, fields):
     pings = Frame(Kind.PING, b"x" * 125).serialize(mask=True) * 1000
     lines = [f"{name}: {value}" for name, value in fields.items()]
     with socket.socket() as connection:
@@ -83,7 +83,7 @@ def test_pings_whose_answers_nobody_reads_take_no_room(port, path, fields):
 
 
 @pytest.mark.parametrize("wait", [0, 0.2])
-def test_what_comes_before_the_answer_is_read_after_it(port, path, fields, wait):
+def test_frames_sent_before_the_handshake_ends_are_read_after_it(port, path, fields, wait):
     lines = [f"{name}: {value}" for name, value in fields.items()]
     start = head(f"localhost:{port}", *lines, *UPGRADE, line=f"GET {path} HTTP/1.1")
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
@@ -96,12 +96,12 @@ def test_what_comes_before_the_answer_is_read_after_it(port, path, fields, wait)
     assert Frame(Kind.PONG, b"early").serialize(mask=False) in answer
 
 
-def test_a_laptop_may_sleep_for_ten_minutes():
+def test_a_silent_client_is_closed_after_ten_minutes():
     assert (sockets.PING_INTERVAL, sockets.PING_TIMEOUT) == (30, 600)
 
 
 @pytest.mark.parametrize("extra", ["Content-Length: 5", "Transfer-Encoding: chunked"])
-def test_an_upgrade_with_a_body_is_none(port, path, extra):
+def test_an_upgrade_request_with_a_body_is_refused(port, path, extra):
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
         connection.sendall(head("localhost", *UPGRADE, extra) + b"5\r\nhello\r\n0\r\n\r\n")
         assert not read(connection, time.monotonic() + 10).startswith(b"HTTP/1.1 101 ")

@@ -29,7 +29,7 @@ def key_of(user) -> str:
     return str(client.session.session_key)
 
 
-def test_a_second_session_does_not_count_and_is_deleted(portal, ada, bob, settings):
+def test_conflicting_session_cookies_count_as_none_and_are_deleted(portal, ada, bob, settings):
     hers, planted = key_of(ada), key_of(bob)
     assert "ada" in portal(hers).text
     for cookies in ((planted, hers), (hers, planted)):
@@ -43,7 +43,7 @@ def test_a_second_session_does_not_count_and_is_deleted(portal, ada, bob, settin
     assert "ada" in portal(hers, hers).text
 
 
-def test_one_planted_for_a_notebooks_host_leads_to_a_new_one(ada, project, port):
+def test_a_cookie_planted_for_a_notebook_is_deleted_and_replaced(ada, project, port):
     browser = browser_of(ada, project)
     browser.enter(ticket_for(browser, ada, project))
     for planted in ("x", "y"):
@@ -57,7 +57,7 @@ def test_one_planted_for_a_notebooks_host_leads_to_a_new_one(ada, project, port)
         assert browser.ask("/x").status_code == 200
 
 
-def test_all_domains_and_paths_that_it_may_be_for_are_named():
+def test_deletion_covers_every_possible_domain_and_path():
     headers = [value.decode() for _name, value in deletion_headers("c", "a.b.example.org", "/x/y/")]
     assert {each.partition("Domain=")[2].partition(";")[0] for each in headers} == {
         "a.b.example.org", "b.example.org", "example.org",
@@ -81,7 +81,7 @@ def test_all_domains_and_paths_that_it_may_be_for_are_named():
         (["xS=1; S=2"], ["xS=1; S=2"]),
     ],
 )
-def test_what_contradicts_itself_is_left_out(settings, cookies, left):
+def test_conflicting_cookies_are_dropped(settings, cookies, left):
     settings.SESSION_COOKIE_NAME = "S"
     headers = [(b"host", b"x"), *((b"cookie", each.encode()) for each in cookies)]
     kept, _doubtful = drop_conflicting(headers)

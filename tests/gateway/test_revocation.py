@@ -71,7 +71,7 @@ def test_an_open_socket_is_closed(browser, ada, project, end: Callable[..., None
     assert browser.ask("/").status_code in {401, 503}
 
 
-def test_an_open_stream_is_cut_off(browser, ada, project):
+def test_an_open_stream_is_aborted(browser, ada, project):
     with browser.stream("/stream") as answer:
         sign_out(browser, ada, project)
         began = time.monotonic()
@@ -80,7 +80,7 @@ def test_an_open_stream_is_cut_off(browser, ada, project):
         assert time.monotonic() - began < SOON
 
 
-def test_a_request_that_hangs_is_answered(browser, ada, project, notebook):
+def test_a_hanging_request_is_answered_with_401(browser, ada, project, notebook):
     notebook.seen.clear()
     notebook.broken_off.clear()
     with ThreadPoolExecutor(1) as pool:
@@ -91,7 +91,7 @@ def test_a_request_that_hangs_is_answered(browser, ada, project, notebook):
     until(lambda: notebook.broken_off == ["/never"])
 
 
-def test_a_token_that_is_deleted_closes_what_it_has_opened(ada, browser):
+def test_deleting_a_token_closes_its_sockets(ada, browser):
     secret = Token.objects.issue(ada, "test")[1]
     headers = {"Authorization": f"Bearer {secret}", "Cookie": None, "Origin": None}
     with browser.socket(headers=headers) as socket:
@@ -101,7 +101,7 @@ def test_a_token_that_is_deleted_closes_what_it_has_opened(ada, browser):
     assert closed.value.rcvd.code == 4403
 
 
-def test_another_browser_of_the_same_person_stays(browser, ada, project):
+def test_another_browser_of_the_same_person_stays_connected(browser, ada, project):
     other = browser_of(ada, project)
     other.enter(ticket_for(other, ada, project))
     with other.socket() as stays, browser.socket() as goes:
@@ -112,6 +112,6 @@ def test_another_browser_of_the_same_person_stays(browser, ada, project):
         assert stays.recv(5) == "still here"
 
 
-def test_a_portal_asks_every_few_seconds_whatever_tests_set():
+def test_access_is_rechecked_every_few_seconds_by_default():
     assert 0 < installed.PORTAL_GATEWAY_RECHECK <= 2
     assert 0 < installed.PORTAL_LIVE_RECHECK <= 5

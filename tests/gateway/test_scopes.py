@@ -22,13 +22,13 @@ def bearer(user: User, *scopes: str) -> dict[str, str | None]:
     return {"Authorization": f"Bearer {secret}", "Cookie": None, "Origin": None}
 
 
-def test_a_token_for_notebooks_opens_it_whatever_else_it_is_for(ada, browser):
+def test_a_token_with_the_notebook_scope_opens_a_notebook(ada, browser):
     for scopes in (["notebook"], ["read", "notebook"], ["launch", "notebook"]):
         assert browser.ask("/", **bearer(ada, *scopes)).status_code == 200
 
 
 @pytest.mark.parametrize("scopes", [["read"], ["launch"]])
-def test_any_other_is_told_what_it_lacks(ada, browser, scopes):
+def test_a_token_without_the_scope_is_403_naming_the_scope(ada, browser, scopes):
     answer = browser.ask("/", **bearer(ada, *scopes))
     assert (answer.status_code, answer.json()["code"]) == (403, "token.scope")
     assert "“notebook”" in answer.json()["detail"]
@@ -39,7 +39,7 @@ def test_any_other_is_told_what_it_lacks(ada, browser, scopes):
     assert refusal.value.response.status_code == 403
 
 
-def test_what_it_lacks_says_nothing_about_which_notebooks_there_are(bob, browser):
+def test_a_missing_scope_does_not_reveal_which_notebooks_exist(bob, browser):
     theirs = browser.ask("/", **bearer(bob, "read"))
     browser.project = "no-such-project"
     nobodys = browser.ask("/", **bearer(bob, "read"))
@@ -64,7 +64,7 @@ def vouch_no_more(ada: User) -> None:
 
 
 @pytest.mark.parametrize("end", [revoke, expire, disable, vouch_no_more])
-def test_an_open_socket_is_closed_when_the_token_is_not_good_any_more(
+def test_an_open_socket_closes_when_its_token_becomes_invalid(
     ada, browser, end: Callable[[User], None]
 ):
     headers = bearer(ada, "notebook")

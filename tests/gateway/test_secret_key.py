@@ -43,7 +43,7 @@ def is_signed_in(browser: Browser) -> bool:
     return browser.portal.get("/account/").status_code == 200
 
 
-def test_a_notebook_stays_open_before_and_after_a_page_of_the_portal(browser, replaced) -> None:
+def test_a_notebook_stays_open_when_the_key_is_replaced(browser, replaced) -> None:
     key = browser.portal.session.session_key
     with browser.socket() as socket:
         replaced(kept=True)
@@ -56,7 +56,7 @@ def test_a_notebook_stays_open_before_and_after_a_page_of_the_portal(browser, re
         assert socket.recv(20) == "still there"
 
 
-def test_the_sign_in_is_one_under_the_new_key_from_then_on(browser, replaced, settings) -> None:
+def test_the_sign_in_is_renewed_under_the_new_key(browser, replaced, settings) -> None:
     replaced(kept=True)
     assert is_signed_in(browser)
     settings.SECRET_KEY_FALLBACKS = []
@@ -64,7 +64,7 @@ def test_the_sign_in_is_one_under_the_new_key_from_then_on(browser, replaced, se
     assert authorize(browser.project, browser.cookie).decision is Decision.ALLOWED
 
 
-def test_a_socket_signs_nobody_out(browser, replaced) -> None:
+def test_a_socket_does_not_sign_anybody_out(browser, replaced) -> None:
     replaced(kept=True)
     with live(browser) as socket:
         socket.ping()
@@ -73,7 +73,7 @@ def test_a_socket_signs_nobody_out(browser, replaced) -> None:
         socket.ping()
 
 
-def test_a_ticket_from_just_before_is_good(ada, project, replaced) -> None:
+def test_a_ticket_issued_before_the_replacement_works(ada, project, replaced) -> None:
     browser = browser_of(ada, project)
     ticket = ticket_for(browser, ada, project)
     replaced(kept=True)
@@ -81,7 +81,9 @@ def test_a_ticket_from_just_before_is_good(ada, project, replaced) -> None:
     assert browser.ask("/mine").status_code == 200
 
 
-def test_it_holds_for_somebody_who_was_signed_out_everywhere_once(ada, project, replaced) -> None:
+def test_a_sign_in_after_signing_out_everywhere_survives_the_new_key(
+    ada, project, replaced
+) -> None:
     ada.signed_out = timezone.now()
     ada.save()
     browser = browser_of(ada, project)
@@ -91,13 +93,13 @@ def test_it_holds_for_somebody_who_was_signed_out_everywhere_once(ada, project, 
     assert is_signed_in(browser)
 
 
-def test_without_the_key_before_everybody_is_signed_out(browser, replaced) -> None:
+def test_without_the_old_key_everybody_is_signed_out(browser, replaced) -> None:
     replaced(kept=False)
     assert not is_signed_in(browser)
     until(lambda: browser.ask("/mine").status_code == 401, 10)
 
 
-def test_who_is_signed_out_everywhere_is_so_under_every_key(browser, ada, replaced) -> None:
+def test_signing_out_everywhere_applies_under_every_key(browser, ada, replaced) -> None:
     replaced(kept=True)
     ada.signed_out = timezone.now()
     ada.save()
@@ -105,9 +107,7 @@ def test_who_is_signed_out_everywhere_is_so_under_every_key(browser, ada, replac
     until(lambda: browser.ask("/mine").status_code == 401, 10)
 
 
-def test_a_notebook_whose_token_cannot_be_read_any_more_is_said_not_to_answer(
-    browser, project, settings
-) -> None:
+def test_a_notebook_with_an_unreadable_token_is_503(browser, project, settings) -> None:
     settings.PORTAL_ENCRYPTION_KEYS = ["another key that is as long as a key has to be"]
     until(lambda: browser.ask("/mine").status_code == 503, 10)
     assert browser.ask("/mine").json()["code"] == "gateway.no-answer"

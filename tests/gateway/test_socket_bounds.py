@@ -92,13 +92,13 @@ FIRST = Frame(Kind.BINARY, b"x", fin=False).serialize(mask=False)
     ],
     ids=["large messages", "messages", "tiny messages"],
 )
-def test_a_visitor_who_reads_nothing_holds_the_notebook_back(browser, data):
+def test_backpressure_from_a_client_reaches_the_notebook(browser, data):
     with sending(lambda: data, 400_000_000) as sent, raw_socket(browser):
         until(lambda: sits_still(sent), 20)
         assert sent[0] < max(FEW, 2 * len(data))
 
 
-def test_fragments_without_an_end_are_closed_with_1009(browser):
+def test_endless_fragments_close_the_socket_with_1009(browser):
     rest = iter([FIRST])
     with (
         sending(lambda: next(rest, b"") + fragment(1_000_000), 400_000_000) as sent,
@@ -111,7 +111,7 @@ def test_fragments_without_an_end_are_closed_with_1009(browser):
         assert sent[0] < websocket.MAX_MESSAGE + FEW
 
 
-def test_a_frame_that_announces_more_is_closed_at_once(browser, no_goodbyes):
+def test_a_frame_header_over_the_limit_closes_the_socket_at_once(browser, no_goodbyes):
     large = b"\x82\x7f" + (2**40).to_bytes(8, "big") + b"x" * 100_000
     with sending(lambda: large, 50_000_000), browser.socket() as visitor:
         with pytest.raises(ConnectionClosed) as closed:
@@ -120,7 +120,7 @@ def test_a_frame_that_announces_more_is_closed_at_once(browser, no_goodbyes):
 
 
 @pytest.mark.slow("sends 64 MB there and back", seconds=60)
-def test_sixty_four_megabytes_go_there_and_back_and_no_byte_more(browser, notebook):
+def test_messages_of_up_to_64_megabytes_pass_both_ways(browser, notebook):
     most = b"x" * websocket.MAX_MESSAGE
     with browser.socket() as visitor:
         visitor.send(most)
@@ -156,7 +156,7 @@ def raw_socket(browser: Any) -> socket.socket:
     ],
     ids=["pings", "tiny messages", "messages"],
 )
-def test_a_visitor_who_sends_and_never_reads_is_not_read_either(browser, flood):
+def test_a_client_that_sends_but_never_reads_is_blocked(browser, flood):
     with raw_socket(browser) as connection:
         connection.settimeout(1)
         sent = 0
@@ -166,7 +166,7 @@ def test_a_visitor_who_sends_and_never_reads_is_not_read_either(browser, flood):
         assert sent < 3 * FEW
 
 
-def test_empty_fragments_from_a_visitor_are_not_passed_on(browser, notebook):
+def test_empty_fragments_from_a_client_are_not_passed_on(browser, notebook):
     with raw_socket(browser) as connection:
         connection.sendall(Frame(Kind.TEXT, b"", fin=False).serialize(mask=True))
         for _round in range(20):
@@ -176,7 +176,7 @@ def test_empty_fragments_from_a_visitor_are_not_passed_on(browser, notebook):
 
 
 @pytest.mark.parametrize("bad", [b"\xc1\x00", b"\x81\x00", b"\x83\x80\x00\x00\x00\x00"])
-def test_what_is_no_frame_closes_the_socket(browser, no_goodbyes, bad):
+def test_an_invalid_frame_closes_the_socket_with_1002(browser, no_goodbyes, bad):
     with raw_socket(browser) as connection:
         connection.sendall(bad)
         answer = read(connection, time.monotonic() + 10)
@@ -184,14 +184,14 @@ def test_what_is_no_frame_closes_the_socket(browser, no_goodbyes, bad):
     assert int.from_bytes(answer[2:4], "big") == 1002
 
 
-def test_pings_are_answered_here_and_do_not_reach_the_other_side(browser):
+def test_pings_are_answered_by_the_gateway(browser):
     with browser.socket() as visitor:
         assert visitor.ping(b"hello").wait(5)
         visitor.send("still")
         assert visitor.recv(5) == "still"
 
 
-def test_a_visitor_who_sleeps_is_waited_for(browser, no_goodbyes, monkeypatch):
+def test_a_silent_client_is_pinged_and_closed_after_the_timeout(browser, no_goodbyes, monkeypatch):
     """Ten minutes; and is pinged meanwhile, so that nothing on the way forgets the connection."""
     monkeypatch.setattr(proxy_websocket, "PING_INTERVAL", 0.05)
     with raw_socket(browser) as connection:
@@ -203,7 +203,7 @@ def test_a_visitor_who_sleeps_is_waited_for(browser, no_goodbyes, monkeypatch):
     assert b"\x88\x02\x03\xe9" in rest
 
 
-def test_too_many_who_wait_cost_the_one_with_the_most_of_them(browser, monkeypatch):
+def test_one_socket_is_closed_when_too_many_are_blocked(browser, monkeypatch):
     """Each that waits holds half a megabyte, so their number bounds the process's memory."""
     assert connections.MAX_BLOCKED * connections.MAX_BUFFERED_BYTES <= 128 * 1024 * 1024
     monkeypatch.setattr(connections, "MAX_BLOCKED", 2)
@@ -221,7 +221,7 @@ def _is_one_closed(tails: dict[socket.socket, bytes], code: int) -> bool:
     return any(b"\x88" in tail and code.to_bytes(2, "big") in tail for tail in tails.values())
 
 
-def test_a_notebook_has_so_many_sockets_and_no_more(browser, monkeypatch):
+def test_connections_to_a_notebook_over_the_maximum_are_429(browser, monkeypatch):
     monkeypatch.setattr(connections, "MAX_CONNECTIONS", 3)
     with ExitStack() as ends:
         for _each in range(3):

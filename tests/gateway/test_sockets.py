@@ -14,21 +14,21 @@ from sessions.models import Session
 from tests.backends.waiting import until
 
 
-def test_text_and_bytes_come_back_as_they_were(browser):
+def test_text_and_binary_messages_are_unchanged(browser):
     with browser.socket() as socket:
         for message in ("grüße", b"\x00\xff", "", b"", "last"):
             socket.send(message)
             assert socket.recv(20) == message
 
 
-def test_messages_of_several_megabytes_go_through(browser):
+def test_messages_of_several_megabytes_pass_through(browser):
     content = os.urandom(12 * 1024 * 1024)
     with browser.socket() as socket:
         socket.send(content)
         assert socket.recv(20) == content
 
 
-def test_a_reader_who_is_slow_gets_everything_in_order(browser):
+def test_a_slow_reader_gets_every_message_in_order(browser):
     with browser.socket(max_queue=1) as socket:
         for number in range(200):
             socket.send(f"{number} {'x' * 10_000}")
@@ -37,14 +37,14 @@ def test_a_reader_who_is_slow_gets_everything_in_order(browser):
             assert str(socket.recv(20)).startswith(f"{number} ")
 
 
-def test_the_subprotocol_is_the_one_that_the_notebook_takes(browser):
+def test_the_notebook_chooses_the_subprotocol(browser):
     with browser.socket(subprotocols=["v9.unknown", "v1.kernel"]) as socket:
         assert socket.subprotocol == "v1.kernel"
     with browser.socket() as socket:
         assert socket.subprotocol is None
 
 
-def test_the_handshake_carries_the_notebooks_token_and_no_secret_of_ours(browser, project):
+def test_the_handshake_carries_the_notebooks_token_and_none_of_our_secrets(browser, project):
     with browser.socket() as socket:
         socket.send("headers")
         received = json.loads(socket.recv(20))
@@ -56,7 +56,7 @@ def test_the_handshake_carries_the_notebooks_token_and_no_secret_of_ours(browser
 
 
 @pytest.mark.parametrize(("code", "arrives"), [(1000, 1000), (1001, 1001), (4001, 4001)])
-def test_the_notebook_closes_with_its_code(browser, code, arrives):
+def test_the_notebooks_close_code_reaches_the_client(browser, code, arrives):
     with browser.socket() as socket:
         socket.send(f"close {code}")
         with pytest.raises(ConnectionClosed) as closed:
@@ -64,7 +64,7 @@ def test_the_notebook_closes_with_its_code(browser, code, arrives):
     assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (arrives, "so it is")
 
 
-def test_a_notebook_that_breaks_down_closes_the_socket(browser):
+def test_a_crashing_notebook_closes_the_socket_with_1011(browser):
     with browser.socket() as socket:
         socket.send("break down")
         with pytest.raises(ConnectionClosed) as closed:
@@ -73,14 +73,14 @@ def test_a_notebook_that_breaks_down_closes_the_socket(browser):
 
 
 @pytest.mark.parametrize(("code", "arrives"), [(1000, 1000), (1001, 1001), (4002, 4002)])
-def test_the_visitor_closes_with_their_code(browser, notebook, code, arrives):
+def test_the_clients_close_code_reaches_the_notebook(browser, notebook, code, arrives):
     notebook.closed_with.clear()
     with browser.socket() as socket:
         socket.close(code, "bye")
     until(lambda: notebook.closed_with == [arrives])
 
 
-def test_a_visitor_who_vanishes_closes_the_socket(browser, notebook):
+def test_a_client_that_disconnects_closes_the_notebooks_socket(browser, notebook):
     notebook.closed_with.clear()
     with browser.socket() as socket:
         socket.socket.shutdown(SHUT_RDWR)
@@ -94,7 +94,7 @@ def test_a_socket_that_the_notebook_refuses_is_refused(browser):
         assert refusal.value.response.status_code == status
 
 
-def test_a_socket_to_a_server_that_is_not_there_is_refused_with_a_reason(browser):
+def test_a_socket_to_an_unreachable_server_is_refused_with_a_code(browser):
     Session.objects.update(address="unix:/nowhere/socket")
     with pytest.raises(InvalidStatus) as refusal:
         browser.socket()

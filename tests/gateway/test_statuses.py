@@ -46,7 +46,7 @@ WAYS = [("Connection: close",), FOO, (*FOO, "Content-Length: 0"), ("Upgrade: foo
 
 @pytest.mark.parametrize("start", STATUSES)
 @pytest.mark.parametrize("fields", WAYS)
-def test_it_is_a_bad_gateway(browser, start, fields):
+def test_an_invalid_status_of_a_notebook_is_a_gateway_error(browser, start, fields):
     with answering(start):
         answer = wire.ask(browser.port, asked(browser, *fields) + PAST, within=10)
     assert_refused(answer, is_handshake=start == STATUSES[0] and fields == UPGRADE)

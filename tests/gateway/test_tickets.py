@@ -35,7 +35,7 @@ def issued(user: User, project: Project, browser: str = BROWSER, path: str = "")
     return parse_qs(urlsplit(address).query)["ticket"][0]
 
 
-def test_it_is_swapped_for_a_cookie_once(ada, project):
+def test_a_ticket_is_exchanged_for_a_cookie_once(ada, project):
     ticket = issued(ada, project)
     entry = tickets.redeem(ticket, NAME, ENTRANT)
     assert entry
@@ -49,13 +49,13 @@ def test_it_is_swapped_for_a_cookie_once(ada, project):
 
 
 @pytest.mark.parametrize("label", [OTHER, "nobodys", ""])
-def test_on_another_host_it_is_nothing_and_stays_good(ada, project, label):
+def test_a_ticket_tried_on_another_host_stays_valid(ada, project, label):
     ticket = issued(ada, project)
     assert tickets.redeem(ticket, label, ENTRANT) is None
     assert tickets.redeem(ticket, NAME, ENTRANT)
 
 
-def test_it_is_good_for_some_seconds(ada, project, monkeypatch):
+def test_a_ticket_expires_after_its_lifetime(ada, project, monkeypatch):
     late, ticket = issued(ada, project), issued(ada, project)
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now + LIFETIME_SECONDS - 2)
@@ -64,7 +64,7 @@ def test_it_is_good_for_some_seconds(ada, project, monkeypatch):
     assert tickets.redeem(late, NAME, ENTRANT) is None
 
 
-def test_it_opens_nothing_that_was_deleted_or_revoked(ada, project):
+def test_a_ticket_does_not_open_a_deleted_or_revoked_project(ada, project):
     ticket = issued(ada, project)
     Project.objects.filter(pk=project.pk).update(removed=timezone.now())
     assert tickets.redeem(ticket, NAME, ENTRANT) is None
@@ -74,7 +74,7 @@ def test_it_opens_nothing_that_was_deleted_or_revoked(ada, project):
 
 
 @pytest.mark.parametrize("salt", ["", "another", f"{SALT}.x"])
-def test_nobody_else_signs_one(ada, project, salt):
+def test_a_ticket_with_another_signature_is_refused(ada, project, salt):
     issued(ada, project)
     Access.objects.update(ticket=digest("known"))
     forged = signing.dumps(["known", "/lab", ENTRANT], salt=salt)
@@ -83,7 +83,7 @@ def test_nobody_else_signs_one(ada, project, salt):
     assert tickets.redeem(signing.dumps(["known", "/lab", ENTRANT], salt=SALT), NAME, ENTRANT)
 
 
-def test_it_is_for_its_owner_alone(bob, stan, root, project):
+def test_a_ticket_is_issued_only_to_the_owner(bob, stan, root, project):
     for user in (bob, stan, root):
         with pytest.raises(NotOwner):
             tickets.issue_ticket(user, project, BROWSER, ENTRANT)
@@ -97,7 +97,7 @@ def entered(user: User, project: Project, browser: str = BROWSER) -> str:
     return entry.cookie
 
 
-def test_a_good_one_of_the_same_browser_stays(ada, project):
+def test_a_valid_cookie_of_the_same_browser_is_kept(ada, project):
     held = entered(ada, project)
     entry = tickets.redeem(issued(ada, project), NAME, ENTRANT, held)
     assert entry
@@ -105,7 +105,7 @@ def test_a_good_one_of_the_same_browser_stays(ada, project):
     assert Access.objects.count() == 1
 
 
-def test_any_other_is_replaced(ada, bob, project):
+def test_any_other_cookie_is_replaced(ada, bob, project):
     """Another browser's, another notebook's, another person's, one that was never given."""
     other = Project.objects.get(name=OTHER)
     foreign = Access.objects.create(
@@ -142,7 +142,7 @@ def test_it_is_taken_from_a_browser_or_a_person(ada, rights):
     assert left() == {("three", "bob-1")}
 
 
-def test_of_a_person_all_go(ada, rights):
+def test_revoking_a_user_removes_all_their_access(ada, rights):
     tickets.revoke_user(ada)
     assert left() == {("three", "bob-1")}
 
@@ -156,7 +156,7 @@ def here() -> str:
     return str(store.session_key)
 
 
-def test_what_can_open_nothing_is_swept_away_and_what_can_stays(ada, project, here):
+def test_access_rows_that_can_open_nothing_are_swept(ada, project, here):
     long_ago = timezone.now() - timedelta(days=3)
     entered(ada, project, here)
     Access.objects.update(created=long_ago)
@@ -172,7 +172,7 @@ def test_what_can_open_nothing_is_swept_away_and_what_can_stays(ada, project, he
     assert list(Access.objects.values_list("browser", "project__name")) == [(here, NAME)]
 
 
-def test_a_ticket_that_two_reasons_make_worthless_is_swept_away_as_well(ada, project, here):
+def test_an_old_ticket_of_a_deleted_project_is_swept(ada, project, here):
     """Nobody has used it, and its notebook is deleted."""
     issued(ada, project, here)
     Access.objects.update(created=timezone.now() - timedelta(days=3))
@@ -185,7 +185,7 @@ def test_a_ticket_that_two_reasons_make_worthless_is_swept_away_as_well(ada, pro
 @pytest.mark.parametrize(
     "path", ["/lab", "/lab/tree/a%20b", "/lab?x=1&y#z", "/", "/a//b", f"/{'x' * 3999}"]
 )
-def test_a_path_of_the_same_host_is_gone_on_to(path):
+def test_a_path_on_the_same_host_is_accepted(path):
     assert safe_path(path) == path
 
 
@@ -197,18 +197,18 @@ def test_a_path_of_the_same_host_is_gone_on_to(path):
         "/_bindery/enter?ticket=x", f"/{'x' * 4000}",
     ],
 )  # fmt: skip
-def test_no_other_is(ada, project, path):
+def test_an_unsafe_path_leads_to_the_default_page(ada, project, path):
     assert safe_path(path) == ""
     entry = tickets.redeem(issued(ada, project, path=path), NAME, ENTRANT)
     assert entry
     assert entry.path == "/lab"
 
 
-def test_letters_beyond_ascii_are_written_as_addresses_write_them():
+def test_non_ascii_letters_in_a_path_are_percent_encoded():
     assert safe_path("/lab/tree/ä b") == "/lab/tree/%C3%A4%20b"
 
 
-def test_without_a_path_the_projects_own_file_is_opened(ada, project):
+def test_without_a_path_the_projects_file_is_opened(ada, project):
     project.path = "/notes/first steps.ipynb"
     entry = tickets.redeem(issued(ada, project), NAME, ENTRANT)
     assert entry

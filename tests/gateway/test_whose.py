@@ -25,14 +25,14 @@ def bearer(user: User) -> str:
     return f"Bearer {Token.objects.issue(user, 'test')[1]}"
 
 
-def test_the_owner_gets_through(browser, notebook):
+def test_the_owner_reaches_the_notebook(browser, notebook):
     notebook.seen.clear()
     assert browser.ask("/mine").status_code == 200
     assert notebook.seen == ["/mine"]
 
 
 @pytest.mark.parametrize("name", ["ada-flowers-aaaaaaaa", NOBODYS])
-def test_eve_learns_nothing(project, port, name, notebook):
+def test_eve_does_not_learn_whether_a_notebook_exists(project, port, name, notebook):
     notebook.seen.clear()
     eve = Browser(port, name)
     page = eve.open_page("/lab?x=1&y")
@@ -53,7 +53,7 @@ def test_eve_learns_nothing(project, port, name, notebook):
     assert not notebook.seen
 
 
-def test_a_cookie_opens_one_notebook_only(ada, bob, project, browser, notebook):
+def test_a_cookie_opens_only_one_notebook(ada, bob, project, browser, notebook):
     others = [
         make_project(ada, "ada-other-bbbbbbbb", notebook.address),
         make_project(bob, "bob-other-bbbbbbbb", notebook.address),
@@ -64,7 +64,7 @@ def test_a_cookie_opens_one_notebook_only(ada, bob, project, browser, notebook):
         assert elsewhere.open_page().status_code == 302
 
 
-def test_bobs_own_cookie_does_not_open_adas(ada, bob, project, notebook):
+def test_bobs_cookie_does_not_open_adas_notebook(ada, bob, project, notebook):
     his = make_project(bob, "bob-other-bbbbbbbb", notebook.address)
     browser = browser_of(bob, his)
     browser.enter(ticket_for(browser, bob, his))
@@ -84,7 +84,7 @@ def test_the_portals_own_cookie_opens_nothing(browser, settings):
 
 
 @pytest.mark.parametrize("name", ["ada-flowers-aaaaaaaa", NOBODYS])
-def test_tokens_of_others_find_nothing(bob, vera, sue, stan, root, project, port, name):
+def test_tokens_of_other_people_get_404(bob, vera, sue, stan, root, project, port, name):
     for person in (bob, vera, sue, stan, root):
         stranger = Browser(port, name)
         answer = stranger.ask("/api/status", Authorization=bearer(person), Origin=None)
@@ -92,7 +92,7 @@ def test_tokens_of_others_find_nothing(bob, vera, sue, stan, root, project, port
         assert answer.json()["code"] == "gateway.not-found"
 
 
-def test_the_owners_token_opens_the_notebooks_own_api(ada, project, port):
+def test_the_owners_token_opens_the_notebooks_api(ada, project, port):
     program = Browser(port, project.name)
     answer = program.ask("/api/kernels", "POST", Authorization=bearer(ada), Origin=None)
     assert answer.status_code == 200
@@ -103,7 +103,7 @@ def test_the_owners_token_opens_the_notebooks_own_api(ada, project, port):
         assert socket.recv(20) == "hello"
 
 
-def test_a_bad_token_is_not_helped_by_a_good_cookie(browser):
+def test_an_invalid_token_is_refused_despite_a_valid_cookie(browser):
     answer = browser.ask("/", Authorization="Bearer bdy_wrong")
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"] == "Bearer"
@@ -116,7 +116,7 @@ def test_an_expired_token_opens_nothing(ada, project):
     assert authorize.authorize(project.name, bearer=secret).decision is Decision.SIGN_IN
 
 
-def test_the_right_ends_with_whatever_it_rests_on(ada, bob, project, browser):
+def test_access_ends_with_the_account_the_project_or_the_sign_in(ada, bob, project, browser):
     def decision() -> Decision:
         return authorize.authorize(project.name, browser.cookie).decision
 
@@ -138,7 +138,7 @@ def test_the_right_ends_with_whatever_it_rests_on(ada, bob, project, browser):
     assert decision() is Decision.SIGN_IN
 
 
-def test_many_rights_are_looked_up_in_two_queries(
+def test_many_credentials_are_authorized_in_two_queries(
     ada, project, browser, notebook: Notebook, django_assert_num_queries
 ):
     credentials = [authorize.Credential(project.name, browser.cookie)]
@@ -154,7 +154,7 @@ def test_many_rights_are_looked_up_in_two_queries(
     }
 
 
-def test_a_page_of_many_requests_asks_the_database_once(browser, project):
+def test_a_decision_is_reused_for_the_next_requests(browser, project):
     assert browser.ask("/").status_code == 200
     Project.objects.filter(pk=project.pk).update(removed=timezone.now())
     assert browser.ask("/").status_code == 200  # believed for two seconds

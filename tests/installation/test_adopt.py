@@ -41,7 +41,7 @@ def adopt(*arguments: str) -> str:
     return out.getvalue()
 
 
-def test_it_shows_what_there_is_and_what_will_become_of_it(apart, monkeypatch):
+def test_adopt_shows_the_inventory_and_its_consequences(apart, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.StringIO("no\n"))
     said = adopt()
     for line in (
@@ -58,7 +58,7 @@ def test_it_shows_what_there_is_and_what_will_become_of_it(apart, monkeypatch):
     assert Installation.objects.current_id() != THEIRS
 
 
-def test_adopted_the_data_are_this_databases(apart, worker):
+def test_adopted_data_belong_to_this_database(apart, worker):
     (number,) = apart.server_reports
     assert "belong together" in adopt("--yes")
     assert Installation.objects.current_id() == apart.place == THEIRS
@@ -74,27 +74,27 @@ def test_adopted_the_data_are_this_databases(apart, worker):
     assert "nothing to do" in adopt("--yes")
 
 
-def test_typed_yes_does_as_well(apart, monkeypatch):
+def test_typing_yes_confirms(apart, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.StringIO("yes\n"))
     adopt()
     assert ownership.ids_match()
 
 
-def test_a_place_without_an_id_gets_the_databases(apart):
+def test_a_place_without_an_id_gets_the_databases_id(apart):
     apart.place = ""
     mine = Installation.objects.current_id()
     adopt("--yes")
     assert apart.place == Installation.objects.current_id() == mine
 
 
-def test_an_older_database_counts_on_from_what_is_there(apart):
+def test_an_older_database_continues_numbering_after_the_inventory(apart):
     apart.place = Installation.objects.current_id()
     assert ownership.check_and_record() == OwnershipStatus.OLDER
     adopt("--yes")
     assert ownership.recorded() == OwnershipStatus.MATCHES
 
 
-def test_where_much_is_unknown_it_says_that_nothing_goes(apart, worker):
+def test_adopt_says_that_nothing_is_removed_if_much_is_unknown(apart, worker):
     apart.kept_projects |= {f"nobodys-{number}" for number in range(2, 20)}
     said = adopt("--yes")
     assert "none of it is stopped or set aside" in said
@@ -104,7 +104,7 @@ def test_where_much_is_unknown_it_says_that_nothing_goes(apart, worker):
     assert len(apart.projects()) == 20
 
 
-def test_parted_the_database_has_an_id_of_its_own_and_the_data_are_left(apart, worker):
+def test_part_gives_the_database_a_new_id_and_leaves_the_data_alone(apart, worker):
     before = Installation.objects.current_id()
     said = adopt("--part", "--yes")
     assert "PORTAL_DATA" in said
@@ -115,24 +115,24 @@ def test_parted_the_database_has_an_id_of_its_own_and_the_data_are_left(apart, w
     assert [report.state for report in apart.servers()] == ["ready"]
 
 
-def test_a_copy_of_a_database_is_parted_from_what_fits(settled):
+def test_part_separates_a_copy_of_the_database_from_its_data(settled):
     """A copy for trials has the id of the original, and must not end its notebooks."""
     adopt("--part", "--yes")
     assert ownership.recorded() == OwnershipStatus.FOREIGN
 
 
-def test_a_first_start_has_nothing_to_adopt_and_gets_its_id(backend):
+def test_a_first_start_has_nothing_to_adopt_and_gets_an_id(backend):
     adopt("--yes")
     assert ownership.ids_match()
 
 
-def test_a_back_end_that_is_away_is_said_to_be(settled):
+def test_adopt_reports_an_unreachable_back_end(settled):
     settled.withheld = TemporaryError("cluster.unreachable", "It is away.")
     with pytest.raises(CommandError, match="It is away"):
         adopt("--yes")
 
 
-def test_builds_count_on_as_well(settled):
+def test_adopt_leaves_current_build_numbers_unchanged(settled):
     settled.place = THEIRS
     newest = highest_number(Build)
     adopt("--yes")

@@ -43,27 +43,27 @@ def memory(tmp_path: Path) -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-def test_the_first_id_stays(backend):
+def test_the_first_installation_id_is_kept(backend):
     assert backend.installation() == ""
     assert backend.ensure_installation(MINE) == MINE
     assert backend.ensure_installation(THEIRS) == MINE
     assert [path.name for path in backend.folders.root.iterdir()] == ["installation"]
 
 
-def test_many_who_come_at_once_agree(backend):
+def test_concurrent_processes_agree_on_one_id(backend):
     with ThreadPoolExecutor(8) as pool:
         found = set(pool.map(backend.ensure_installation, [f"{n:032x}" for n in range(8)]))
     assert len(found) == 1
 
 
-def test_a_file_that_a_full_disk_left_empty_is_none(backend):
+def test_an_empty_id_file_counts_as_missing(backend):
     backend.folders.root.mkdir()
     backend.folders.installation.touch()
     assert backend.installation() == ""
     assert backend.ensure_installation(MINE) == MINE
 
 
-def test_what_is_there_is_found(backend, flowers):
+def test_the_inventory_lists_projects_volumes_and_builds(backend, flowers):
     (backend.folders.volume("ada")).mkdir(parents=True)
     for odd in (".hidden", "lost+found"):
         (backend.folders.projects / odd).mkdir()
@@ -75,20 +75,20 @@ def test_what_is_there_is_found(backend, flowers):
     assert backend.projects() == ["flowers-1"]
 
 
-def test_nothing_is_found_where_there_is_no_folder(backend):
+def test_missing_folders_yield_an_empty_inventory(backend):
     assert installation.inventory(backend.folders) == installation.inventory(
         Folders(backend.folders.root / "none")
     )
     assert backend.inventory().projects == frozenset()
 
 
-def test_a_folder_that_cannot_be_read_is_not_empty(backend, flowers):
+def test_an_unreadable_folder_raises_instead_of_counting_as_empty(backend, flowers):
     backend.folders.homes.write_text("no folder")
     with pytest.raises(NotADirectoryError):
         backend.inventory()
 
 
-def test_a_project_is_set_aside_and_put_back_with_all_that_is_in_it(backend, flowers):
+def test_a_project_is_set_aside_and_put_back_with_all_its_files(backend, flowers):
     for _time in range(2):
         backend.set_aside("flowers-1")
     assert backend.projects() == []
@@ -101,7 +101,7 @@ def test_a_project_is_set_aside_and_put_back_with_all_that_is_in_it(backend, flo
     assert (backend.set_aside_items(), backend.set_aside_size(aside.id)) == ([], None)
 
 
-def test_one_of_the_same_name_may_be_there_already(backend, flowers):
+def test_two_items_of_one_name_coexist_and_existing_folders_are_kept(backend, flowers):
     backend.set_aside("flowers-1")
     flowers.mkdir()
     backend.set_aside("flowers-1")
@@ -112,7 +112,7 @@ def test_one_of_the_same_name_may_be_there_already(backend, flowers):
     assert len(backend.set_aside_items()) == 2
 
 
-def test_it_stays_where_the_projects_are_on_a_disk_of_their_own(backend, memory):
+def test_an_item_stays_on_the_projects_own_disk(backend, memory):
     backend.folders.root.mkdir()
     backend.folders.projects.symlink_to(memory)
     (memory / "flowers-1").mkdir()
@@ -127,7 +127,7 @@ def test_it_stays_where_the_projects_are_on_a_disk_of_their_own(backend, memory)
     assert backend.projects() == ["flowers-1"]
 
 
-def test_it_is_removed_for_good_only_when_that_is_asked_for(backend, flowers):
+def test_an_item_is_removed_only_on_request(backend, flowers):
     backend.set_aside("flowers-1")
     backend.sweep()
     backend.remove_project("flowers-1")
@@ -138,7 +138,7 @@ def test_it_is_removed_for_good_only_when_that_is_asked_for(backend, flowers):
 
 
 @pytest.mark.parametrize("name", ["../flowers-1", "flowers-1", "", "/etc"])
-def test_no_name_leads_out_of_what_was_set_aside(backend, flowers, name):
+def test_no_id_leads_out_of_the_set_aside_folder(backend, flowers, name):
     backend.set_aside("other-1")
     backend.remove_set_aside(name)
     backend.put_back(name)

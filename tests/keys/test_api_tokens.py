@@ -32,7 +32,7 @@ def in_days(days: float) -> datetime:
     return timezone.now() + timedelta(days=days)
 
 
-def test_the_secret_is_in_the_answer_once_and_opens_the_api(as_ada):
+def test_the_secret_is_returned_once_and_opens_the_api(as_ada):
     answer = post(as_ada, name="laptop", scopes=["read"], days=7)
     assert answer.status_code == 201
     assert answer.headers["Cache-Control"] == "no-store"
@@ -48,14 +48,14 @@ def test_the_secret_is_in_the_answer_once_and_opens_the_api(as_ada):
     assert body["secret"] not in as_ada.get(ADDRESS).content.decode()
 
 
-def test_only_its_digest_is_kept(as_ada):
+def test_only_the_digest_of_a_secret_is_stored(as_ada):
     secret = post(as_ada, name="laptop").json()["secret"]
     row = Token.objects.values().get()
     assert row["digest"] == digest(secret)
     assert secret not in str(row)
 
 
-def test_everybody_sees_their_own_and_nobody_elses(as_ada, as_stan, ada, bob, as_root):
+def test_everybody_lists_only_their_own_tokens(as_ada, as_stan, ada, bob, as_root):
     Token.objects.issue(ada, "hers")
     Token.objects.issue(bob, "his")
     assert [row["name"] for row in as_ada.get(ADDRESS).json()] == ["hers"]
@@ -65,7 +65,7 @@ def test_everybody_sees_their_own_and_nobody_elses(as_ada, as_stan, ada, bob, as
     assert Client().get(ADDRESS).status_code == 401
 
 
-def test_revoking_is_for_ones_own(as_ada, as_bob, as_root, ada):
+def test_only_the_owner_may_revoke_a_token(as_ada, as_bob, as_root, ada):
     token, secret = Token.objects.issue(ada, "hers")
     for other in (as_bob, as_root):
         assert other.delete(f"{ADDRESS}{token.pk}/").status_code == 404
@@ -83,14 +83,14 @@ def test_a_token_can_revoke_itself(ada):
     assert client.get("/api/v1/me/").status_code == 401
 
 
-def test_without_wishes_it_is_for_everything_and_as_long_as_may_be(as_ada, settings):
+def test_by_default_a_token_has_every_scope_and_the_longest_lifetime(as_ada, settings):
     settings.PORTAL_TOKEN_DAYS = 10
     body = post(as_ada, name="laptop").json()
     assert body["scopes"] == list(SCOPES)
     assert datetime.fromisoformat(body["expires"]) <= in_days(10)
 
 
-def test_with_launch_comes_read(as_ada):
+def test_the_launch_scope_includes_read(as_ada):
     assert post(as_ada, name="laptop", scopes=["launch"]).json()["scopes"] == ["read", "launch"]
 
 
@@ -116,14 +116,14 @@ def test_with_launch_comes_read(as_ada):
         {"name": "x", "expires": "2100-01-01T00:00:00Z", "days": 3},
     ],
 )
-def test_what_cannot_be_is_refused_in_words(as_ada, wish):
+def test_an_invalid_token_request_is_refused_with_a_message(as_ada, wish):
     answer = post(as_ada, **wish)
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid")
     assert answer.json()["detail"]
     assert not Token.objects.exists()
 
 
-def test_a_token_makes_others_that_are_no_more_than_itself(ada):
+def test_a_token_may_only_issue_tokens_that_do_no_more_than_itself(ada):
     expires = in_days(20)
     client = with_token(ada, scopes=["read", "launch"], expires=expires)
     body = post(client, name="child").json()
@@ -136,13 +136,13 @@ def test_a_token_makes_others_that_are_no_more_than_itself(ada):
     assert not Token.objects.filter(name="beyond").exists()
 
 
-def test_a_token_of_before_that_has_no_end_makes_those_that_have_one(ada):
+def test_an_older_token_without_expiry_issues_tokens_that_expire(ada):
     client = with_token(ada)
     Token.objects.update(expires=None)
     assert datetime.fromisoformat(post(client, name="child").json()["expires"]) <= in_days(365)
 
 
-def test_nobody_has_more_than_so_many(as_ada, as_bob, ada, monkeypatch):
+def test_a_person_may_have_at_most_100_tokens(as_ada, as_bob, ada, monkeypatch):
     for number in range(issuing.MAX_TOKENS):
         Token.objects.issue(ada, f"number {number}")
     answer = post(as_ada, name="one more")
@@ -151,7 +151,7 @@ def test_nobody_has_more_than_so_many(as_ada, as_bob, ada, monkeypatch):
     assert post(as_bob, name="his first").status_code == 201
 
 
-def test_an_answer_with_a_secret_is_not_kept_to_be_given_again(as_ada):
+def test_a_response_with_a_secret_is_not_stored_for_replay(as_ada):
     from sessions.models import Idempotency
 
     wish = {"data": {"name": "laptop"}, "headers": {"Idempotency-Key": "one"}}

@@ -12,7 +12,7 @@ from keys.models import Token
 
 
 @pytest.mark.django_db
-def test_it_prints_a_token_of_that_person(ada):
+def test_the_command_prints_a_token_of_the_given_person(ada):
     out = StringIO()
     call_command("create_token", "ada", stdout=out)
     token = Token.objects.find_by_secret(out.getvalue().strip())
@@ -21,13 +21,13 @@ def test_it_prints_a_token_of_that_person(ada):
 
 
 @pytest.mark.django_db
-def test_an_unknown_name_is_refused_in_words():
+def test_an_unknown_username_is_refused_with_a_message():
     with pytest.raises(CommandError, match="no account called “nobody”"):
         call_command("create_token", "nobody")
 
 
 @pytest.mark.django_db
-def test_its_scopes_and_its_end_can_be_chosen(ada):
+def test_options_set_name_scopes_and_expiry(ada):
     out = StringIO()
     options = {"name": "nightly", "scopes": "read,notebook", "days": 7}
     call_command("create_token", "ada", stdout=out, **options)
@@ -51,7 +51,7 @@ def test_its_scopes_and_its_end_can_be_chosen(ada):
         ({"days": 366}, "from 1 to 365 days"),
     ],
 )
-def test_what_cannot_be_is_refused_in_words(ada, options, words):
+def test_invalid_options_are_refused_with_a_message(ada, options, words):
     with pytest.raises(CommandError, match=words):
         call_command("create_token", "ada", **options)
     assert not Token.objects.exists()

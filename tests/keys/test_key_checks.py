@@ -31,7 +31,7 @@ def checked(data: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_short_key_is_refused_even_behind_a_long_one(tmp_path: Path) -> None:
+def test_a_short_key_is_an_error_even_after_a_long_one(tmp_path: Path) -> None:
     done = checked(tmp_path, PORTAL_ENCRYPTION_KEYS=f"{'x' * 40},short")
     assert done.returncode == 1
     assert "(keys.E001) PORTAL_ENCRYPTION_KEYS" in done.stderr
@@ -39,7 +39,7 @@ def test_a_short_key_is_refused_even_behind_a_long_one(tmp_path: Path) -> None:
     assert "short\n" not in done.stderr
 
 
-def test_a_portal_in_several_places_is_warned_of_a_key_in_one(tmp_path: Path) -> None:
+def test_a_distributed_portal_is_warned_of_a_local_key_file(tmp_path: Path) -> None:
     done = checked(tmp_path, **SPREAD[0])
     assert done.returncode == 0
     assert "(keys.W001) PORTAL_ENCRYPTION_KEYS" in done.stderr
@@ -47,12 +47,14 @@ def test_a_portal_in_several_places_is_warned_of_a_key_in_one(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("spread", SPREAD)
-def test_each_way_to_be_in_several_places_counts(settings, spread: dict[str, str]) -> None:
+def test_every_sign_of_a_distributed_portal_gives_the_warning(
+    settings, spread: dict[str, str]
+) -> None:
     assert warnings(settings, spread) == ["keys.W001"]
 
 
 @pytest.mark.parametrize("spread", SPREAD)
-def test_with_a_key_of_its_own_it_is_not_warned(
+def test_a_configured_key_gives_no_warning(
     settings, spread: dict[str, str], tmp_path: Path
 ) -> None:
     assert warnings(settings, {**spread, "PORTAL_ENCRYPTION_KEYS": LONG}) == []
@@ -67,7 +69,7 @@ def warnings(settings, variables: dict[str, str]) -> list[str | None]:
     return [message.id for message in check_key_is_shared()]
 
 
-def test_the_embedded_one_makes_a_key_that_is_good_and_nobody_elses(tmp_path: Path) -> None:
+def test_an_embedded_portal_creates_a_valid_private_key_file(tmp_path: Path) -> None:
     done = checked(tmp_path)
     assert (done.returncode, "keys." in done.stderr) == (0, False)
     assert (tmp_path / "encryption-key").stat().st_mode & 0o777 == 0o600

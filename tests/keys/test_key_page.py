@@ -27,7 +27,7 @@ def with_token(user: User) -> Client:
 
 
 # --- The page --------------------------------------------------------------------------------
-def test_before_there_is_one_it_can_be_made(ada: User, as_ada: Client) -> None:
+def test_the_page_offers_to_create_the_first_key(ada: User, as_ada: Client) -> None:
     assert "Create my key now" in page(as_ada)
     answer = as_ada.post("/account/ssh-key/make/", follow=True)
     pair = KeyPair.objects.get(user=ada)
@@ -37,27 +37,25 @@ def test_before_there_is_one_it_can_be_made(ada: User, as_ada: Client) -> None:
     assert "Create my key now" not in text
 
 
-def test_making_it_again_keeps_the_one_that_is_there(ada: User, as_ada: Client) -> None:
+def test_creating_a_key_twice_keeps_the_first(ada: User, as_ada: Client) -> None:
     pair = keypairs.ensure(ada)
     as_ada.post("/account/ssh-key/make/")
     assert KeyPair.objects.get().fingerprint == pair.fingerprint
 
 
-def test_it_is_there_after_the_first_launch(ada: User, as_ada: Client) -> None:
+def test_the_page_shows_the_key_after_the_first_launch(ada: User, as_ada: Client) -> None:
     lifecycle.launch(ada, "ada/flowers")
     assert KeyPair.objects.get().public in page(as_ada)
 
 
-def test_the_ways_to_the_forges_open_beside_and_tell_them_nothing(
-    ada: User, as_ada: Client
-) -> None:
+def test_links_to_the_forges_open_in_a_new_tab_without_opener(ada: User, as_ada: Client) -> None:
     keypairs.ensure(ada)
     for address in ("https://github.com/settings/ssh/new", "https://gitlab.com/-/user_settings/"):
         link = re.findall(rf'<a[^>]*href="{address}[^>]*>', page(as_ada))[0]
         assert 'target="_blank"' in link and 'rel="noopener"' in link
 
 
-def test_replacing_it_says_so_and_hands_the_new_one_on(
+def test_replacing_the_key_confirms_and_queues_its_renewal(
     ada: User, as_ada: Client, django_capture_on_commit_callbacks
 ) -> None:
     before = keypairs.ensure(ada).fingerprint
@@ -70,7 +68,7 @@ def test_replacing_it_says_so_and_hands_the_new_one_on(
 
 
 @pytest.mark.parametrize("verb", ["make", "replace"])
-def test_following_a_link_changes_nothing_and_eve_signs_in_first(
+def test_a_get_changes_nothing_and_eve_is_sent_to_sign_in(
     ada: User, as_ada: Client, as_eve: Client, verb: str
 ) -> None:
     keypairs.ensure(ada)
@@ -89,21 +87,21 @@ def test_a_form_on_another_site_changes_nothing(ada: User) -> None:
     assert KeyPair.objects.get().fingerprint == before
 
 
-def test_everybody_sees_their_own(ada: User, as_ada: Client, as_bob: Client) -> None:
+def test_everybody_sees_only_their_own_key(ada: User, as_ada: Client, as_bob: Client) -> None:
     pair = keypairs.ensure(ada)
     assert pair.public in page(as_ada)
     assert pair.public not in page(as_bob)
 
 
 # --- The API ---------------------------------------------------------------------------------
-def test_the_api_says_that_there_is_none_and_what_to_do(ada: User) -> None:
+def test_the_api_is_404_without_a_key_and_says_how_to_create_one(ada: User) -> None:
     answer = with_token(ada).get(GET)
     assert answer.status_code == 404
     assert answer.json()["code"] == "ssh-key.none"
     assert "rotate" in answer.json()["detail"]
 
 
-def test_the_api_gives_the_public_half_and_nothing_more(ada: User) -> None:
+def test_the_api_returns_only_the_public_half(ada: User) -> None:
     pair = keypairs.ensure(ada)
     answer = with_token(ada).get(GET)
     assert answer.status_code == 200
@@ -113,7 +111,7 @@ def test_the_api_gives_the_public_half_and_nothing_more(ada: User) -> None:
     assert answer.json()["fingerprint"] == pair.fingerprint
 
 
-def test_the_api_makes_the_first_one_and_replaces_it(ada: User) -> None:
+def test_rotating_by_api_creates_the_first_key_and_replaces_it(ada: User) -> None:
     api = with_token(ada)
     first, second = api.post(ROTATE), api.post(ROTATE)
     assert (first.status_code, second.status_code) == (200, 200)
@@ -122,14 +120,14 @@ def test_the_api_makes_the_first_one_and_replaces_it(ada: User) -> None:
     assert KeyPair.objects.count() == 1
 
 
-def test_bob_has_his_own_and_eve_none(ada: User, bob: User, as_eve: Client) -> None:
+def test_bob_does_not_see_adas_key_and_eve_gets_401(ada: User, bob: User, as_eve: Client) -> None:
     keypairs.ensure(ada)
     assert with_token(bob).get(GET).status_code == 404
     assert as_eve.get(GET).status_code == 401
     assert as_eve.post(ROTATE).status_code == 401
 
 
-def test_looking_is_not_replacing(ada: User) -> None:
+def test_the_read_scope_shows_the_key_but_does_not_rotate_it(ada: User) -> None:
     secret = Token.objects.issue(ada, "a script", ["read"])[1]
     api = Client(headers={"Authorization": f"Bearer {secret}"})
     keypairs.ensure(ada)

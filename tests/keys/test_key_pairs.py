@@ -15,12 +15,12 @@ from portal.models import User
 pytestmark = [pytest.mark.django_db, pytest.mark.databases]
 
 
-def test_it_is_made_once(ada: User) -> None:
+def test_a_key_pair_is_created_once(ada: User) -> None:
     assert keypairs.ensure(ada) == keypairs.ensure(ada)
     assert KeyPair.objects.count() == 1
 
 
-def test_openssh_reads_both_halves_and_agrees_about_them(ada: User, tmp_path: Path) -> None:
+def test_openssh_reads_both_halves_and_they_match(ada: User, tmp_path: Path) -> None:
     pair = keypairs.ensure(ada)
     private, public = tmp_path / "key", tmp_path / "key.pub"
     private.touch(0o600)
@@ -38,7 +38,7 @@ def test_openssh_reads_both_halves_and_agrees_about_them(ada: User, tmp_path: Pa
     assert pair.type == "ssh-ed25519"
 
 
-def test_replacing_it_leaves_nothing_of_the_old_one(ada: User) -> None:
+def test_rotating_replaces_the_old_key_pair(ada: User) -> None:
     before = keypairs.ensure(ada)
     old = keypairs.private_key(before)
     after = keypairs.rotate(ada)
@@ -48,11 +48,11 @@ def test_replacing_it_leaves_nothing_of_the_old_one(ada: User) -> None:
     assert keypairs.private_key(after) != old
 
 
-def test_replacing_one_that_is_not_there_makes_it(ada: User) -> None:
+def test_rotating_without_a_key_pair_creates_one(ada: User) -> None:
     assert keypairs.rotate(ada) == keypairs.ensure(ada)
 
 
-def test_a_copy_of_the_database_does_not_hold_it(ada: User, settings) -> None:
+def test_a_database_copy_does_not_reveal_the_private_key(ada: User, settings) -> None:
     pair = keypairs.ensure(ada)
     assert "PRIVATE KEY" not in "".join(map(str, KeyPair.objects.values_list().get()))
     settings.PORTAL_ENCRYPTION_KEYS = ["another key, as long as a key has to be"]
@@ -60,7 +60,7 @@ def test_a_copy_of_the_database_does_not_hold_it(ada: User, settings) -> None:
         keypairs.private_key(pair)
 
 
-def test_it_shows_in_no_representation(ada: User) -> None:
+def test_the_repr_of_an_identity_hides_the_private_key(ada: User) -> None:
     from keys.keypairs import identity_of
 
     assert "PRIVATE KEY" not in repr(identity_of(ada))

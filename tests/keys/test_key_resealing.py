@@ -42,7 +42,7 @@ def sign_in(user: User) -> SignIn:
     return SignIn.objects.create(user=user, provider="x", browser="y", sealed=sealed, due=now)
 
 
-def test_every_kind_of_secret_is_read_with_the_new_key_alone(ada: User, settings) -> None:
+def test_after_resealing_every_secret_opens_with_the_new_key_alone(ada: User, settings) -> None:
     private = keypairs.private_key(keypairs.ensure(ada))
     project_in(ProjectState.READY, ada)
     token = Session.objects.get().server_token
@@ -59,7 +59,7 @@ def test_every_kind_of_secret_is_read_with_the_new_key_alone(ada: User, settings
     assert sealing.unseal(SignIn.objects.get().sealed, REFRESH_TOKEN) == "refresh"
 
 
-def test_it_may_be_done_again(ada: User, settings) -> None:
+def test_resealing_twice_changes_nothing(ada: User, settings) -> None:
     keypairs.ensure(ada)
     settings.PORTAL_ENCRYPTION_KEYS = [NEW, OLD]
     said()
@@ -68,7 +68,7 @@ def test_it_may_be_done_again(ada: User, settings) -> None:
     assert KeyPair.objects.get().sealed == before
 
 
-def test_what_no_key_opens_is_named_and_left_and_the_rest_is_done(
+def test_unreadable_secrets_are_reported_and_the_rest_are_resealed(
     ada: User, bob: User, settings
 ) -> None:
     keypairs.ensure(ada)
@@ -82,13 +82,13 @@ def test_what_no_key_opens_is_named_and_left_and_the_rest_is_done(
     assert sealing.is_current(KeyPair.objects.get(user=ada).sealed, keypairs.SEAL_PURPOSE)
 
 
-def test_sign_ins_without_a_refresh_token_are_no_trouble(ada: User) -> None:
+def test_sign_ins_without_a_refresh_token_are_skipped(ada: User) -> None:
     now = timezone.now()
     SignIn.objects.create(user=ada, provider="x", browser="y", sealed="", due=now)
     assert "0 re-encrypted with the first key, 0 already were" in said()
 
 
-def test_there_may_be_more_than_are_looked_at_at_once(settings) -> None:
+def test_more_rows_than_one_batch_are_resealed(settings) -> None:
     people = [User(username=f"person-{number}") for number in range(BATCH + 5)]
     User.objects.bulk_create(people)
     sealed = sealing.seal("secret", keypairs.SEAL_PURPOSE)
@@ -98,7 +98,7 @@ def test_there_may_be_more_than_are_looked_at_at_once(settings) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_key_that_is_replaced_meanwhile_stays_the_newer_one(ada: User, settings) -> None:
+def test_a_key_replaced_during_resealing_is_kept(ada: User, settings) -> None:
     """Both write for as long as the other does; whatever is there at the end is readable."""
     keypairs.ensure(ada)
     over = threading.Event()

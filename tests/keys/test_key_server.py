@@ -7,7 +7,7 @@ from portal.models import User
 from tests.sshd import SshServer
 
 
-def test_a_key_reads_what_it_was_allowed_and_nothing_else(ada: User, bob: User) -> None:
+def test_a_key_reads_only_the_repositories_it_was_given(ada: User, bob: User) -> None:
     of_ada, of_bob = keypairs.ensure(ada), keypairs.ensure(bob)
     with SshServer() as server:
         commit = server.repository("ada/secret", {"index.ipynb": "{}"})

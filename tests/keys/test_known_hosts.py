@@ -14,7 +14,7 @@ KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDyaJ5hlsoxw8+iuL7R2SI9ahXmfhvBMXyc3s
 OTHER = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJxWKNs9zJEVYsi3bNKHXxqa3c2RZXDjd1bNpVpyZV8b"
 
 
-def test_a_server_is_remembered_once_with_its_first_key_and_person(ada, bob):
+def test_a_host_keeps_its_first_key_and_first_user(ada, bob):
     for user in (ada, bob):
         keypairs.record_hosts(
             [f"git.example.org {KEY}", f"[git.example.org]:2222 {OTHER}"], user.pk
@@ -27,13 +27,13 @@ def test_a_server_is_remembered_once_with_its_first_key_and_person(ada, bob):
     ]
 
 
-def test_what_the_operator_names_comes_first(settings):
+def test_the_operators_host_keys_come_first(settings):
     settings.PORTAL_KNOWN_HOSTS = f"*.example.org {OTHER}"
     keypairs.record_hosts([f"git.example.org {KEY}"], None)
     assert keypairs.known_hosts_text() == f"*.example.org {OTHER}\ngit.example.org {KEY}\n"
 
 
-def test_staff_with_the_right_forget_one(ada, as_root, as_ada, as_vera):
+def test_permitted_staff_may_delete_a_host_key(ada, as_root, as_ada, as_vera):
     keypairs.record_hosts([f"git.example.org {KEY}"], ada.pk)
     row = KnownHost.objects.get()
     page = as_root.get(reverse("admin:keys_knownhost_changelist")).content.decode()
@@ -47,7 +47,7 @@ def test_staff_with_the_right_forget_one(ada, as_root, as_ada, as_vera):
     assert not KnownHost.objects.exists()
 
 
-def test_nobody_adds_or_changes_one_by_hand(ada, as_root):
+def test_nobody_may_add_or_change_a_host_key_in_the_admin(ada, as_root):
     keypairs.record_hosts([f"git.example.org {KEY}"], ada.pk)
     assert as_root.get(reverse("admin:keys_knownhost_add")).status_code == 403
     change = reverse("admin:keys_knownhost_change", args=[KnownHost.objects.get().pk])

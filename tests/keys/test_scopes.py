@@ -69,13 +69,13 @@ def filled_in(address: str, example: dict[str, str]) -> str:
     return re.sub(r"<(\w+)>", lambda found: example[found[1]], address)
 
 
-def test_the_whole_api_is_tried_below():
+def test_the_list_of_addresses_covers_the_api():
     assert {"/api/v1/me/", "/api/v1/tokens/", "/api/v1/projects/<name>/stop/"} <= set(addresses())
 
 
 @pytest.mark.parametrize("address", sorted(set(addresses()) - PUBLIC))
 @pytest.mark.parametrize("scope", SCOPES)
-def test_an_address_answers_to_a_token_that_is_for_this_only(root, example, address, scope):
+def test_every_address_needs_exactly_the_scope_for_its_method(root, example, address, scope):
     client = client_of(root, scope)
     for method in methods_of(client_of(root, "read"), filled_in(address, example)):
         answer = getattr(client, method)(filled_in(address, example))
@@ -92,20 +92,20 @@ def _code(answer: Any, method: str) -> str:
 
 
 @pytest.mark.parametrize("address", sorted(set(addresses()) - PUBLIC))
-def test_no_address_answers_to_nobody(example, address):
+def test_every_address_is_401_without_a_token(example, address):
     for method in METHODS:
         answer = getattr(Client(), method)(filled_in(address, example))
         assert answer.status_code == 401, method
 
 
-def test_the_refusal_says_which_scope_is_missing_and_where_to_get_it(ada, settings):
+def test_the_refusal_names_the_missing_scope_and_where_to_get_it(ada, settings):
     answer = client_of(ada, "read").post("/api/v1/projects/", {"repository": "a/b"})
     assert answer.status_code == 403
     assert "“launch”" in answer.json()["detail"]
     assert f"{settings.PORTAL_URL}/account/#tokens" in answer.json()["detail"]
 
 
-def test_a_browser_that_is_signed_in_needs_no_scope(as_ada, backend):
+def test_a_signed_in_browser_needs_no_scope(as_ada, backend):
     assert as_ada.get("/api/v1/me/").status_code == 200
     answer = as_ada.post("/api/v1/tokens/", {"name": "laptop"}, content_type="application/json")
     assert answer.status_code == 201

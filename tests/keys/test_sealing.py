@@ -16,12 +16,12 @@ OLD = "the old key, which is as long as a key has to be"
 NEW = "the new key, which is as long as a key has to be"
 
 
-def test_each_use_is_one_of_its_own():
+def test_the_four_purposes_are_distinct():
     assert len(set(USES)) == len(USES) == 4
 
 
 @pytest.mark.parametrize("use", USES)
-def test_it_opens_for_its_use(use):
+def test_a_sealed_text_opens_for_its_purpose(use):
     sealed = sealing.seal("a secret, äöü", use)
     assert "secret" not in sealed
     assert sealing.unseal(sealed, use) == "a secret, äöü"
@@ -29,7 +29,7 @@ def test_it_opens_for_its_use(use):
 
 
 @pytest.mark.parametrize(("use", "other"), list(permutations(USES, 2)))
-def test_it_opens_for_no_other(use, other):
+def test_a_sealed_text_does_not_open_for_another_purpose(use, other):
     sealed = sealing.seal("a secret", use)
     for attempt in (sealing.unseal, sealing.reseal_text):
         with pytest.raises(UnsealError):
@@ -37,14 +37,14 @@ def test_it_opens_for_no_other(use, other):
     assert not sealing.is_current(sealed, other)
 
 
-def test_no_use_is_the_beginning_of_another():
+def test_purposes_that_share_a_prefix_do_not_open_each_other():
     for one, other in (("", "x"), ("token", "token-2"), ("a.b", "a")):
         with pytest.raises(UnsealError):
             sealing.unseal(sealing.seal("a secret", one), other)
 
 
 @pytest.mark.parametrize("use", USES)
-def test_keys_are_tried_one_after_the_other_and_the_first_one_seals(settings, use):
+def test_every_key_unseals_and_the_first_one_seals(settings, use):
     settings.PORTAL_ENCRYPTION_KEYS = [OLD]
     old = sealing.seal("a secret", use)
     settings.PORTAL_ENCRYPTION_KEYS = [NEW, OLD]
@@ -59,12 +59,12 @@ def test_keys_are_tried_one_after_the_other_and_the_first_one_seals(settings, us
 
 
 @pytest.mark.parametrize("broken", ["", "x", "gAAAAA", "ä"])
-def test_nonsense_opens_for_nothing(broken):
+def test_a_malformed_text_does_not_unseal(broken):
     with pytest.raises(UnsealError):
         sealing.unseal(broken, session.SEAL_PURPOSE)
 
 
-def test_who_changes_a_letter_opens_nothing():
+def test_an_altered_text_does_not_unseal():
     sealed = sealing.seal("a secret", session.SEAL_PURPOSE)
     for place in (0, len(sealed) // 2, len(sealed) - 8):
         letter = "A" if sealed[place] != "A" else "B"

@@ -41,7 +41,7 @@ def read_only() -> Iterator[None]:
 
 
 @pytest.mark.django_db
-def test_the_use_of_a_token_is_noted_once_a_minute(ada, django_assert_num_queries):
+def test_the_use_of_a_token_is_recorded_once_a_minute(ada, django_assert_num_queries):
     token, secret = Token.objects.issue(ada, "laptop")
     assert Token.objects.find_by_secret(secret) == token
     token.refresh_from_db()
@@ -58,7 +58,7 @@ def test_the_use_of_a_token_is_noted_once_a_minute(ada, django_assert_num_querie
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_database_that_cannot_be_written_to_keeps_nobody_out(ada, caplog):
+def test_a_read_only_database_does_not_lock_tokens_out(ada, caplog):
     secret = Token.objects.issue(ada, "laptop")[1]
     with read_only():
         assert client_with(secret).get("/api/v1/me/").status_code == 200
@@ -75,7 +75,7 @@ def test_a_database_that_cannot_be_written_to_keeps_nobody_out(ada, caplog):
         {"vouched_until": timezone.now() - timedelta(seconds=1)},
     ],
 )
-def test_tokens_of_people_who_may_not_enter_open_nothing(ada, change):
+def test_tokens_of_people_who_may_not_sign_in_are_refused(ada, change):
     secret = Token.objects.issue(ada, "laptop")[1]
     User.objects.filter(pk=ada.pk).update(**change)
     answer = client_with(secret).get("/api/v1/me/")
@@ -92,7 +92,7 @@ def test_an_expired_token_is_refused(ada):
 
 
 @pytest.mark.django_db
-def test_every_secret_can_be_told_for_what_it_is(ada):
+def test_every_secret_has_a_recognizable_prefix(ada):
     token, secret = Token.objects.issue(ada, "laptop")
     assert secret.startswith("bdy_")
     assert len(secret) > 40
@@ -101,7 +101,7 @@ def test_every_secret_can_be_told_for_what_it_is(ada):
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("kind", ["Bearer", "bearer", "BEARER"])
-def test_the_word_before_a_secret_is_written_as_one_likes(ada, kind):
+def test_the_authorization_scheme_is_accepted_in_several_spellings(ada, kind):
     secret = Token.objects.issue(ada, "laptop")[1]
     client = Client(headers={"Authorization": f"{kind} {secret}"})
     assert client.get("/api/v1/me/").status_code == 200

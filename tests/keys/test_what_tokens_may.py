@@ -19,7 +19,7 @@ DAY = timedelta(days=1)
 
 
 @pytest.mark.parametrize("scopes", ["", "read", "read launch", "notebook", "read launch notebook"])
-def test_it_is_for_what_is_named_word_by_word(scopes):
+def test_a_token_allows_exactly_the_scopes_it_names(scopes):
     token = Token(scope=scopes)
     for scope in (*SCOPES, "", "rea", "launch notebook", "note", "read launch"):
         assert token.allows(scope) is (scope in scopes.split())
@@ -30,7 +30,7 @@ def test_it_is_for_what_is_named_word_by_word(scopes):
     [({"launch"}, ["read", "launch"]), ({"read"}, ["read"]), ({"notebook"}, ["notebook"]),
      (set(SCOPES), list(SCOPES)), ({"notebook", "launch"}, list(SCOPES)), (set(), [])],
 )  # fmt: skip
-def test_who_may_launch_may_look_and_no_other_scope_brings_another(asked, given):
+def test_only_the_launch_scope_implies_another(asked, given):
     assert with_implied(asked) == given
 
 
@@ -46,11 +46,11 @@ def test_who_may_launch_may_look_and_no_other_scope_brings_another(asked, given)
         ("notebook", {"read", "notebook"}, False),
     ],
 )
-def test_it_makes_none_that_does_more_than_itself(scopes, wanted, may):
+def test_a_token_may_not_issue_one_with_more_scopes(scopes, wanted, may):
     assert Token(scope=scopes, expires=NOW).may_issue(wanted, NOW) is may
 
 
-def test_nor_one_that_lasts_longer():
+def test_a_token_may_not_issue_one_that_lasts_longer():
     token = Token(scope="read", expires=NOW)
     assert token.may_issue(["read"], NOW)
     assert token.may_issue(["read"], NOW - DAY)
@@ -60,7 +60,7 @@ def test_nor_one_that_lasts_longer():
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"])
 @pytest.mark.parametrize("scope", [*SCOPES, ""])
-def test_looking_takes_read_and_everything_else_launch(method, scope):
+def test_safe_methods_need_read_and_the_others_launch(method, scope):
     request: Any = SimpleNamespace(method=method, auth=Token(scope=scope))
     needed = "read" if method in {"GET", "HEAD", "OPTIONS"} else "launch"
     if scope == needed:
@@ -73,7 +73,7 @@ def test_looking_takes_read_and_everything_else_launch(method, scope):
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(("asked", "ends"), [(None, 30), (10, 10), (30, 30), (31, 30), (900, 30)])
-def test_none_lasts_longer_than_the_site_allows(ada, settings, monkeypatch, asked, ends):
+def test_no_token_lasts_longer_than_the_site_allows(ada, settings, monkeypatch, asked, ends):
     settings.PORTAL_TOKEN_DAYS = 30
     monkeypatch.setattr(timezone, "now", lambda: NOW)
     end = None if asked is None else NOW + asked * DAY
@@ -81,7 +81,7 @@ def test_none_lasts_longer_than_the_site_allows(ada, settings, monkeypatch, aske
 
 
 @pytest.mark.django_db
-def test_what_cannot_be_is_not_issued(ada, settings, monkeypatch):
+def test_invalid_scopes_and_expiry_dates_are_refused(ada, settings, monkeypatch):
     settings.PORTAL_TOKEN_DAYS = 30
     monkeypatch.setattr(timezone, "now", lambda: NOW)
     for scopes, expires, field in (
@@ -103,7 +103,7 @@ def test_what_cannot_be_is_not_issued(ada, settings, monkeypatch):
 
 
 @pytest.mark.django_db
-def test_the_most_of_one_person_is_a_hundred_whoever_else_has_some(ada, bob):
+def test_the_maximum_of_100_tokens_is_per_person(ada, bob):
     for user, number in ((ada, issuing.MAX_TOKENS - 1), (bob, 3)):
         rows = (Token(user=user, name="x", digest=f"{user}{each}") for each in range(number))
         Token.objects.bulk_create(rows)
@@ -114,7 +114,7 @@ def test_the_most_of_one_person_is_a_hundred_whoever_else_has_some(ada, bob):
 
 
 @pytest.mark.django_db
-def test_an_answer_goes_on_only_while_its_token_is_good(ada):
+def test_a_stream_continues_only_while_its_token_is_valid(ada):
     token, _secret = Token.objects.issue(ada, "x")
     assert is_still_valid(token)
     assert is_still_valid(None)

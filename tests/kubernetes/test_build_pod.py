@@ -114,7 +114,7 @@ def credentials(account: str) -> dict[str, Any]:
     return {"name": f"{account}-auth", "mountPath": f"/run/bindery/{account}", "readOnly": True}
 
 
-def test_a_site_with_nothing_set_has_a_pod_without_credentials_or_authorities():
+def test_a_bare_site_gets_a_pod_without_credentials_or_ca_bundle():
     assert build_pod(BUILD, BARE) == {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -148,7 +148,7 @@ def test_a_site_with_nothing_set_has_a_pod_without_credentials_or_authorities():
     }
 
 
-def test_a_site_with_everything_set_has_all_of_it_in_the_pod():
+def test_a_fully_configured_site_has_every_setting_in_the_pod():
     spec = replace(BUILD, url="http://git.example.org/ada/flowers", ref=COMMIT, no_cache=True)
     items = [{"key": ".dockerconfigjson", "path": "config.json"}]
     assert build_pod(spec, FULL) == {
@@ -190,7 +190,7 @@ def test_a_site_with_everything_set_has_all_of_it_in_the_pod():
 
 
 @pytest.mark.parametrize("site", [BARE, FULL])
-def test_only_pull_and_push_see_credentials_and_each_its_own(site):
+def test_only_pull_and_push_mount_credentials_and_each_only_its_own(site):
     for name, container in containers(build_pod(BUILD, site)).items():
         mounted = {mount["name"] for mount in container["volumeMounts"]} & CREDENTIALS
         assert mounted <= {f"{name}-auth", *({"base-auth"} if name == "pull" else ())}
@@ -199,7 +199,7 @@ def test_only_pull_and_push_see_credentials_and_each_its_own(site):
 
 
 @pytest.mark.parametrize("site", [BARE, FULL])
-def test_no_container_has_more_rights_than_unpacking_takes(site):
+def test_no_container_has_more_capabilities_than_unpacking_needs(site):
     pod = build_pod(BUILD, site)
     for name, container in containers(pod).items():
         rights = container["securityContext"]
@@ -221,11 +221,11 @@ def cache(**changes: Any) -> str:
 
 
 @pytest.mark.parametrize("ref", ["", COMMIT, COMMIT[:7], "deadbeef", "a" * 64])
-def test_what_may_be_anybodys_commit_leaves_no_layers(ref):
+def test_a_ref_that_may_be_a_commit_id_gets_no_layer_cache(ref):
     assert cache(ref=ref) == ""
 
 
-def test_layers_are_kept_for_each_branch_of_each_repository():
+def test_each_branch_of_each_repository_has_its_own_layer_cache():
     places = [cache(), cache(ref="dev"), cache(url="https://git.example.org/bob/flowers")]
     assert len(set(places)) == 3
     assert cache(commit="d" * 40, id=8) == cache()

@@ -78,18 +78,18 @@ FAILED = ended({"code": "build.requirements", "message": "It cannot be installed
         pod("Pending", {}),
     ],
 )
-def test_what_is_not_over_is_not_said_to_be(thing):
+def test_an_unfinished_build_is_not_reported_as_finished(thing):
     assert build_report(thing) == BuildReport(7)
 
 
-def test_a_build_that_no_machine_takes_waits_and_says_for_what():
+def test_an_unschedulable_build_waits_and_gives_the_reason():
     refused = {"type": "PodScheduled", "status": "False", "message": "1 Insufficient cpu"}
     found = build_report(pod("Pending", placed=False, conditions=[refused]))
     assert (found.finished, found.code) == (False, "build.no-room")
     assert "1 Insufficient cpu" in found.message
 
 
-def test_a_key_without_its_pod_is_nobodys_once_it_is_old():
+def test_a_key_secret_without_a_pod_is_orphaned_once_it_is_old():
     def key(number: int, minute: int) -> Pod:
         about = {"name": f"build-{number}-key", "labels": {"bindery/build": str(number)}}
         return {"metadata": {**about, "creationTimestamp": f"2026-01-01T11:{minute}:00Z"}}
@@ -99,20 +99,20 @@ def test_a_key_without_its_pod_is_nobodys_once_it_is_old():
     assert orphaned_keys(keys, [pod("Running")], now) == ["build-8-key"]
 
 
-def test_a_build_is_done_when_its_pod_has_left_a_digest():
+def test_a_build_is_done_when_its_pod_leaves_a_digest():
     thing = pod("Succeeded", DONE, PLANNED, DONE, DONE, ended({"digest": DIGEST}))
     done = BuildReport(7, True, buildpack="Python", digest=DIGEST, resources="gpu: 1\n")
     assert build_report(thing) == done
     assert build_report(removed(thing)) == done
 
 
-def test_a_build_that_was_done_before_it_was_cancelled_is_done():
+def test_a_build_that_finished_before_its_cancellation_is_done():
     states = (DONE, PLANNED, DONE, DONE, ended({"digest": DIGEST}))
     assert build_report(pod("Succeeded", *states, told="cancel")).digest == DIGEST
 
 
 @pytest.mark.parametrize("stage", range(5))
-def test_each_container_can_say_why_it_failed(stage):
+def test_each_container_can_report_why_it_failed(stage):
     before = [DONE, PLANNED, DONE, DONE][:stage]
     found = build_report(pod("Failed", *before, FAILED))
     assert (found.finished, found.code) == (True, "build.requirements")
@@ -126,7 +126,7 @@ def test_each_container_can_say_why_it_failed(stage):
     ["", "{", "null", "[]", '"text"', '{"code": 1}', '{"code": ""}', '{"digest": "x"}',
      '{"code": "spawn.deleted"}', f'{{"code": "build.{"x" * 60}"}}', '{"code": "build.a\\n"}'],
 )  # fmt: skip
-def test_what_no_builder_says_is_not_believed(said):
+def test_a_malformed_result_is_ignored_and_the_exit_status_reported(said):
     found = build_report(
         pod("Failed", DONE, PLANNED, DONE, ended(said, exitCode=1, reason="Error"))
     )
@@ -135,18 +135,18 @@ def test_what_no_builder_says_is_not_believed(said):
     assert found.digest == ""
 
 
-def test_a_sentence_holds_nothing_that_a_database_refuses():
+def test_a_message_contains_no_nul_characters():
     failed = ended({"code": "build.fetch", "message": "a\0b"}, exitCode=1)
     assert build_report(pod("Failed", failed)).message == "ab"
 
 
 @pytest.mark.parametrize("last", [ended(), ended("garbage"), ended({"digest": ""}), {}])
-def test_a_success_without_a_digest_is_none(last):
+def test_a_succeeded_pod_without_a_digest_is_a_lost_build(last):
     found = build_report(pod("Succeeded", DONE, PLANNED, DONE, DONE, last))
     assert (found.finished, found.code, found.digest) == (True, "build.lost", "")
 
 
-def test_only_push_can_say_the_digest():
+def test_only_the_push_container_can_report_the_digest():
     forged = ended({"digest": DIGEST})
     found = build_report(pod("Succeeded", DONE, PLANNED, DONE, forged, ended()))
     assert (found.code, found.digest) == ("build.lost", "")
@@ -179,7 +179,7 @@ BY_POD = [
 
 
 @pytest.mark.parametrize(("reason", "message", "code", "sentence"), BY_POD)
-def test_the_clusters_own_end_of_a_pod_has_its_code(reason, message, code, sentence):
+def test_each_reason_why_the_cluster_ends_a_pod_has_a_code(reason, message, code, sentence):
     found = build_report(pod("Failed", DONE, reason=reason, message=message))
     assert (found.finished, found.code, found.message) == (True, code, sentence)
 
@@ -189,13 +189,13 @@ def test_the_clusters_own_end_of_a_pod_has_its_code(reason, message, code, sente
     [ended(exitCode=137, reason="OOMKilled"), ended(exitCode=137, reason="Error"),
      ended(exitCode=1, reason="OOMKilled")],
 )  # fmt: skip
-def test_a_container_that_was_killed_used_too_much_memory(last):
+def test_a_killed_container_is_reported_as_out_of_memory(last):
     found = build_report(pod("Failed", DONE, PLANNED, DONE, last))
     assert found.code == "build.out-of-memory"
     assert found.buildpack == "Python"
 
 
-def test_what_the_builder_says_counts_more_than_how_it_ended():
+def test_the_builders_result_takes_precedence_over_the_exit_code():
     said = ended({"code": "build.disk-full", "message": "Full."}, exitCode=137)
     assert build_report(pod("Failed", DONE, PLANNED, DONE, said)).code == "build.disk-full"
 
@@ -210,14 +210,14 @@ def test_what_the_builder_says_counts_more_than_how_it_ended():
         pod("Pending", told="cancel", placed=False),
     ],
 )
-def test_a_cancelled_build_is_over_when_nothing_works_on_it(thing):
+def test_a_cancelled_build_is_finished_once_nothing_runs(thing):
     found = build_report(thing)
     assert (found.finished, found.code) == (True, "build.cancelled")
     assert found.message == "The build was cancelled."
 
 
 @pytest.mark.parametrize("thing", [pod("Pending", RUNS), pod("Running", RUNS), pod("Unknown")])
-def test_a_build_whose_pod_is_being_removed_by_others_is_lost(thing):
+def test_a_build_whose_pod_somebody_else_deletes_is_lost(thing):
     assert build_report(removed(thing)).code == "build.lost"
 
 
@@ -229,13 +229,13 @@ def test_a_build_whose_pod_is_being_removed_by_others_is_lost(thing):
         {"reason": "ImagePullBackOff", "message": "pull access denied for builder"},
     ],
 )
-def test_a_builder_that_cannot_be_pulled_ends_the_build(waiting):
+def test_a_builder_image_that_cannot_be_pulled_fails_the_build(waiting):
     found = build_report(pod("Pending", {"waiting": waiting}))
     assert (found.finished, found.code) == (True, "build.builder")
     assert found.message.endswith(waiting["message"])
 
 
-def test_stages_are_known_as_begun_and_as_finished():
+def test_started_and_finished_stages_are_read_from_the_pod():
     thing = pod("Pending", DONE, RUNS, WAITS, {})
     assert started_stages(thing) == ["fetch", "plan"]
     assert finished_stages(thing) == ["fetch"]
@@ -243,7 +243,7 @@ def test_stages_are_known_as_begun_and_as_finished():
 
 
 @pytest.mark.parametrize("said", ["[" * 4000, '{"a":' * 800, "[" * 2000 + "]" * 2000])
-def test_last_words_may_be_as_deep_as_they_like(said):
+def test_a_deeply_nested_result_is_reported_as_a_failed_build(said):
     """A step may leave what it wants: the build is told to have failed all the same."""
     found = build_report(pod("Failed", DONE, ended(said, exitCode=1)))
     assert (found.finished, found.code) == (True, "build.failed")

@@ -107,7 +107,7 @@ def build(api, backend) -> Callable[..., None]:
     return build
 
 
-def test_a_build_is_told_from_its_first_line_to_its_image(api, watch, build):
+def test_a_build_is_followed_from_its_first_line_to_its_digest(api, watch, build):
     build(RUNS)
     api.log("build-7", "fetch", line(1), line(2))
     watch.until(lambda: watch.lines == ["1", "2"])
@@ -123,7 +123,7 @@ def test_a_build_is_told_from_its_first_line_to_its_image(api, watch, build):
     assert watch.reports[-1] == BuildReport(7, True, digest=DIGEST)
 
 
-def test_lines_arrive_once_and_in_order_over_streams_that_break(api, watch, build):
+def test_lines_arrive_once_and_in_order_although_streams_break(api, watch, build):
     build(RUNS)
     for number in range(1, 10):
         api.log("build-7", "fetch", line(number), *([BREAK] if number % 3 == 0 else []))
@@ -132,7 +132,7 @@ def test_lines_arrive_once_and_in_order_over_streams_that_break(api, watch, buil
     assert watch.lines == [str(number) for number in range(1, 11)]
 
 
-def test_lines_of_a_container_that_begins_after_a_pause_are_told_at_once(api, watch, build):
+def test_lines_of_a_container_that_starts_late_arrive_at_once(api, watch, build):
     build(RUNS)
     api.log("build-7", "fetch", line(1), END)
     watch.until(lambda: watch.lines == ["1"])
@@ -143,7 +143,7 @@ def test_lines_of_a_container_that_begins_after_a_pause_are_told_at_once(api, wa
     watch.until(lambda: watch.lines == ["1", "plan"], 3)
 
 
-def test_a_log_that_cannot_be_had_is_not_asked_for_without_a_pause(api, watch, build):
+def test_requests_for_an_unavailable_log_are_spaced_out(api, watch, build):
     build(RUNS)
     api.log("build-7", "fetch", *[BREAK] * 1000)
     watch.until(lambda: "GET pods/build-7/log" in api.asked)
@@ -154,7 +154,7 @@ def test_a_log_that_cannot_be_had_is_not_asked_for_without_a_pause(api, watch, b
     assert len(api.asked) - asked < 20
 
 
-def test_a_build_whose_pod_vanishes_is_told_as_lost(api, watch, build):
+def test_a_build_whose_pod_vanishes_is_reported_as_lost(api, watch, build):
     build(RUNS)
     api.log("build-7", "fetch", line(1))
     watch.until(lambda: watch.lines == ["1"])
@@ -163,7 +163,7 @@ def test_a_build_whose_pod_vanishes_is_told_as_lost(api, watch, build):
     assert watch.reports[-1].finished
 
 
-def test_a_build_whose_pod_vanished_while_nobody_looked_is_told_as_lost(api, watch, build):
+def test_a_build_whose_pod_vanished_between_watches_is_reported_as_lost(api, watch, build):
     build(RUNS)
     watch.until(lambda: watch.reports == [BuildReport(7)])
     api.drop("pods", "build-7")
@@ -172,7 +172,7 @@ def test_a_build_whose_pod_vanished_while_nobody_looked_is_told_as_lost(api, wat
     watch.until(lambda: watch.reports[-1].code == "build.lost")
 
 
-def test_a_notebook_is_told_as_it_comes_and_goes(api, watch, backend):
+def test_the_start_and_the_end_of_a_notebook_are_reported(api, watch, backend):
     backend.ensure_server(SERVER)
     watch.until(lambda: watch.reports)
     assert watch.reports == [ServerReport(9, SERVER.name, "starting")]
@@ -217,7 +217,7 @@ def test_a_notebook_is_ready_as_soon_as_it_answers(api, watch, backend, lab):
     assert watch.reports[-1].code == "spawn.deleted"
 
 
-def test_a_notebook_is_made_once_and_not_after_it_was_taken_back(api, backend):
+def test_a_notebook_is_created_once_and_never_after_its_removal(api, backend):
     for _time in range(2):
         backend.ensure_server(SERVER)
     name = f"{SERVER.name}-9"

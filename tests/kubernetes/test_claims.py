@@ -22,7 +22,7 @@ def backend(cluster: Cluster) -> KubernetesBackend:
     return backend
 
 
-def test_a_claim_is_made_once_and_left_as_it_is(api, backend):
+def test_a_claim_is_created_once_and_never_patched(api, backend):
     for _again in range(2):
         backend.ensure_server(SERVER)
     assert api.asked.count(f"POST {CLAIMS}") == 1
@@ -42,9 +42,7 @@ def test_a_claim_is_made_once_and_left_as_it_is(api, backend):
         },
     ],
 )
-def test_a_claim_that_happens_to_have_a_persons_name_is_theirs_once_it_was_adopted(
-    api, backend, labels
-):
+def test_an_unlabelled_claim_is_refused_until_it_is_adopted(api, backend, labels):
     named = {"name": "ada-nfs-pvc", **({"labels": labels} if labels else {})}
     api.put(CLAIMS, {"metadata": named})
     with pytest.raises(UserError) as refused:
@@ -59,18 +57,18 @@ def test_a_claim_that_happens_to_have_a_persons_name_is_theirs_once_it_was_adopt
     assert RUN in api.things["pods"]
 
 
-def test_a_claim_that_somebody_else_makes_just_now_is_looked_at(api, backend):
+def test_a_claim_created_concurrently_by_somebody_else_is_refused(api, backend):
     api.put(CLAIMS, {"metadata": {"name": "ada-nfs-pvc"}})
     api.fail(404, times=1)
     with pytest.raises(UserError, match="did not create"):
         backend.ensure_server(SERVER)
 
 
-def test_there_is_nothing_to_adopt_where_there_is_no_claim(backend):
+def test_adopting_without_a_claim_does_nothing(backend):
     assert not backend.adopt_volume("ada", 1)
 
 
-def test_whoever_was_renamed_keeps_claim_keys_and_node_and_finds_both_paths(api, backend):
+def test_a_renamed_person_keeps_claim_keys_node_and_both_home_paths(api, backend):
     backend.ensure_server(SERVER)
     later = replace(SERVER, id=10, owner="countess", former_names=("ada",))
     backend.ensure_server(later)

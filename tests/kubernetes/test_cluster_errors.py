@@ -19,19 +19,19 @@ def message(text: str) -> bytes:
     return json.dumps({"kind": "Status", "message": text}).encode()
 
 
-def test_making_a_thing_twice_makes_one(api, cluster):
+def test_creating_an_object_twice_creates_one(api, cluster):
     assert cluster.create("pods", POD) is True
     assert cluster.create("pods", POD) is False
     assert list(api.things["pods"]) == ["run-9"]
 
 
-def test_what_is_not_there_is_no_error(cluster):
+def test_a_missing_object_is_not_an_error(cluster):
     assert cluster.get("pods", "none") is None
     assert cluster.patch("pods", "none", {"spec": {}}) is False
     cluster.delete("pods", "none")
 
 
-def test_a_change_is_merged_in(api, cluster):
+def test_a_patch_is_merged_into_the_object(api, cluster):
     cluster.create("pods", POD)
     assert cluster.patch("pods", "run-9", {"metadata": {"annotations": {"bindery/told": "stop"}}})
     about = cluster.get("pods", "run-9")["metadata"]
@@ -41,7 +41,7 @@ def test_a_change_is_merged_in(api, cluster):
     assert api.things["pods"] == {}
 
 
-def test_a_list_has_what_is_selected_and_the_version_to_go_on_from(api, cluster):
+def test_a_list_has_the_selected_objects_and_a_resource_version(api, cluster):
     last = [api.put("pods", {"metadata": {"name": name}}) for name in ("a", "b")][-1]
     cluster.create("pods", POD)
     listing = cluster.list("pods", {"labelSelector": "bindery/kind=server"})
@@ -66,7 +66,7 @@ def test_a_list_has_what_is_selected_and_the_version_to_go_on_from(api, cluster)
         (400, b'["no status"]', InternalError, "cluster.refused"),
     ],
 )
-def test_each_refusal_is_an_error_of_ours_with_the_clusters_words(
+def test_each_api_error_becomes_our_own_with_the_clusters_message(
     api, cluster, status, body, kind, code
 ):
     api.fail(status, body)
@@ -81,14 +81,14 @@ def test_each_refusal_is_an_error_of_ours_with_the_clusters_words(
 
 
 @pytest.mark.parametrize("status", [403, 429, 500])
-def test_a_stream_that_is_refused_raises_the_same(api, cluster, status):
+def test_a_refused_stream_raises_the_same_errors(api, cluster, status):
     for stream in (cluster.watch("pods", {}, "0"), cluster.log("build-7", "fetch")):
         api.fail(status, message("no"))
         with pytest.raises(InternalError if status == 403 else TemporaryError):
             next(stream)
 
 
-def test_a_server_that_says_nothing_is_given_up(api):
+def test_a_silent_api_server_times_out(api):
     impatient = Cluster("test", api.kubeconfig, read_timeout=0.1, stream_timeout=0.1)
     api.hang()
     with pytest.raises(TemporaryError, match="it does not answer") as raised:
@@ -98,7 +98,7 @@ def test_a_server_that_says_nothing_is_given_up(api):
         next(impatient.watch("pods", {}, "100"))
 
 
-def test_a_server_that_is_away_is_unreachable(api, tmp_path):
+def test_a_stopped_api_server_is_unreachable(api, tmp_path):
     config = tmp_path / "away"
     config.write_text(json.dumps({
         **json.loads((tmp_path / "kubeconfig").read_text()),
@@ -109,13 +109,13 @@ def test_a_server_that_is_away_is_unreachable(api, tmp_path):
     assert raised.value.code == "cluster.unreachable"
 
 
-def test_without_a_cluster_it_is_said_that_none_is_configured(tmp_path):
+def test_a_missing_kubeconfig_says_that_no_cluster_is_configured(tmp_path):
     with pytest.raises(TemporaryError, match="No cluster is configured") as raised:
         Cluster("test", str(tmp_path / "none")).list("pods", {})
     assert raised.value.code == "cluster.unreachable"
 
 
-def test_a_watch_tells_what_happens_after_its_version(api, cluster):
+def test_a_watch_yields_events_after_its_resource_version(api, cluster):
     api.put("pods", {"metadata": {"name": "before"}})
     version = cluster.list("pods", {}).version
     api.put("pods", {"metadata": {"name": "a"}})
@@ -131,7 +131,7 @@ def test_a_watch_tells_what_happens_after_its_version(api, cluster):
     assert list(watch) == []
 
 
-def test_a_history_that_is_gone_is_expired_however_that_is_said(api, cluster):
+def test_a_compacted_history_raises_expired_in_both_forms(api, cluster):
     version = cluster.list("pods", {}).version
     watch = cluster.watch("pods", {}, version)
     api.tell("pods", {"type": "ERROR", "object": {"code": 410, "message": "too old"}})
@@ -142,7 +142,7 @@ def test_a_history_that_is_gone_is_expired_however_that_is_said(api, cluster):
         next(cluster.watch("pods", {}, version))
 
 
-def test_a_watch_that_breaks_in_a_line_tells_no_half_of_it(api, cluster):
+def test_a_watch_that_breaks_off_in_a_line_yields_no_partial_event(api, cluster):
     version = cluster.list("pods", {}).version
     watch = cluster.watch("pods", {}, version)
     api.put("pods", POD)
@@ -153,7 +153,7 @@ def test_a_watch_that_breaks_in_a_line_tells_no_half_of_it(api, cluster):
         next(watch)
 
 
-def test_a_watch_that_ends_in_a_line_tells_no_half_of_it(api, cluster):
+def test_a_watch_that_ends_in_a_line_yields_no_partial_event(api, cluster):
     watch = cluster.watch("pods", {}, cluster.list("pods", {}).version)
     api.put("pods", POD)
     assert next(watch)[0] == "ADDED"
@@ -162,26 +162,26 @@ def test_a_watch_that_ends_in_a_line_tells_no_half_of_it(api, cluster):
     assert list(watch) == []
 
 
-def test_a_log_is_read_by_lines(api, cluster):
+def test_a_log_is_read_line_by_line(api, cluster):
     api.log("build-7", "fetch", b"2026-01-01T12:00:00Z 1 one", b"2026-01-01T12:00:01Z 2 two", END)
     lines = list(cluster.log("build-7", "fetch"))
     assert lines == [b"2026-01-01T12:00:00Z 1 one", b"2026-01-01T12:00:01Z 2 two"]
     assert list(cluster.log("build-7", "fetch", since="2026-01-01T12:00:01Z")) == lines[1:]
 
 
-def test_the_time_from_which_to_read_arrives_with_its_zone(api, cluster):
+def test_the_since_time_is_sent_with_its_time_zone(api, cluster):
     api.log("build-7", "fetch", END)
     list(cluster.log("build-7", "fetch", since="2026-01-01T12:00:00+02:00"))
     assert api.since == ["2026-01-01T12:00:00+02:00"]
 
 
-def test_what_has_not_started_or_is_gone_has_no_lines(api, cluster):
+def test_a_container_that_has_not_started_or_is_gone_has_no_lines(api, cluster):
     assert list(cluster.log("build-7", "plan")) == []
     api.fail(404, message("pods “build-7” not found"))
     assert list(cluster.log("build-7", "plan", follow=True)) == []
 
 
-def test_a_followed_log_gives_lines_as_they_come_until_it_ends(api, cluster):
+def test_a_followed_log_yields_lines_as_they_arrive_until_it_ends(api, cluster):
     api.log("build-7", "fetch", b"one")
     lines = cluster.log("build-7", "fetch", follow=True)
     assert next(lines) == b"one"
@@ -189,7 +189,7 @@ def test_a_followed_log_gives_lines_as_they_come_until_it_ends(api, cluster):
     assert list(lines) == [b"two"]
 
 
-def test_a_followed_log_that_breaks_is_an_error(api, cluster):
+def test_a_followed_log_that_breaks_off_raises(api, cluster):
     api.log("build-7", "fetch", b"one", b"hal\\", BREAK)
     lines = cluster.log("build-7", "fetch", follow=True)
     assert next(lines) == b"one"
@@ -197,6 +197,6 @@ def test_a_followed_log_that_breaks_is_an_error(api, cluster):
         next(lines)
 
 
-def test_a_line_without_an_end_is_not_kept_for_ever(api, cluster):
+def test_an_endless_line_is_dropped(api, cluster):
     api.log("build-7", "fetch", b"x" * (MAX_LINE_BYTES + 1) + b"\\", b"rest", b"next", END)
     assert list(cluster.log("build-7", "fetch")) == [b"rest", b"next"]

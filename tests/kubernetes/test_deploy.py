@@ -34,13 +34,13 @@ def policy(name: str) -> dict[str, Any]:
     return spec
 
 
-def test_everything_is_in_the_portals_namespace():
+def test_every_object_is_in_the_portals_namespace():
     assert {one["metadata"].get("namespace", one["metadata"]["name"]) for one in OBJECTS} == {
         "bindery"
     }
 
 
-def test_the_portal_may_do_so_much_and_no_more():
+def test_the_portals_role_has_exactly_the_rights_it_needs():
     [role] = of_kind("Role")
     assert {rule["resources"][0]: rule["verbs"] for rule in role["rules"]} == {
         "pods": ["create", "get", "list", "watch", "delete", "patch"],
@@ -56,7 +56,7 @@ def test_the_portal_may_do_so_much_and_no_more():
     assert binding["roleRef"]["kind"] == "Role"
 
 
-def test_what_may_be_added_lets_it_look_at_nodes_and_touch_none():
+def test_the_optional_role_only_lets_the_portal_read_nodes():
     role, binding = yaml.safe_load_all(OPTIONAL.read_text())
     assert (role["kind"], binding["kind"]) == ("ClusterRole", "ClusterRoleBinding")
     assert role["rules"] == [{"apiGroups": [""], "resources": ["nodes"], "verbs": ["get", "list"]}]
@@ -68,7 +68,7 @@ def test_what_may_be_added_lets_it_look_at_nodes_and_touch_none():
 
 
 @pytest.mark.parametrize("pod", pods(), ids=lambda pod: pod["spec"]["containers"][0]["name"])
-def test_no_pod_of_the_portal_has_rights_on_its_node(pod):
+def test_no_pod_of_the_portal_has_privileges(pod):
     rights = pod["spec"]["securityContext"]
     assert (rights["runAsNonRoot"], rights["runAsUser"]) == (True, 1000)
     assert rights["seccompProfile"] == {"type": "RuntimeDefault"}
@@ -80,21 +80,21 @@ def test_no_pod_of_the_portal_has_rights_on_its_node(pod):
         }
 
 
-def test_no_pod_of_the_portal_looks_like_one_that_it_would_clear_away():
+def test_no_pod_of_the_portal_bears_the_label_of_managed_pods():
     for pod in pods():
         labels = pod["metadata"]["labels"]
         assert labels["app.kubernetes.io/name"] == "bindery"
         assert "app.kubernetes.io/managed-by" not in labels
 
 
-def test_only_the_portal_gets_into_a_notebook_and_nobody_into_a_build():
+def test_only_the_portal_can_reach_notebooks_and_nobody_builds():
     [rule] = policy("bindery-notebooks")["ingress"]
     portal = {"matchLabels": {"app.kubernetes.io/name": "bindery"}}
     assert rule == {"from": [{"podSelector": portal}], "ports": [{"port": 8888, "protocol": "TCP"}]}
     assert policy("bindery-builds")["ingress"] == []
 
 
-def test_nobody_speaks_to_a_helper_and_it_speaks_to_nobody():
+def test_helpers_have_no_network_access():
     assert policy("bindery-helpers") == {
         "podSelector": {
             "matchLabels": {"app.kubernetes.io/managed-by": "bindery", "bindery/kind": "helper"}
@@ -108,7 +108,7 @@ def test_nobody_speaks_to_a_helper_and_it_speaks_to_nobody():
 @pytest.mark.parametrize(
     ("name", "kind"), [("bindery-notebooks", "server"), ("bindery-builds", "build")]
 )
-def test_strangers_code_gets_out_to_the_internet_only(name, kind):
+def test_builds_and_notebooks_reach_only_the_internet(name, kind):
     spec = policy(name)
     assert spec["podSelector"]["matchLabels"] == {
         "app.kubernetes.io/managed-by": "bindery",
@@ -130,7 +130,7 @@ def is_shut(network: str, block: dict[str, Any]) -> bool:
     return any(shut.subnet_of(one) for one in excepted)  # type: ignore[arg-type]
 
 
-def test_images_and_hosts_are_examples_to_be_replaced():
+def test_images_and_hosts_are_placeholders():
     [settings] = [one["data"] for one in of_kind("ConfigMap")]
     images = {container["image"] for pod in pods() for container in pod["spec"]["containers"]}
     images |= {settings["PORTAL_REGISTRY"], settings["PORTAL_BUILDER_IMAGE"]}
@@ -142,13 +142,13 @@ def test_images_and_hosts_are_examples_to_be_replaced():
     assert ingress["spec"]["tls"][0]["hosts"] == hosts
 
 
-def test_each_setting_is_one_that_the_portal_reads():
+def test_the_portal_reads_every_setting_in_the_config_map():
     [given] = [one["data"] for one in of_kind("ConfigMap")]
     settings = (DEPLOY.parent / "portal/settings.py").read_text()
     assert [name for name in given if f'"{name.removesuffix("_FILE")}"' not in settings] == []
 
 
-def test_the_web_process_takes_what_its_image_would_run():
+def test_the_web_deployment_runs_the_images_command():
     [web] = [pod for pod in pods() if pod["spec"]["containers"][0]["name"] == "web"]
     container = web["spec"]["containers"][0]
     words = container["command"] + " ".join(container["args"]).replace("=", " ").split()

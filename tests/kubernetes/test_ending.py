@@ -21,7 +21,7 @@ def backend(cluster: Cluster) -> KubernetesBackend:
     return backend
 
 
-def test_ending_a_notebook_waits_for_no_node_and_leaves_the_word_that_it_was_told(api, backend):
+def test_killing_a_notebook_deletes_at_once_and_records_the_request(api, backend):
     backend.ensure_server(SERVER)
     backend.kill_server(SERVER.id)
     backend.kill_server(SERVER.id)
@@ -32,13 +32,13 @@ def test_ending_a_notebook_waits_for_no_node_and_leaves_the_word_that_it_was_tol
     assert api.things["pods"] == {}
 
 
-def test_stopping_one_lets_it_end_kindly(api, backend):
+def test_stopping_a_notebook_uses_the_grace_period(api, backend):
     backend.ensure_server(SERVER)
     backend.remove_server(SERVER.id)
     assert api.bodies[f"DELETE pods/{RUN}"] == {}
 
 
-def test_a_key_whose_build_never_came_is_swept_away(api, backend):
+def test_the_sweep_removes_a_key_whose_build_is_gone(api, backend):
     private = replace(
         BUILD, identity=SshIdentity("the private key", "ssh-ed25519 AAAAada", "known")
     )

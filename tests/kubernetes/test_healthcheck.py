@@ -39,7 +39,7 @@ def exit_codes(body: bytes) -> dict[str, int]:
 
 @pytest.mark.parametrize("part", PARTS)
 @pytest.mark.parametrize(("state", "code"), [(OK, 0), (FAILING, 1), (UNCLEAR, 0)])
-def test_a_part_is_sick_when_health_says_so(part, state, code):
+def test_a_probe_fails_when_health_reports_its_part_as_failing(part, state, code):
     body = json.dumps({"states": {"worker": OK, "watch": OK, part: state}}).encode()
     with Scripted(lambda asked: asked.answer(503 if code else 200, body)) as web:
         assert exit_code(part, web.address) == code
@@ -56,7 +56,7 @@ def test_a_part_is_sick_when_health_says_so(part, state, code):
         b'{"checks": {"worker": "tasks wait for too long"}}',  # of a version without `states`
     ],
 )
-def test_nobody_is_taken_for_sick_where_web_says_nothing(body):
+def test_a_probe_passes_when_web_gives_no_answer(body):
     with Scripted(lambda asked: asked.answer(502, body)) as web:
         assert exit_code("worker", web.address) == 0
     assert exit_code("worker", web.address) == 0  # nobody listens there any more
@@ -64,9 +64,7 @@ def test_nobody_is_taken_for_sick_where_web_says_nothing(body):
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("sentence", ["", "somebody has found a better sentence"])
-def test_what_health_answers_is_understood_whatever_its_sentences_are(
-    backend, monkeypatch, sentence
-):
+def test_a_probe_does_not_depend_on_the_wording_of_health(backend, monkeypatch, sentence):
     if sentence:
         monkeypatch.setattr(conditions, "WORKER_STALLED", sentence)
         monkeypatch.setattr(checks, "NO_HEARTBEAT", sentence)
@@ -85,11 +83,11 @@ def _unreachable(*arguments: object) -> None:
     raise DatabaseError
 
 
-def test_its_word_is_the_one_that_health_uses():
+def test_the_probe_and_health_use_the_same_word_for_failing():
     assert f'FAILING = "{FAILING}"' in PROGRAM.read_text()
 
 
-def test_the_probes_of_the_manifests_run_it_and_the_image_has_it():
+def test_the_manifests_probes_run_the_script_in_the_image():
     manifests = yaml.safe_load_all((ROOT / "deploy/kubernetes/portal.yaml").read_text())
     probes = [
         probe["exec"]["command"]

@@ -44,7 +44,7 @@ def ended(api: ApiServer, name: str, said: Any, *, minutes: float = 0) -> None:
     )
 
 
-def test_a_projects_folder_is_removed_by_a_helper_and_then_all_is_gone(api, backend):
+def test_a_helper_removes_the_projects_folder_and_is_then_deleted(api, backend):
     for _minute in range(2):
         assert backend.remove_project(NAME, "ada") is False
     assert list(api.things["pods"]) == [DROP]
@@ -59,14 +59,14 @@ def test_a_project_without_a_folder_needs_no_helper(api, backend):
     assert api.things["pods"] == {}
 
 
-def test_a_volume_that_is_not_there_has_nothing_to_remove_or_to_measure(api, backend):
+def test_a_missing_volume_has_nothing_to_remove_or_measure(api, backend):
     api.drop("persistentvolumeclaims", "ada-nfs-pvc")
     assert backend.remove_project(NAME, "ada") is True
     assert backend.measure_project(NAME, "ada") == ProjectSize(0)
     assert api.things["pods"] == {}
 
 
-def test_a_claim_that_is_not_the_portals_is_left_alone(api, backend):
+def test_an_unlabelled_claim_is_left_alone(api, backend):
     api.put("persistentvolumeclaims", {"metadata": {"name": "ada-nfs-pvc", "labels": {}}})
     assert backend.remove_project(NAME, "ada") is True
     assert api.things["pods"] == {}
@@ -87,13 +87,13 @@ def test_another_portals_claims_and_helpers_are_left_alone(api, backend):
     assert list(api.things["pods"]) == [DROP]
 
 
-def test_what_somebody_has_put_in_the_way_is_left_alone(api, backend):
+def test_a_blocked_project_folder_counts_as_removed(api, backend):
     backend.remove_project(NAME, "ada")
     ended(api, DROP, {"code": "spawn.home-blocked", "path": ".bindery"})
     assert backend.remove_project(NAME, "ada") is True
 
 
-def test_a_helper_that_failed_is_tried_again_after_a_while(api, backend, caplog):
+def test_a_failed_helper_is_retried_after_a_while(api, backend, caplog):
     backend.remove_project(NAME, "ada")
     ended(api, DROP, {"code": "home.failed", "why": "EIO"}, minutes=5)
     assert backend.remove_project(NAME, "ada") is False
@@ -106,7 +106,7 @@ def test_a_helper_that_failed_is_tried_again_after_a_while(api, backend, caplog)
     assert list(api.things["pods"]) == [DROP]
 
 
-def test_a_folder_is_measured_by_a_helper(api, backend):
+def test_a_helper_measures_a_folder(api, backend):
     assert backend.measure_project(NAME, "ada") is None
     ended(api, MEASURE, {"size": 7_000})
     assert backend.measure_project(NAME, "ada") == ProjectSize(7_000)
@@ -116,7 +116,7 @@ def test_a_folder_is_measured_by_a_helper(api, backend):
     assert backend.measure_project(NAME, "ada") == ProjectSize(None)
 
 
-def test_no_more_than_so_many_are_at_work(api, backend, monkeypatch):
+def test_the_number_of_running_helpers_is_limited(api, backend, monkeypatch):
     monkeypatch.setattr(helper_pods, "MAX_RUNNING", 2)
     for number in range(4):
         assert backend.remove_project(f"project-{number}", "ada") is False
@@ -126,7 +126,7 @@ def test_no_more_than_so_many_are_at_work(api, backend, monkeypatch):
     assert "helper-drop-project-3" in api.things["pods"]
 
 
-def test_helpers_that_nobody_comes_back_to_are_ended(api, backend):
+def test_the_sweep_removes_abandoned_helpers(api, backend):
     backend.remove_project(NAME, "ada")
     backend.measure_project(NAME, "ada")
     for name, minutes in ((DROP, 19), (MEASURE, 21)):
@@ -135,19 +135,19 @@ def test_helpers_that_nobody_comes_back_to_are_ended(api, backend):
     assert list(api.things["pods"]) == [DROP]
 
 
-def test_a_helper_is_no_notebook_no_build_and_no_project(api, backend):
+def test_a_helper_is_not_listed_as_notebook_build_or_project(api, backend):
     backend.measure_project(NAME, "ada")
     assert (backend.servers(), backend.builds(), backend.projects()) == ([], [], [])
 
 
-def test_the_programs_are_there_before_the_notebook_that_runs_them(api, backend):
+def test_the_programs_config_map_is_created_before_the_pod(api, backend):
     backend.ensure_server(SERVER)
     backend.ensure_server(SERVER)
     assert api.asked.index("POST configmaps") < api.asked.index("POST pods")
     assert len(api.things["configmaps"]) == 1
 
 
-def test_a_site_that_keeps_nothing_needs_no_programs(api, cluster, settings):
+def test_a_site_that_does_not_keep_homes_gets_no_config_map(api, cluster, settings):
     settings.PORTAL_KEEP_HOMES = False
     backend = KubernetesBackend()
     backend._cluster = cluster

@@ -56,7 +56,7 @@ def home(volume: Path, name: str = NAME) -> Path:
     return volume / ".bindery/projects" / name
 
 
-def test_the_first_start_fills_the_folder_and_no_other_does(image, volume):
+def test_only_the_first_start_fills_the_folder(image, volume):
     told = settled(image, volume)
     assert told["merge"]["state"] == "filled"
     assert told["size"] > 0
@@ -69,7 +69,7 @@ def test_the_first_start_fills_the_folder_and_no_other_does(image, volume):
     assert (volume / "thesis/chapter.txt").read_text() == "mine"
 
 
-def test_a_new_commit_is_merged_and_conflicts_are_kept_beside(image, volume):
+def test_a_new_commit_is_merged_and_conflicts_are_saved_next_to_files(image, volume):
     settled(image, volume)
     (home(volume) / "index.ipynb").write_text("edited")
     (image / "index.ipynb").write_text("new")
@@ -81,14 +81,14 @@ def test_a_new_commit_is_merged_and_conflicts_are_kept_beside(image, volume):
     assert (home(volume) / "data/table.csv").read_text() == "3,4"
 
 
-def test_two_projects_have_a_folder_each(image, volume):
+def test_each_project_has_its_own_folder(image, volume):
     settled(image, volume)
     settled(image, volume, "ada-trees-lrkajvgx")
     (home(volume) / "index.ipynb").write_text("edited")
     assert (home(volume, "ada-trees-lrkajvgx") / "index.ipynb").read_text() == "{}"
 
 
-def test_an_image_without_a_home_or_with_an_empty_one_has_an_empty_folder(tmp_path, volume):
+def test_an_image_with_a_missing_or_empty_home_yields_an_empty_folder(tmp_path, volume):
     (tmp_path / "empty").mkdir()
     for number, source in enumerate((tmp_path / "none", tmp_path / "empty")):
         assert "code" not in settled(source, volume, f"project-{number}")
@@ -97,7 +97,7 @@ def test_an_image_without_a_home_or_with_an_empty_one_has_an_empty_folder(tmp_pa
 
 @pytest.mark.parametrize("path", [".bindery", ".bindery/projects", f".bindery/projects/{NAME}"])
 @pytest.mark.parametrize("kind", ["link", "file", "dangling"])
-def test_a_link_or_a_file_in_the_way_is_refused_and_not_followed(image, volume, path, kind):
+def test_a_link_or_file_in_place_of_a_folder_is_refused(image, volume, path, kind):
     stranger = volume / "elsewhere"
     stranger.mkdir()
     place = volume / path
@@ -111,14 +111,14 @@ def test_a_link_or_a_file_in_the_way_is_refused_and_not_followed(image, volume, 
     assert not (volume / "nothing").exists()
 
 
-def test_a_link_in_place_of_the_records_is_refused(image, volume, tmp_path):
+def test_a_link_in_place_of_the_records_folder_is_refused(image, volume, tmp_path):
     (volume / ".bindery").mkdir()
     (volume / ".bindery/records").symlink_to(tmp_path)
     told = settled(image, volume)
     assert told == {"code": "spawn.home-blocked", "path": ".bindery/records"}
 
 
-def test_there_is_a_folder_for_the_keys_to_lie_over_and_nothing_is_lost_for_it(image, volume):
+def test_the_ssh_mount_point_exists_and_what_was_there_is_kept(image, volume):
     settled(image, volume)
     assert (home(volume) / ".ssh").is_dir()
     (home(volume) / ".ssh").rmdir()
@@ -133,16 +133,14 @@ def test_there_is_a_folder_for_the_keys_to_lie_over_and_nothing_is_lost_for_it(i
 @pytest.mark.parametrize(
     ("working", "is_made"), [("{}/notes/deep", True), ("{}", False), ("/srv/app", False)]
 )
-def test_the_images_working_folder_is_there_where_it_is_one_of_the_project(
-    volume, working, is_made
-):
+def test_the_working_folder_is_created_if_it_is_inside_the_project(volume, working, is_made):
     folder = folders.open_path(str(volume), ("project",), make=True)
     prepare.ensure_working_folder(folder, "/home/jovyan", working.format("/home/jovyan"))
     os.close(folder)
     assert (volume / "project/notes/deep").is_dir() == is_made
 
 
-def test_a_working_folder_that_is_a_link_of_the_persons_is_left_to_them(volume):
+def test_a_linked_working_folder_is_not_followed(volume):
     folder = folders.open_path(str(volume), ("project",), make=True)
     (volume / "project/work").symlink_to(volume / "thesis")
     prepare.ensure_working_folder(folder, "/home/jovyan", "/home/jovyan/notes/deep")
@@ -162,9 +160,7 @@ def failing(code: str) -> Any:
         ("merge.failed", "spawn.home-failed"),
     ],
 )
-def test_a_first_fill_that_fails_says_why_and_a_merge_that_fails_leaves_the_old_files(
-    image, volume, code, said
-):
+def test_a_failed_fill_gives_the_reason_and_a_failed_merge_keeps_files(image, volume, code, said):
     first = prepare.prepare_home(NAME, COMMIT, failing(code), str(image), str(volume))
     assert (first["code"], first["why"]) == (said, "Why.")
     settled(image, volume)
@@ -182,7 +178,7 @@ def test_a_first_fill_that_fails_says_why_and_a_merge_that_fails_leaves_the_old_
         (errno.EIO, "spawn.home-failed"),
     ],
 )
-def test_a_volume_that_cannot_be_used_says_why(image, volume, number, said):
+def test_an_unusable_volume_is_reported_with_the_reason(image, volume, number, said):
     def fails(*_words: str) -> dict[str, Any]:
         raise OSError(number, os.strerror(number))
 
@@ -190,7 +186,7 @@ def test_a_volume_that_cannot_be_used_says_why(image, volume, number, said):
     assert told == {"code": said, "why": f"[Errno {number}] {os.strerror(number)}"}
 
 
-def test_last_words_are_short_enough_for_the_cluster_to_keep():
+def test_the_result_fits_into_a_termination_message():
     names = [["n" * 200, "m" * 200] for _each in range(20)]
     told = {"merge": {"state": "merged", "conflicts": 20, "conflict_names": names}, "size": 5}
     short = json.loads(prepare.bounded_json(told))
@@ -207,7 +203,7 @@ def run(volume: Path, task: str, name: str = NAME) -> dict[str, Any]:
     return found
 
 
-def test_a_helper_measures_what_the_folder_takes(image, volume):
+def test_a_helper_measures_the_disk_usage_of_the_folder(image, volume):
     assert run(volume, "measure") == {"size": 0}
     settled(image, volume)
     (home(volume) / "large").write_bytes(b"x" * 300_000)
@@ -216,13 +212,13 @@ def test_a_helper_measures_what_the_folder_takes(image, volume):
     assert 300_000 <= run(volume, "measure")["size"] < 400_000
 
 
-def test_measuring_that_takes_too_long_is_given_up(volume):
+def test_a_measurement_that_takes_too_long_is_abandoned(volume):
     folder = folders.open_path(str(volume), (), make=False)
     assert folders.size(folder, 0.0) is None
     os.close(folder)
 
 
-def test_a_helper_removes_the_projects_folder_and_nothing_else(image, volume):
+def test_a_helper_removes_only_the_projects_folder_and_record(image, volume):
     settled(image, volume)
     settled(image, volume, "ada-trees-lrkajvgx")
     (home(volume) / "closed/inside").mkdir(parents=True)
@@ -236,7 +232,7 @@ def test_a_helper_removes_the_projects_folder_and_nothing_else(image, volume):
     assert (volume / "thesis/chapter.txt").read_text() == "mine"
 
 
-def test_a_helper_removes_a_link_that_stands_for_the_folder_and_not_what_it_leads_to(volume):
+def test_a_helper_removes_a_link_but_not_its_target(volume):
     home(volume).parent.mkdir(parents=True)
     home(volume).symlink_to(volume / "thesis")
     assert run(volume, "drop") == {"size": 0}
@@ -245,14 +241,14 @@ def test_a_helper_removes_a_link_that_stands_for_the_folder_and_not_what_it_lead
 
 
 @pytest.mark.parametrize("task", ["measure", "drop"])
-def test_a_helper_follows_no_link_on_its_way(volume, tmp_path, task):
+def test_a_helper_refuses_a_link_in_its_path(volume, tmp_path, task):
     (tmp_path / "else/projects" / NAME).mkdir(parents=True)
     (volume / ".bindery").symlink_to(tmp_path / "else")
     assert run(volume, task) == {"code": "spawn.home-blocked", "path": ".bindery"}
     assert (tmp_path / "else/projects" / NAME).is_dir()
 
 
-def test_what_cannot_be_removed_is_said(volume):
+def test_a_failed_removal_raises(volume):
     home(volume).parent.mkdir(parents=True)
     (volume / ".bindery/records").mkdir()
     folder = folders.open_path(str(volume), folders.HOMES, make=False)
@@ -262,11 +258,11 @@ def test_what_cannot_be_removed_is_said(volume):
 
 
 @pytest.mark.parametrize("name", sorted(program.file_texts()))
-def test_it_runs_on_the_oldest_python_that_images_may_have(name):
+def test_each_program_parses_on_the_oldest_supported_python(name):
     ast.parse(program.file_texts()[name], feature_version=(3, 8))
 
 
-def test_the_files_of_a_pod_are_all_that_it_needs(image, volume, tmp_path):
+def test_the_programs_run_from_the_files_in_the_config_map_alone(image, volume, tmp_path):
     (tmp_path / "homes").mkdir()
     for name, text in program.file_texts().items():
         (tmp_path / "homes" / name).write_text(text)
@@ -282,7 +278,7 @@ print(json.dumps(prepare.prepare_home(*sys.argv[2:4], prepare.run_merge, *sys.ar
     assert (home(volume) / "data/table.csv").read_text() == "1,2"
 
 
-def test_a_full_volume_is_said_and_loses_nothing(image, volume):
+def test_a_full_volume_is_reported_and_loses_no_files(image, volume):
     with tight_disk(volume, 4) as disk:
         there = disk.seen
         settled(image, there)
@@ -300,7 +296,7 @@ def test_a_full_volume_is_said_and_loses_nothing(image, volume):
         assert settled(image, there, "ada-trees-lrkajvgx")["merge"]["state"] == "filled"
 
 
-def test_a_volume_that_can_only_be_read_is_said(image, volume):
+def test_a_read_only_volume_is_reported(image, volume):
     with tight_disk(volume, 4) as disk:
         there = disk.seen
         disk.let_write(write=False)

@@ -29,7 +29,7 @@ POD_RIGHTS = {
 }
 
 
-def test_the_init_container_is_the_notebooks_own_image_with_its_rights_and_no_gpu():
+def test_the_init_container_uses_the_notebooks_image_without_a_gpu():
     image = "registry.example.org/ada-flowers-c0ffee:built"
     assert pods.prepare_container(replace(SERVER, digest=""), BARE) == {
         "name": "bindery-files",
@@ -49,7 +49,7 @@ def test_the_init_container_is_the_notebooks_own_image_with_its_rights_and_no_gp
     }
 
 
-def test_a_helper_on_a_plain_site():
+def test_the_helper_pod_of_a_bare_site():
     assert pods.helper_pod("drop", SERVER.name, "ada", BARE) == {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -96,7 +96,7 @@ def test_a_helper_on_a_plain_site():
     }
 
 
-def test_a_helper_goes_where_the_volume_is_and_notebooks_may_go():
+def test_a_helper_pod_gets_placement_but_no_privileges_from_the_template():
     where = {
         "nodeSelector": {"pool": "notebooks"},
         "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists"}],
@@ -117,13 +117,13 @@ def test_a_helper_goes_where_the_volume_is_and_notebooks_may_go():
 
 
 @pytest.mark.parametrize("template", [{}, {"spec": None}, {"spec": {}}], ids=str)
-def test_a_site_without_a_part_of_its_own_has_helpers_too(template):
+def test_an_empty_template_changes_nothing_in_a_helper_pod(template):
     site = replace(BARE, pod_template=template)
     assert pods.helper_pod("drop", "p", "ada", site) == pods.helper_pod("drop", "p", "ada", BARE)
 
 
 @pytest.mark.parametrize("site", [BARE, FULL])
-def test_the_home_is_a_folder_of_the_volume_and_the_keys_lie_over_it(site):
+def test_the_home_is_a_subpath_of_the_volume_with_the_keys_on_top(site):
     spec = replace(SERVER, identity=SshIdentity("private", "ssh-ed25519 AAAA", "known"))
     pod = serverpod.pod(spec, site, "uid-1")
     paths = [each["mountPath"] for each in containers(pod)["notebook"]["volumeMounts"]]
@@ -134,27 +134,27 @@ def test_the_home_is_a_folder_of_the_volume_and_the_keys_lie_over_it(site):
 
 
 @pytest.mark.parametrize("site", [BARE, FULL])
-def test_a_site_may_keep_nothing(site):
+def test_a_site_that_does_not_keep_homes_has_no_init_container(site):
     pod = serverpod.pod(SERVER, replace(site, keep_homes=False), "uid-1")
     assert set(containers(pod)) == {"notebook"}
     assert "subPath" not in str(pod)
     assert program.name() not in str(pod)
 
 
-def test_an_operators_own_init_containers_come_before():
+def test_the_operators_init_containers_run_first():
     template = {"spec": {"initContainers": [{"name": "owner", "image": "debian"}]}}
     pod = serverpod.pod(SERVER, replace(BARE, pod_template=template), "uid-1")
     assert [each["name"] for each in pod["spec"]["initContainers"]] == ["owner", "bindery-files"]
     assert pod["spec"]["initContainers"][0] == {"name": "owner", "image": "debian"}
 
 
-def test_a_template_that_is_no_list_of_containers_changes_nothing():
+def test_init_containers_that_are_not_a_list_change_nothing():
     template = {"spec": {"initContainers": {"name": "odd"}}}
     pod = serverpod.pod(SERVER, replace(BARE, pod_template=template), "uid-1")
     assert pod == serverpod.pod(SERVER, BARE, "uid-1")
 
 
-def test_the_programs_are_named_by_their_text():
+def test_the_config_map_is_immutable_and_named_by_its_contents():
     made = program.configmap()
     assert made["metadata"]["name"] == program.name()
     assert made["immutable"]
@@ -162,7 +162,7 @@ def test_the_programs_are_named_by_their_text():
     assert sum(map(len, made["data"].values())) < 500_000, "the cluster takes a million"
 
 
-def test_the_longest_project_has_names_that_the_cluster_takes():
+def test_the_longest_project_name_yields_valid_names_and_labels():
     pod = pods.helper_pod("measure", "a" * 63, "ada", BARE)
     assert len(pod["metadata"]["name"]) <= 253
     assert all(len(value) <= 63 for value in pod["metadata"]["labels"].values())

@@ -32,7 +32,7 @@ Host *
 """
 
 
-def test_a_person_has_one_secret_that_belongs_to_the_runs_of_their_notebooks():
+def test_a_persons_key_secret_is_owned_by_the_secrets_of_their_runs():
     assert keysecret.person_secret("ada", ADA, RUN) == {
         "apiVersion": "v1",
         "kind": "Secret",
@@ -61,7 +61,7 @@ def test_a_person_has_one_secret_that_belongs_to_the_runs_of_their_notebooks():
     }
 
 
-def test_a_private_build_has_one_of_its_own_that_belongs_to_its_pod():
+def test_a_private_build_has_its_own_key_secret_owned_by_its_pod():
     assert keysecret.build_secret(7, ADA) == {
         "apiVersion": "v1",
         "kind": "Secret",
@@ -98,7 +98,7 @@ def differences(ours: dict[str, Any], theirs: dict[str, Any]) -> tuple[list[Any]
 
 
 @pytest.mark.parametrize("site", [BARE, FULL])
-def test_a_notebook_has_its_persons_key_where_people_and_ssh_look(site):
+def test_a_notebook_mounts_the_key_in_home_and_in_the_ssh_configuration(site):
     mounts, volumes = differences(
         serverpod.pod(OWN, site, "uid-1"), serverpod.pod(SERVER, site, "uid-1")
     )
@@ -122,7 +122,7 @@ def test_a_notebook_has_its_persons_key_where_people_and_ssh_look(site):
 
 
 @pytest.mark.parametrize("site", [BARE, FULL])
-def test_only_the_container_that_fetches_has_the_key_of_a_private_repository(site):
+def test_only_the_fetch_container_mounts_the_key(site):
     other = replace(SECRET_BUILD, identity=None)
     specs = (replace(spec, ref="") for spec in (SECRET_BUILD, other))  # no layers are kept
     mounts, volumes = differences(*(build_pod(spec, site) for spec in specs))
@@ -135,7 +135,7 @@ def test_only_the_container_that_fetches_has_the_key_of_a_private_repository(sit
 
 
 @pytest.mark.parametrize("site", [BARE, FULL])
-def test_the_key_is_in_the_secrets_and_nowhere_else(site):
+def test_the_key_is_only_in_the_secrets(site):
     assert "ada's own" in str(keysecret.person_secret("ada", ADA, RUN))
     assert "ada's own" in str(keysecret.build_secret(7, ADA))
     assert "ada's own" not in str(serverpod.pod(OWN, site, "uid-1"))
@@ -144,7 +144,7 @@ def test_the_key_is_in_the_secrets_and_nowhere_else(site):
     assert "ada's own" not in repr(OWN) + repr(SECRET_BUILD)
 
 
-def test_an_operators_own_part_cannot_put_another_key_in_the_place_of_it():
+def test_a_pod_template_cannot_replace_the_key_volume():
     theirs = {
         "volumes": [{"name": "ssh-key", "secret": {"secretName": "bob-ssh-key"}}],
         "containers": [
@@ -168,7 +168,7 @@ def cache(identity: SshIdentity | None) -> str:
     return next(str(each["value"]) for each in env if each["name"] == "BUILD_CACHE")
 
 
-def test_the_layers_of_a_private_repository_are_kept_for_its_owner_alone():
+def test_layers_of_a_private_repository_are_cached_per_key():
     assert len({cache(ADA), cache(BOB), cache(None)}) == 3
     renamed = replace(ADA, public="ssh-ed25519 AAAAada lovelace@bindery")
     assert cache(renamed) == cache(ADA)

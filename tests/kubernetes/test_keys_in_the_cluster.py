@@ -30,7 +30,7 @@ def secret(api: ApiServer, name: str) -> dict[str, Any]:
     return api.things["secrets"][name]
 
 
-def test_the_key_is_there_before_the_pod_that_mounts_it_and_belongs_to_the_run(api, backend):
+def test_the_key_secret_is_created_before_the_pod_and_owned_by_the_run(api, backend):
     backend.ensure_server(OWN)
     backend.ensure_server(OWN)
     key = secret(api, "ada-ssh-key")
@@ -43,21 +43,21 @@ def test_the_key_is_there_before_the_pod_that_mounts_it_and_belongs_to_the_run(a
     assert "POST secrets" in api.asked[:first_pod]
 
 
-def test_a_run_that_was_taken_back_is_handed_no_key(api, backend):
+def test_a_removed_run_gets_no_key(api, backend):
     backend.ensure_server(SERVER)
     backend.remove_server(SERVER.id)
     backend.ensure_server(OWN)
     assert "ada-ssh-key" not in api.things["secrets"]
 
 
-def test_a_key_that_the_cluster_has_just_cleared_away_is_made_again(api, backend):
+def test_a_garbage_collected_key_secret_is_created_again(api, backend):
     backend.ensure_server(OWN)
     api.drop("secrets", "ada-ssh-key")
     backend.ensure_server(OWN)
     assert secret(api, "ada-ssh-key")["stringData"]["ssh.priv"] == "the private key"
 
 
-def test_a_new_key_reaches_the_notebooks_that_run(api, backend):
+def test_a_new_key_reaches_running_notebooks(api, backend):
     backend.ensure_server(OWN)
     backend.ensure_server(replace(OWN, id=10, name="ada-trees-lrkajvgx"))
     backend.ensure_server(replace(OWN, id=11, name="bob-trees-lrkajvgx", owner="bob", volume="bob"))
@@ -75,12 +75,12 @@ def test_a_new_key_reaches_the_notebooks_that_run(api, backend):
     assert "the next one" not in str(api.things["pods"])
 
 
-def test_who_has_no_notebook_is_given_no_secret(api, backend):
+def test_a_person_without_notebooks_gets_no_key_secret(api, backend):
     backend.renew_identity("ada", NEW)
     assert api.things["secrets"] == {}
 
 
-def test_what_is_forgotten_is_gone(api, backend):
+def test_forgetting_an_identity_deletes_its_secret(api, backend):
     backend.ensure_server(OWN)
     backend.forget_identity("ada")
     backend.forget_identity("ada")
@@ -88,7 +88,7 @@ def test_what_is_forgotten_is_gone(api, backend):
     assert set(api.things["pods"]) == {"ada-flowers-lrkajvgx-9"}
 
 
-def test_people_and_builds_are_not_mixed_up_with_keys(api, backend):
+def test_key_secrets_are_not_listed_as_projects_servers_or_builds(api, backend):
     backend.ensure_server(OWN)
     backend.ensure_build(SECRET_BUILD)
     assert backend.projects() == [SERVER.name]
@@ -96,7 +96,7 @@ def test_people_and_builds_are_not_mixed_up_with_keys(api, backend):
     assert [report.id for report in backend.builds()] == [BUILD.id]
 
 
-def test_a_builds_key_belongs_to_its_pod(api, backend):
+def test_a_builds_key_secret_is_owned_by_its_pod(api, backend):
     backend.ensure_build(SECRET_BUILD)
     backend.ensure_build(SECRET_BUILD)
     (owner,) = secret(api, "build-7-key")["metadata"]["ownerReferences"]
@@ -104,20 +104,20 @@ def test_a_builds_key_belongs_to_its_pod(api, backend):
     assert api.asked.index("POST secrets") < api.asked.index("POST pods")
 
 
-def test_a_key_that_was_left_over_is_replaced(api, backend):
+def test_a_leftover_key_secret_is_replaced(api, backend):
     backend.ensure_build(replace(SECRET_BUILD, identity=NEW))
     backend.ensure_build(SECRET_BUILD)
     assert secret(api, "build-7-key")["stringData"]["ssh.priv"] == "the private key"
 
 
 @pytest.mark.parametrize("end", ["cancel_build", "forget_build"])
-def test_the_key_of_a_build_goes_with_its_end(api, backend, end):
+def test_a_builds_key_secret_is_deleted_when_the_build_ends(api, backend, end):
     backend.ensure_build(SECRET_BUILD)
     getattr(backend, end)(BUILD.id)
     getattr(backend, end)(BUILD.id)
     assert api.things["secrets"] == {}
 
 
-def test_a_build_without_a_key_asks_for_no_secret(api, backend):
+def test_a_build_without_a_key_makes_no_request_for_secrets(api, backend):
     backend.ensure_build(BUILD)
     assert not any("secrets" in asked for asked in api.asked)

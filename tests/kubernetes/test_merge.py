@@ -46,7 +46,7 @@ def pod(template, site=BARE):
     return serverpod.pod(SERVER, replace(site, pod_template=template), "uid-1")
 
 
-def test_a_hostile_template_takes_nothing_away():
+def test_a_hostile_template_cannot_change_our_fields():
     ours, both = pod({}), pod(HOSTILE)
     for key in ("apiVersion", "kind"):
         assert both[key] == ours[key]
@@ -60,7 +60,7 @@ def test_a_hostile_template_takes_nothing_away():
     assert merged_["args"] == [*mine["args"], "sh"]
 
 
-def test_a_template_has_no_say_in_what_our_container_and_its_pod_may_do():
+def test_a_template_cannot_change_our_security_contexts():
     ours, both = pod({}), pod(HOSTILE)
     assert both["spec"]["securityContext"] == ours["spec"]["securityContext"]
     mine, theirs = containers(ours), containers(both)
@@ -69,7 +69,7 @@ def test_a_template_has_no_say_in_what_our_container_and_its_pod_may_do():
         assert theirs[name]["securityContext"] == container["securityContext"]
 
 
-def test_a_template_adds_what_the_portal_says_nothing_of():
+def test_a_template_adds_fields_that_the_portal_does_not_set():
     both = pod({
         "metadata": {"annotations": {"a": "b"}, "labels": {"team": "x"}},
         "spec": {
@@ -117,19 +117,19 @@ def test_a_template_adds_what_the_portal_says_nothing_of():
         ([], {"a": 1}, {"a": 1}),
     ],
 )  # fmt: skip
-def test_ours_is_put_over_the_template(template, ours, result):
+def test_our_values_take_precedence_over_the_template(template, ours, result):
     assert merge_template(template, ours) == result
 
 
 @pytest.mark.parametrize("key", ["hostNetwork", "hostPID", "hostIPC"])
-def test_a_template_that_opens_the_node_is_named(key):
+def test_a_template_that_shares_host_namespaces_is_reported(key):
     (problem,) = problems(replace(BARE, pod_template={"spec": {key: True}}))
     assert problem.id == "kubernetes.template"
     assert key in problem.message
 
 
 @pytest.mark.parametrize("kind", ["containers", "initContainers"])
-def test_a_privileged_container_beside_ours_is_named(kind):
+def test_a_privileged_container_in_the_template_is_reported(kind):
     other = {"name": "wide", "securityContext": {"privileged": True}}
     (problem,) = problems(replace(BARE, pod_template={"spec": {kind: [other]}}))
     assert problem.id == "kubernetes.template"
@@ -142,7 +142,7 @@ def test_a_privileged_container_beside_ours_is_named(kind):
      {"spec": {"containers": [{"name": "a"}, {"name": "b", "securityContext": None}]}},
      {"spec": {"containers": ["a"], "initContainers": "b"}}],
 )  # fmt: skip
-def test_a_template_that_opens_nothing_is_no_problem(template):
+def test_a_harmless_template_is_no_problem(template):
     assert list(problems(replace(BARE, pod_template=template))) == []
 
 
@@ -164,35 +164,35 @@ def configured(settings, tmp_path: Path):
     return look
 
 
-def test_a_site_with_what_it_needs_has_no_problem(configured):
+def test_a_complete_configuration_has_no_problem(configured):
     assert configured(b"spec: {nodeSelector: {pool: notebooks}}") == {}
 
 
 @pytest.mark.parametrize("template", [b"spec: [", b"- a", b"words", b"", b"\xff\xfe\xfd", b"\t"])
-def test_a_template_that_cannot_be_used_is_a_problem_and_no_traceback(configured, template):
+def test_an_unusable_template_is_reported_without_a_traceback(configured, template):
     found = configured(template)
     assert list(found) == ["kubernetes.template"]
     assert "PORTAL_POD_TEMPLATE" in found["kubernetes.template"]
 
 
-def test_a_template_that_is_not_there_is_a_problem(configured, tmp_path):
+def test_a_missing_template_file_is_reported(configured, tmp_path):
     found = configured(PORTAL_POD_TEMPLATE=str(tmp_path / "none"))
     assert list(found) == ["kubernetes.template"]
 
 
-def test_a_variable_without_a_value_is_a_problem(configured):
+def test_a_site_variable_without_a_value_is_reported(configured):
     found = configured(PORTAL_SITE_VARIABLES=["A=b=c", "PROXY"])
     assert list(found) == ["kubernetes.variables"]
     assert "PROXY" in found["kubernetes.variables"]
 
 
-def test_a_login_that_is_none_is_a_problem_that_does_not_show_it(configured):
+def test_a_malformed_registry_login_is_reported_without_showing_it(configured):
     found = configured(PORTAL_REGISTRY_AUTH="hunter2")
     assert list(found) == ["kubernetes.registry-auth"]
     assert "hunter2" not in found["kubernetes.registry-auth"]
     assert "PORTAL_REGISTRY_AUTH" in found["kubernetes.registry-auth"]
 
 
-def test_what_is_not_set_is_named(configured):
+def test_missing_registry_and_builder_image_are_reported(configured):
     found = configured(PORTAL_REGISTRY="", PORTAL_BUILDER_IMAGE="")
     assert list(found) == ["kubernetes.registry", "kubernetes.builder"]

@@ -46,14 +46,14 @@ def belongs_to(api: ApiServer, kind: str, name: str, whose: str) -> None:
     api.put(kind, {**thing, "metadata": {**thing["metadata"], "labels": labels}})
 
 
-def test_the_first_id_stays(backend):
+def test_the_first_installation_id_is_kept(backend):
     assert backend.installation() == ""
     assert backend.ensure_installation(MINE) == MINE
     assert backend.ensure_installation(THEIRS) == MINE
     assert backend.installation() == MINE
 
 
-def test_everything_that_is_made_bears_it(api, ours):
+def test_every_created_object_bears_the_installation_id(api, ours):
     ours.ensure_build(replace(BUILD, identity=KEY))
     ours.ensure_server(replace(SERVER, identity=KEY))
     assert ids(api) == {MINE}
@@ -66,7 +66,7 @@ def test_everything_that_is_made_bears_it(api, ours):
     )
 
 
-def test_known_things_from_before_get_it_and_others_do_not(api, backend):
+def test_only_known_older_objects_are_given_the_installation_id(api, backend):
     backend.ensure_build(replace(BUILD, identity=KEY))
     backend.ensure_server(replace(SERVER, identity=KEY))
     assert ids(api) == {""}
@@ -81,7 +81,7 @@ def test_known_things_from_before_get_it_and_others_do_not(api, backend):
     assert ids(api) == {MINE}
 
 
-def test_what_bears_another_id_is_left_alone_and_listed(api, ours):
+def test_objects_with_another_id_are_left_alone_and_listed(api, ours):
     ours.ensure_build(BUILD)
     ours.ensure_server(SERVER)
     for kind, name in (
@@ -111,7 +111,7 @@ def test_what_bears_another_id_is_left_alone_and_listed(api, ours):
             start(spec)
 
 
-def test_an_account_without_the_right_says_so_and_goes_on(api, backend):
+def test_missing_rights_raise_not_allowed_but_builds_still_start(api, backend):
     api.fail(403, b'{"message": "configmaps is forbidden"}')
     with pytest.raises(NotAllowed, match="forbidden"):
         backend.installation()
@@ -123,7 +123,7 @@ def test_an_account_without_the_right_says_so_and_goes_on(api, backend):
     assert "build-7" in api.things["pods"]
 
 
-def test_while_the_cluster_is_away_the_last_answer_counts(api, ours):
+def test_the_last_known_id_applies_while_the_cluster_is_unreachable(api, ours):
     ours.ensure_build(BUILD)
     belongs_to(api, "pods", "build-7", THEIRS)
     pod = api.things["pods"]["build-7"]

@@ -48,11 +48,11 @@ def node(
         ("Ki", 0),
     ],
 )
-def test_quantities_are_read_as_the_cluster_writes_them(text, number):
+def test_quantities_are_parsed_in_kubernetes_notation(text, number):
     assert parse_quantity(text) == pytest.approx(number)
 
 
-def test_everything_that_takes_pods_is_counted():
+def test_capacity_is_the_sum_over_schedulable_nodes():
     nodes = [node("one"), node("two", has={"cpu": "3500m", "memory": "8000000Ki", GPU: "2"})]
     found = capacity(nodes, GPU)
     assert found.cpu == 7.5
@@ -63,40 +63,40 @@ def test_everything_that_takes_pods_is_counted():
 @pytest.mark.parametrize(
     "away", [node(ready="False"), node(ready="Unknown"), node(unschedulable=True), {"spec": {}}]
 )
-def test_a_machine_that_takes_none_is_not_counted(away):
+def test_an_unschedulable_node_is_not_counted(away):
     assert capacity([away], GPU) == Capacity(0, 0, 0)
     assert capacity([away, node()], GPU).cpu == 4
 
 
-def test_the_gpu_is_the_one_that_the_site_names():
+def test_gpus_are_counted_by_the_sites_resource_name():
     mixed = [node(has={"amd.com/gpu": "3"})]
     assert (capacity(mixed, GPU).gpu, capacity(mixed, "amd.com/gpu").gpu) == (1, 3)
     assert capacity(mixed, "example.org/none").gpu == 0
 
 
-def test_nodes_are_asked_for_outside_of_the_namespace(api, cluster):
+def test_nodes_are_listed_cluster_wide(api, cluster):
     api.put("nodes", node())
     assert [each["metadata"]["name"] for each in cluster.nodes()] == ["one"]
     assert api.asked == ["GET nodes"]
 
 
-def test_who_may_not_look_is_told_nothing(api, cluster):
+def test_nodes_are_unknown_without_the_right_to_list_them(api, cluster):
     api.fail(403, json.dumps({"message": "nodes is forbidden: User cannot list"}).encode())
     assert cluster.nodes() is None
 
 
 @pytest.mark.parametrize(("status", "error"), [(503, TemporaryError), (400, InternalError)])
-def test_whatever_else_goes_wrong_is_an_error(api, cluster, status, error):
+def test_any_other_failure_to_list_nodes_raises(api, cluster, status, error):
     api.fail(status)
     with pytest.raises(error):
         cluster.nodes()
 
 
-def test_a_node_whose_disk_is_full_takes_nothing_and_another_one_does():
+def test_a_node_with_disk_pressure_is_not_counted():
     found = capacity([node(pressed="True"), node("two")], GPU)
     assert (found.cpu, found.disk_free_gb) == (4, None)
 
 
-def test_where_every_nodes_disk_is_full_nothing_is_free():
+def test_no_disk_is_free_if_every_node_has_disk_pressure():
     assert capacity([node(pressed="True")], GPU).disk_free_gb == 0
     assert capacity([], GPU).disk_free_gb is None

@@ -56,12 +56,12 @@ def lists(api: Any) -> int:
     return sum(1 for asked in api.asked if asked == "GET pods")
 
 
-def test_it_begins_with_everything_there_is(reflector, told):
+def test_a_reflector_starts_with_all_existing_objects(reflector, told):
     assert sorted(told) == ["a", "b"]
     assert reflector.objects.keys() == {"a", "b"}
 
 
-def test_each_change_is_told_once(api, reflector, told):
+def test_each_change_is_reported_once(api, reflector, told):
     told.clear()
     api.put("pods", {"metadata": {"name": "c"}})
     api.put("pods", {"metadata": {"name": "a", "labels": {"x": "y"}}})
@@ -72,7 +72,7 @@ def test_each_change_is_told_once(api, reflector, told):
     assert reflector.objects["a"]["metadata"]["labels"] == {"x": "y"}
 
 
-def test_a_watch_that_ends_in_good_order_is_taken_up_again_where_it_was(api, reflector, told):
+def test_a_watch_that_ends_cleanly_resumes_at_its_last_version(api, reflector, told):
     told.clear()
     api.put("pods", {"metadata": {"name": "c"}})
     until(lambda: told == ["c"])
@@ -83,7 +83,7 @@ def test_a_watch_that_ends_in_good_order_is_taken_up_again_where_it_was(api, ref
     assert lists(api) == 3
 
 
-def test_a_bookmark_moves_the_place_and_is_no_news(api, reflector, told):
+def test_a_bookmark_moves_the_version_without_a_report(api, reflector, told):
     told.clear()
     version = api.put("secrets", {"metadata": {"name": "x"}})["metadata"]["resourceVersion"]
     api.tell("pods", {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": version}}})
@@ -92,7 +92,7 @@ def test_a_bookmark_moves_the_place_and_is_no_news(api, reflector, told):
 
 
 @pytest.mark.parametrize("how", ["410", "error", "broken", "half a line", "refused"])
-def test_what_happened_while_it_did_not_look_is_told_once(api, reflector, told, how):
+def test_changes_missed_during_a_break_are_reported_once(api, reflector, told, how):
     told.clear()
     if how == "refused":  # so is the list that comes after the break
         api.fail(500)
@@ -114,14 +114,14 @@ def test_what_happened_while_it_did_not_look_is_told_once(api, reflector, told, 
     assert Counter(told) == Counter(["a", "b", "c", "last"])
 
 
-def test_a_cluster_that_is_away_at_first_is_asked_until_it_is_there(api, start, told):
+def test_a_reflector_retries_until_the_cluster_is_reachable(api, start, told):
     api.fail(503)
     api.put("pods", {"metadata": {"name": "a"}})
     start()
     assert told == ["a"]
 
 
-def test_nonsense_does_not_end_it(api, reflector, told):
+def test_a_reflector_survives_malformed_events(api, reflector, told):
     told.clear()
     api.tell("pods", b"nonsense")
     until(lambda: lists(api) >= 4)

@@ -68,7 +68,7 @@ def test_an_image_is_found_by_its_tag_and_by_its_digest(open_registry):
     assert registry.digest("bindery/flowers", digest) == digest
 
 
-def test_a_tag_or_a_repository_that_is_not_there_is_absent(open_registry):
+def test_a_missing_tag_digest_or_repository_is_absent(open_registry):
     open_registry.image("bindery/trees", "v1")
     registry = Registry(open_registry.address, plain_http=True)
     assert registry.digest("bindery/trees", "v2") is None
@@ -76,7 +76,7 @@ def test_a_tag_or_a_repository_that_is_not_there_is_absent(open_registry):
     assert registry.digest("bindery/nowhere", "v1") is None
 
 
-def test_credentials_of_a_docker_config_open_a_registry_with_passwords(closed_registry):
+def test_credentials_from_a_docker_config_are_used(closed_registry):
     digest = closed_registry.image("bindery/flowers", "v1")
     auth = config(closed_registry.address)
     registry = Registry(closed_registry.address, plain_http=True, auth=auth)
@@ -85,7 +85,7 @@ def test_credentials_of_a_docker_config_open_a_registry_with_passwords(closed_re
 
 
 @pytest.mark.parametrize("credentials", [None, "bindery:wrong", "nobody:bindery"])
-def test_without_the_right_credentials_nobody_can_say(closed_registry, credentials):
+def test_missing_or_wrong_credentials_are_refused_not_absent(closed_registry, credentials):
     encoded = base64.b64encode(credentials.encode()).decode() if credentials else ""
     auth = json.dumps({"auths": {closed_registry.address: {"auth": encoded}}})
     error = failure(Registry(closed_registry.address, plain_http=True, auth=auth))
@@ -106,7 +106,7 @@ def with_tokens(asked) -> None:
         asked.challenge(f"http://{asked.server.address}/token")
 
 
-def test_a_token_is_fetched_where_the_registry_says_and_used(scripted):
+def test_a_token_is_fetched_from_the_realm_of_the_challenge(scripted):
     server = scripted(with_tokens)
     registry = Registry(server.address, plain_http=True, auth=config(server.address))
     assert registry.digest("a", "v1") == DIGEST
@@ -117,13 +117,13 @@ def test_a_token_is_fetched_where_the_registry_says_and_used(scripted):
     ]
 
 
-def test_a_realm_that_knows_us_not_refuses(scripted):
+def test_a_realm_that_rejects_us_means_refused(scripted):
     assert failure(Registry(scripted(with_tokens).address, plain_http=True)).code == (
         "registry.refused"
     )
 
 
-def test_a_public_image_is_read_with_a_token_for_everybody(scripted):
+def test_a_public_image_is_read_with_an_anonymous_token(scripted):
     def script(asked) -> None:
         if asked.path.startswith("/token"):
             asked.answer(200, b'{"access_token": "any"}')
@@ -135,7 +135,7 @@ def test_a_public_image_is_read_with_a_token_for_everybody(scripted):
     assert Registry(scripted(script).address, plain_http=True).digest("a", "v1") == DIGEST
 
 
-def test_an_answer_without_a_digest_is_counted_out(scripted):
+def test_a_missing_digest_header_is_computed_from_the_manifest(scripted):
     server = scripted(lambda asked: asked.answer(200, b"{}"))
     found = Registry(server.address, plain_http=True).digest("a", "v1")
     assert found == "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
@@ -159,12 +159,12 @@ def test_an_answer_without_a_digest_is_counted_out(scripted):
         (200, b" " * MAX_BODY_BYTES, "registry.unreachable"),
     ],
 )
-def test_what_is_no_word_of_a_registry_is_not_taken_for_absent(scripted, status, body, code):
+def test_an_unexpected_answer_is_an_error_and_not_absent(scripted, status, body, code):
     server = scripted(lambda asked: asked.answer(status, body))
     assert failure(Registry(server.address, plain_http=True)).code == code
 
 
-def test_a_hanging_registry_is_given_up(scripted, monkeypatch):
+def test_a_hanging_registry_times_out(scripted, monkeypatch):
     monkeypatch.setattr(module, "TIMEOUT", (3, 0.1))
     server = scripted(lambda asked: asked.server.over.wait())
     error = failure(Registry(server.address, plain_http=True))
@@ -173,7 +173,7 @@ def test_a_hanging_registry_is_given_up(scripted, monkeypatch):
     )  # fmt: skip
 
 
-def test_an_answer_that_stops_in_the_middle_is_given_up(scripted, monkeypatch):
+def test_a_stalled_response_times_out(scripted, monkeypatch):
     def script(asked) -> None:
         asked.send_response(200)
         asked.send_header("Content-Length", "100")
@@ -189,7 +189,7 @@ def test_an_answer_that_stops_in_the_middle_is_given_up(scripted, monkeypatch):
     )  # fmt: skip
 
 
-def test_no_redirect_is_followed_nor_read_to_its_end(scripted):
+def test_redirects_are_neither_followed_nor_read_to_the_end(scripted):
     elsewhere = scripted(lambda asked: asked.answer(200, Docker_Content_Digest=DIGEST))
 
     def script(asked) -> None:
@@ -204,7 +204,7 @@ def test_no_redirect_is_followed_nor_read_to_its_end(scripted):
     assert (error.code, elsewhere.requests) == ("registry.unreachable", [])
 
 
-def test_neither_a_netrc_nor_a_cookie_is_sent(scripted, tmp_path, monkeypatch):
+def test_neither_netrc_credentials_nor_cookies_are_sent(scripted, tmp_path, monkeypatch):
     (tmp_path / "netrc").write_text("default login stranger password stranger")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     seen = []
@@ -222,7 +222,7 @@ def test_neither_a_netrc_nor_a_cookie_is_sent(scripted, tmp_path, monkeypatch):
     assert seen == [(None, None), (f"Basic {ENCODED}", None)]
 
 
-def test_one_look_needs_one_connection(scripted):
+def test_a_lookup_uses_one_connection(scripted):
     connections = set()
 
     def script(asked) -> None:
@@ -236,7 +236,7 @@ def test_one_look_needs_one_connection(scripted):
     assert (len(server.requests), len(connections)) == (2, 1)
 
 
-def test_a_proxy_of_the_environment_is_used_except_where_that_says_so(scripted, monkeypatch):
+def test_the_proxy_and_no_proxy_variables_are_honoured(scripted, monkeypatch):
     server = scripted(lambda asked: asked.answer(200, Docker_Content_Digest=DIGEST))
     for name in ("http_proxy", "HTTP_PROXY"):
         monkeypatch.setenv(name, f"http://{server.address}")
@@ -285,9 +285,7 @@ def certificate(tmp_path_factory):
     return path
 
 
-def test_a_certificate_counts_if_the_environment_names_who_signed_it(
-    scripted, certificate, monkeypatch
-):
+def test_a_private_ca_is_trusted_through_the_environment(scripted, certificate, monkeypatch):
     server = scripted(lambda asked: asked.answer(200, Docker_Content_Digest=DIGEST), certificate)
     error = failure(Registry(server.address))
     assert (error.code, "not trusted" in error.message) == ("registry.unreachable", True)
@@ -295,7 +293,7 @@ def test_a_certificate_counts_if_the_environment_names_who_signed_it(
     assert Registry(server.address).digest("a", "v1") == DIGEST
 
 
-def test_credentials_are_not_sent_to_a_realm_without_encryption(scripted, certificate, monkeypatch):
+def test_credentials_are_not_sent_to_an_unencrypted_realm(scripted, certificate, monkeypatch):
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
     realm = scripted(with_tokens)
     server = scripted(lambda asked: asked.challenge(f"http://{realm.address}/token"), certificate)

@@ -26,7 +26,7 @@ ENCODED = base64.b64encode(PERSON.encode()).decode()
         ({}, ""),
     ],
 )  # fmt: skip
-def test_credentials_are_looked_up_as_docker_does(auths, found):
+def test_credentials_are_looked_up_the_way_docker_does(auths, found):
     assert registry_login(json.dumps({"auths": auths}), "reg.example:5000") == found
 
 
@@ -34,7 +34,7 @@ def test_credentials_are_looked_up_as_docker_does(auths, found):
     "text", ["secret", "[]", '{"auths": 1}', '{"auths": {"r": "secret"}}',
              '{"auths": {"r": {"auth": "secret!"}}}', '{"auths": {"r": {"auth": "c2VjcmV0"}}}'],
 )  # fmt: skip
-def test_a_text_that_is_no_config_is_said_to_be_none_and_not_shown(text):
+def test_a_malformed_config_raises_without_showing_its_text(text):
     with pytest.raises(ValueError, match=r"config\.json|base64") as raised:
         registry_login(text, "r")
     assert "secret" not in str(raised.value)
@@ -54,10 +54,10 @@ def test_a_text_that_is_no_config_is_said_to_be_none_and_not_shown(text):
         ("", None),
     ],
 )  # fmt: skip
-def test_a_challenge_is_understood(header, wanted):
+def test_a_challenge_yields_the_token_url(header, wanted):
     assert token_url(header, "own") == wanted
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"token": 1}', b'{"token": "a\\nb: c"}'])
-def test_what_is_no_token_is_none(body):
+def test_a_malformed_token_response_yields_no_token(body):
     assert parse_token(body) == ""

@@ -27,7 +27,7 @@ def registry(deleting) -> Registry:
     return Registry(deleting.address, plain_http=True, auth=auth)
 
 
-def test_an_image_is_removed_and_its_neighbours_stay(deleting, registry):
+def test_removing_an_image_keeps_the_others(deleting, registry):
     deleting.image("bindery/flowers", "built")
     deleting.image("bindery/trees", "built")
     for _time in range(2):
@@ -36,25 +36,25 @@ def test_an_image_is_removed_and_its_neighbours_stay(deleting, registry):
     assert registry.digest("bindery/trees", "built") is not None
 
 
-def test_what_was_never_there_is_no_error(registry):
+def test_removing_a_missing_image_is_no_error(registry):
     registry.remove("bindery/nowhere", "built")
 
 
-def test_its_size_is_that_of_all_its_parts(deleting, registry):
+def test_an_image_has_a_size_and_a_missing_one_has_none(deleting, registry):
     deleting.image("bindery/sized", "built")
     config = {"os": "linux", "architecture": "amd64", "name": "built", "config": {}}
     assert registry.size("bindery/sized", "built") == len(json.dumps(config))
     assert registry.size("bindery/nowhere", "built") is None
 
 
-def test_layers_count():
+def test_the_size_includes_config_and_layers():
     layers = [{"size": 20}, {"size": 300}]
     manifest = json.dumps({"config": {"size": 1}, "layers": layers}).encode()
     with Scripted(lambda asked: asked.answer(200, manifest)) as server:
         assert Registry(server.address, plain_http=True).size("a", "v1") == 321
 
 
-def test_a_registry_that_takes_no_deletions_says_what_to_do():
+def test_a_registry_without_deletion_is_reported_with_its_address():
     with RegistryServer() as server:
         server.image("bindery/flowers", "built")
         registry = Registry(server.address, plain_http=True)
@@ -74,7 +74,7 @@ def test_a_registry_that_takes_no_deletions_says_what_to_do():
         (404, TemporaryError, "registry.unreachable"),  # whose it is, nobody knows
     ],
 )
-def test_what_a_registry_answers_to_a_deletion(status, error, code):
+def test_each_refusal_of_a_deletion_has_an_error_code(status, error, code):
     def script(asked) -> None:
         is_look = asked.command != "DELETE"
         asked.answer(200, Docker_Content_Digest=DIGEST) if is_look else asked.answer(status)
@@ -85,7 +85,7 @@ def test_what_a_registry_answers_to_a_deletion(status, error, code):
     assert server.requests[-1] == f"DELETE /v2/a/manifests/{DIGEST}"
 
 
-def test_the_right_to_delete_is_asked_for_where_the_registry_names_none():
+def test_the_delete_scope_is_requested_if_the_challenge_names_none():
     def script(asked) -> None:
         if asked.path.startswith("/token?"):
             asked.answer(200, b'{"token": "good"}')

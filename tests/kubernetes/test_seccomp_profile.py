@@ -18,27 +18,27 @@ def rules(name: str) -> list[dict[str, Any]]:
     return [rule for rule in PROFILE["syscalls"] if name in rule["names"]]
 
 
-def test_what_is_not_named_is_refused():
+def test_unlisted_system_calls_are_refused():
     assert PROFILE["defaultAction"] == "SCMP_ACT_ERRNO"
 
 
 @pytest.mark.parametrize("name", sorted(DENIED))
-def test_what_a_sandbox_refuses_is_refused(name):
+def test_system_calls_denied_in_the_sandbox_are_denied_here(name):
     assert rules(name) == []
 
 
 @pytest.mark.parametrize("name", ["socketcall", "ipc"])
-def test_old_calls_that_reach_several_others_are_refused(name):
+def test_multiplexing_system_calls_are_refused(name):
     assert rules(name) == []
 
 
 @pytest.mark.parametrize("name", ["clone", "personality", "socket", "socketpair"])
-def test_arguments_decide_where_they_do_in_a_sandbox(name):
+def test_calls_that_the_sandbox_filters_by_argument_have_such_rules(name):
     assert rules(name)
     assert all(rule["args"] for rule in rules(name))
 
 
-def test_sockets_are_unix_internet_and_what_netlink_says_of_addresses():
+def test_only_unix_internet_and_netlink_route_sockets_are_allowed():
     first = [(rule["args"][0]["op"], rule["args"][0]["value"]) for rule in rules("socket")]
     assert first == [("SCMP_CMP_EQ", family) for family in (1, 2, 10, 16)]
     assert rules("socket")[-1]["args"][1] == {
@@ -49,7 +49,7 @@ def test_sockets_are_unix_internet_and_what_netlink_says_of_addresses():
     }
 
 
-def test_threads_start_and_namespaces_do_not():
+def test_clone_may_start_threads_but_no_namespaces():
     (clone,) = rules("clone")
     assert clone["args"] == [
         {"index": 0, "value": 0x7E020000, "valueTwo": 0, "op": "SCMP_CMP_MASKED_EQ"}
@@ -61,5 +61,5 @@ def test_threads_start_and_namespaces_do_not():
 @pytest.mark.parametrize(
     "name", ["execve", "futex", "io_setup", "memfd_create", "mmap", "ptrace", "shmget", "wait4"]
 )
-def test_what_jupyterlab_debuggers_and_databases_need_is_allowed(name):
+def test_calls_that_jupyterlab_debuggers_and_databases_need_are_allowed(name):
     assert [(rule["action"], "args" in rule) for rule in rules(name)] == [(ALLOW, False)]

@@ -81,7 +81,7 @@ VOLUMES = [
 ]
 
 
-def test_a_claim_asks_for_a_class_only_where_one_is_set():
+def test_a_claim_has_a_storage_class_only_if_one_is_set():
     claim: dict[str, Any] = {
         "apiVersion": "v1",
         "kind": "PersistentVolumeClaim",
@@ -107,7 +107,7 @@ def test_a_claim_asks_for_a_class_only_where_one_is_set():
     assert serverpod.claim(replace(SERVER, volume_gb=1), FULL) == claim
 
 
-def test_the_secret_has_the_token_and_the_settings():
+def test_the_secret_contains_the_token_and_the_jupyter_settings():
     assert serverpod.secret(SERVER) == {
         "apiVersion": "v1",
         "kind": "Secret",
@@ -126,7 +126,7 @@ def test_the_secret_has_the_token_and_the_settings():
     }
 
 
-def test_a_site_with_nothing_set_has_a_plain_pod():
+def test_a_bare_site_gets_a_plain_pod():
     spec = replace(SERVER, digest="", resources=replace(SERVER.resources, gpu=0))
     assert serverpod.pod(spec, BARE, "uid-1") == {
         "apiVersion": "v1",
@@ -180,7 +180,7 @@ def test_a_site_with_nothing_set_has_a_plain_pod():
     }
 
 
-def test_a_site_with_everything_set_has_all_of_it_in_the_pod():
+def test_a_fully_configured_site_has_every_setting_in_the_pod():
     term = {
         "labelSelector": {
             "matchLabels": {"app.kubernetes.io/managed-by": "bindery", "bindery/owner": "ada"}
@@ -263,7 +263,7 @@ def test_a_site_with_everything_set_has_all_of_it_in_the_pod():
 
 
 @pytest.mark.parametrize("site", [BARE, FULL])
-def test_the_token_is_in_the_secret_and_nowhere_else(site):
+def test_the_token_is_only_in_the_secret(site):
     assert "the token" in str(serverpod.secret(SERVER))
     assert "the token" not in str(serverpod.pod(SERVER, site, "uid-1"))
     assert "the token" not in str(serverpod.claim(SERVER, site))
@@ -271,7 +271,7 @@ def test_the_token_is_in_the_secret_and_nowhere_else(site):
 
 
 @pytest.mark.parametrize("site", [BARE, FULL])
-def test_a_notebook_may_do_nothing_that_it_does_not_need(site):
+def test_a_notebook_pod_has_no_service_account_and_no_privileges(site):
     spec = serverpod.pod(SERVER, site, "uid-1")["spec"]
     assert spec["automountServiceAccountToken"] is False
     assert spec["enableServiceLinks"] is False
@@ -282,7 +282,7 @@ def test_a_notebook_may_do_nothing_that_it_does_not_need(site):
         assert not any("valueFrom" in variable for variable in container.get("env", []))
 
 
-def test_the_longest_project_has_a_host_name_and_an_object_name_that_the_cluster_takes():
+def test_the_longest_project_name_yields_valid_names_and_labels():
     longest = replace(SERVER, id=2**31, name="a" * 63)
     pod = serverpod.pod(longest, BARE, "uid-1")
     assert len(pod["spec"]["hostname"]) <= 63

@@ -101,7 +101,9 @@ LIVE = ("Pending", "Running")
     ("has_secret", "told", "phase", "answers", "leaves"),
     list(product((True, False), ("", "stop"), (*PHASES, "none"), (True, False), (None, 5, 100))),
 )
-def test_every_mixture_of_what_is_wanted_and_what_is(has_secret, told, phase, answers, leaves):
+def test_every_combination_of_secret_and_pod_has_its_state(
+    has_secret, told, phase, answers, leaves
+):
     a_pod = None if phase == "none" else pod(phase, leaves=leaves)
     answering = frozenset({"uid-9"} if answers else ())
     found = seen(secret(told=told) if has_secret else None, a_pod, ready_uids=answering)
@@ -119,34 +121,34 @@ def test_every_mixture_of_what_is_wanted_and_what_is(has_secret, told, phase, an
         assert bool(found.message) == (a_pod is not None and leaves == 100)
 
 
-def test_one_that_answers_is_ready_at_its_address_and_on_its_machine():
+def test_a_notebook_that_answers_is_ready_with_address_and_node():
     found = seen(secret(), pod(state=RUNS), ready_uids=frozenset({"uid-9"}))
     address = "http://10.0.0.1:8888"
     assert found == ServerReport(9, "project-9", "ready", address, node="node")
 
 
-def test_one_without_a_place_is_on_no_machine():
+def test_an_unscheduled_notebook_has_no_node():
     assert seen(secret(), pod("Pending", placed=False)).node == ""
 
 
-def test_an_answer_of_an_earlier_pod_does_not_count():
+def test_an_answer_from_an_earlier_pod_does_not_count():
     assert code(secret(), pod(), ready_uids=frozenset({"uid-of-another"})) == ("starting", "")
 
 
-def test_a_secret_may_be_without_its_pod_for_a_moment():
+def test_a_secret_may_briefly_be_without_its_pod():
     assert code(secret(age=10), None) == ("starting", "")
     assert code(secret(age=40), None) == ("gone", "spawn.deleted")
     assert code(secret(age=10), None, had_pod=frozenset({"run-9"})) == ("gone", "spawn.deleted")
     assert code(secret(age=10, told="stop"), None) == ("gone", "")
 
 
-def test_a_pod_that_nobody_wants_is_told_until_it_leaves():
+def test_a_pod_without_a_secret_is_reported_until_it_terminates():
     assert code(None, pod()) == ("starting", "")
     assert seen(None, pod(leaves=1)) is None
     assert seen(None, None) is None
 
 
-def test_a_pod_that_goes_on_leaving_was_on_a_machine_that_is_lost():
+def test_a_pod_stuck_in_termination_means_a_lost_node():
     assert code(secret(), pod(leaves=59)) == ("starting", "")
     assert code(secret(), pod(leaves=61)) == ("gone", "spawn.node-lost")
     stopped = seen(secret(told="stop"), pod(leaves=61))
@@ -174,7 +176,7 @@ CLAIM = "0/1 nodes are available: 1 pod has unbound immediate PersistentVolumeCl
 
 
 @pytest.mark.parametrize("reason", [GPU_OLD, GPU_NEW])
-def test_who_waits_for_a_gpu_is_told_the_place_in_the_queue(reason):
+def test_a_notebook_that_waits_for_a_gpu_shows_its_queue_position(reason):
     found = seen(secret(), unplaced(reason))
     assert (found.state, found.code) == ("starting", NO_GPU)
     assert found.message == (
@@ -182,7 +184,7 @@ def test_who_waits_for_a_gpu_is_told_the_place_in_the_queue(reason):
     )
 
 
-def test_the_queue_for_gpus_has_the_order_of_their_wishes():
+def test_the_gpu_queue_is_ordered_by_age():
     ages = {1: 100, 2: 400, 3: 300}
     secrets = [secret(number) for number in (*ages, 4, 5)]
     pods = [unplaced(GPU_OLD, number=number, age=age) for number, age in ages.items()]
@@ -193,7 +195,7 @@ def test_the_queue_for_gpus_has_the_order_of_their_wishes():
     assert found[4].code == NO_ROOM
 
 
-def test_the_gpu_is_the_one_that_the_site_names():
+def test_a_gpu_is_recognized_by_the_sites_resource_name():
     reason = "0/1 nodes are available: 1 Insufficient example.org/gpu."
     view = sight([secret()], [unplaced(reason)])
     assert [each.code for each in reports(view, FULL)] == [NO_GPU]
@@ -214,7 +216,7 @@ def test_the_gpu_is_the_one_that_the_site_names():
         ("0/1 nodes are available: 1 Insufficient pods.", "pod slots"),
     ],
 )  # fmt: skip
-def test_what_the_cluster_has_too_little_of_is_named(reason, short):
+def test_an_unschedulable_notebook_names_the_resource_that_is_short(reason, short):
     found = seen(secret(), unplaced(reason))
     assert (found.state, found.code) == ("starting", NO_ROOM)
     assert found.message == (
@@ -224,19 +226,19 @@ def test_what_the_cluster_has_too_little_of_is_named(reason, short):
 
 
 @pytest.mark.parametrize("reason", [TAINT, VOLUME, "0/2 nodes are available: 2 Too many."])
-def test_any_other_reason_is_given_in_the_clusters_words(reason):
+def test_other_scheduling_problems_are_quoted_from_the_cluster(reason):
     found = seen(secret(), unplaced(reason))
     assert (found.state, found.code) == ("starting", NO_ROOM)
     assert found.message == f"No machine in the cluster can take this notebook right now: {reason}"
 
 
-def test_who_comes_for_the_first_time_waits_for_a_folder():
+def test_an_unbound_claim_is_reported_as_waiting_for_the_folder():
     found = seen(secret(), unplaced(CLAIM))
     assert (found.state, found.code) == ("starting", "spawn.volume")
     assert found.message == "Your folder is being created; the notebook starts when it is ready."
 
 
-def test_who_has_just_come_waits_for_nothing_yet():
+def test_a_new_pod_has_no_waiting_reason_yet():
     assert code(secret(), pod("Pending", placed=False)) == ("starting", "")
     assert code(secret(), unplaced("")) == ("starting", "")
     assert code(secret(), pod("Pending")) == ("starting", "")
@@ -254,7 +256,7 @@ def pulling(message: str, reason: str = "ErrImagePull") -> Pod:
         "toomanyrequests: You have reached your pull rate limit.",
     ],
 )
-def test_a_pull_that_may_yet_work_is_waited_for(message):
+def test_a_pull_error_that_may_pass_leaves_the_notebook_starting(message):
     found = seen(secret(), pulling(message))
     assert (found.state, found.code) == ("starting", "spawn.image-pull")
     assert found.message.endswith(message)
@@ -272,7 +274,7 @@ def test_a_pull_that_may_yet_work_is_waited_for(message):
         "no match for platform in manifest",
     ],
 )
-def test_a_pull_that_never_will_work_is_the_end(message):
+def test_a_permanent_pull_error_ends_the_notebook(message):
     found = seen(secret(), pulling(message))
     assert (found.state, found.code) == ("gone", "spawn.image-pull")
     assert found.message.endswith(message)
@@ -288,12 +290,12 @@ def test_a_pull_that_never_will_work_is_the_end(message):
         ("RunContainerError", "spawn.crashed"),
     ],
 )
-def test_a_container_that_cannot_be_made_is_the_end(reason, expected):
+def test_a_container_that_cannot_be_created_ends_the_notebook(reason, expected):
     assert code(secret(), pulling("it cannot be done", reason)) == ("gone", expected)
 
 
 @pytest.mark.parametrize("event", ["FailedMount: timed out", "FailedAttachVolume: Multi-Attach"])
-def test_files_that_cannot_be_reached_are_named(event):
+def test_a_volume_that_cannot_be_mounted_is_reported(event):
     waits = pod("Pending", {"waiting": {"reason": "ContainerCreating"}})
     found = seen(secret(), waits, warnings={"uid-9": event})
     assert (found.state, found.code) == ("starting", "spawn.volume")
@@ -322,20 +324,20 @@ def crashed(message: str = "", status: int = 1, reason: str = "Error") -> Pod:
         (pod("Failed"), "spawn.deleted"),
     ],
 )
-def test_how_it_ended_has_a_code_and_a_sentence(thing, expected):
+def test_each_way_to_end_has_a_code_and_a_message(thing, expected):
     found = seen(secret(), thing)
     assert (found.state, found.code) == ("gone", expected)
     assert bool(found.message) == bool(expected)
 
 
-def test_a_crash_is_told_with_its_last_ten_lines():
+def test_a_crash_is_reported_with_its_last_ten_lines():
     found = seen(secret(), crashed("\n".join(f"line\0 {number}" for number in range(20)), 3))
     first, *lines = found.message.splitlines()
     assert first == "JupyterLab exited by itself (status 3). Its last lines:"
     assert lines == [f"line {number}" for number in range(10, 20)]
 
 
-def test_what_ended_before_it_was_told_to_is_told_as_an_end_by_wish():
+def test_a_crash_after_a_stop_request_counts_as_stopped():
     assert code(secret(told="stop"), crashed("Traceback")) == ("gone", "")
 
 
@@ -352,12 +354,12 @@ def test_what_ended_before_it_was_told_to_is_told_as_an_end_by_wish():
     ],
     ids=lambda found: found.code,
 )
-def test_a_sentence_ends_with_a_full_stop(found):
+def test_each_message_ends_with_one_full_stop(found):
     assert found.message.endswith(".")
     assert ".." not in found.message
 
 
-def test_the_reports_are_of_all_and_in_one_order():
+def test_reports_cover_all_runs_ordered_by_id():
     secrets = [secret(number) for number in (3, 1, 2)]
     view = replace(sight(secrets, [pod(number=4)]))
     assert [each.id for each in reports(view, BARE)] == [1, 2, 3, 4]

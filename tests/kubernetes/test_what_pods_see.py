@@ -34,7 +34,7 @@ every_pod = pytest.mark.parametrize("pod", [pytest.param(pod, id=name) for name,
 
 
 @every_pod
-def test_there_is_no_account_of_the_cluster_in_it(pod: Pod):
+def test_no_pod_has_a_service_account_token(pod: Pod):
     spec = pod["spec"]
     assert spec["automountServiceAccountToken"] is False
     assert "serviceAccountName" not in spec
@@ -42,7 +42,7 @@ def test_there_is_no_account_of_the_cluster_in_it(pod: Pod):
 
 
 @every_pod
-def test_no_variable_tells_of_services_or_of_the_pod(pod: Pod):
+def test_no_variable_reveals_services_or_pod_fields(pod: Pod):
     assert pod["spec"]["enableServiceLinks"] is False
     for container in containers(pod).values():
         assert "envFrom" not in container
@@ -51,13 +51,13 @@ def test_no_variable_tells_of_services_or_of_the_pod(pod: Pod):
 
 
 @every_pod
-def test_no_volume_is_of_the_node_or_tells_of_the_pod(pod: Pod):
+def test_no_volume_comes_from_the_node_or_the_downward_api(pod: Pod):
     for volume in pod["spec"]["volumes"]:
         assert set(volume) - {"name"} <= SOURCES, volume
 
 
 @every_pod
-def test_nothing_is_shared_with_the_node_or_between_containers(pod: Pod):
+def test_no_namespace_is_shared_with_the_node_or_between_containers(pod: Pod):
     assert not set(HOSTS) & set(pod["spec"])
 
 
@@ -68,7 +68,7 @@ FILTERS = (
 
 
 @every_pod
-def test_a_filter_of_system_calls_is_set_but_where_images_are_unpacked(pod: Pod):
+def test_seccomp_is_set_except_where_images_are_unpacked(pod: Pod):
     default = pod["spec"]["securityContext"]["seccompProfile"]
     assert default in FILTERS
     other = {
@@ -82,7 +82,7 @@ def test_a_filter_of_system_calls_is_set_but_where_images_are_unpacked(pod: Pod)
 
 
 @every_pod
-def test_no_container_can_gain_rights(pod: Pod):
+def test_no_container_can_gain_privileges(pod: Pod):
     for container in containers(pod).values():
         rights: dict[str, Any] = container["securityContext"]
         assert rights["allowPrivilegeEscalation"] is False
@@ -102,9 +102,9 @@ HOSTILE = {
 }
 
 
-def test_a_careless_template_takes_none_of_it_away():
+def test_a_hostile_template_weakens_none_of_these_protections():
     pod = serverpod.pod(SERVER, replace(FULL, pod_template=HOSTILE), "uid")
-    test_there_is_no_account_of_the_cluster_in_it(pod)
-    test_no_variable_tells_of_services_or_of_the_pod(pod)
-    test_a_filter_of_system_calls_is_set_but_where_images_are_unpacked(pod)
-    test_no_container_can_gain_rights(pod)
+    test_no_pod_has_a_service_account_token(pod)
+    test_no_variable_reveals_services_or_pod_fields(pod)
+    test_seccomp_is_set_except_where_images_are_unpacked(pod)
+    test_no_container_can_gain_privileges(pod)

@@ -20,9 +20,9 @@ from sessions.installation.known import OwnershipStatus
 from sessions.models import Build, Session
 from sessions.states import ProjectState, SessionState
 from sessions.watch.reconcile import reconcile
+from tests.fixtures import Worker, worker
 from tests.kubernetes.apiserver import ApiServer
 from tests.kubernetes.things import BUILD, SERVER
-from tests.sessions.conftest import Worker, worker
 from tests.stages import project_in
 
 __all__ = ["worker"]
@@ -68,7 +68,7 @@ def changes_in(api: ApiServer, worker: Worker) -> list[str]:
     ("installation", "verdict"),
     [("", OwnershipStatus.UNDECIDED), (THEIRS, OwnershipStatus.FOREIGN)],
 )
-def test_an_empty_or_another_database_ends_and_removes_nothing(
+def test_an_empty_or_foreign_database_removes_nothing(
     api: ApiServer,
     backend: KubernetesBackend,
     worker: Worker,
@@ -91,7 +91,7 @@ def test_an_empty_or_another_database_ends_and_removes_nothing(
     assert [report.id for report in backend.servers()] == [over.pk]
 
 
-def test_an_older_database_ends_nothing_that_it_does_not_know_and_goes_on_with_the_rest(
+def test_an_older_database_leaves_unknown_runs_alone_and_keeps_its_own(
     api: ApiServer, backend: KubernetesBackend, worker: Worker, ada: User
 ) -> None:
     Installation.objects.set_id(MINE)

@@ -19,7 +19,7 @@ def low_limit(settings) -> None:
     settings.AXES_FAILURE_LIMIT = 2
 
 
-def test_forged_answers_have_the_address_wait(hostile: Hostile, arrive: Arrive):
+def test_forged_tokens_block_the_address(hostile: Hostile, arrive: Arrive):
     hostile.forge = lambda _claims: "nonsense"
     assert [arrive(Client()).status_code for _ in range(LIMIT)] == [400] * (LIMIT - 1) + [429]
     hostile.forge = hostile.sign
@@ -33,15 +33,13 @@ def test_forged_answers_have_the_address_wait(hostile: Hostile, arrive: Arrive):
     assert sum(AccessAttempt.objects.values_list("failures_since_start", flat=True)) == LIMIT
 
 
-def test_what_another_site_can_have_a_browser_bring_is_not_counted(
-    hostile: Hostile, arrive: Arrive
-):
+def test_unsolicited_callbacks_are_not_counted(hostile: Hostile, arrive: Arrive):
     for number in range(LIMIT + 1):
         assert come_back(Client(), code="a", state=str(number)).status_code == 400
     assert arrive(Client()).status_code == 302
 
 
-def test_declining_is_no_failure(hostile: Hostile, arrive: Arrive):
+def test_declining_is_not_counted_as_a_failure(hostile: Hostile, arrive: Arrive):
     for _ in range(LIMIT + 1):
         client = Client()
         _, state = hostile.agree(leave(client))
@@ -49,7 +47,7 @@ def test_declining_is_no_failure(hostile: Hostile, arrive: Arrive):
     assert arrive(Client()).status_code == 302
 
 
-def test_neither_codes_nor_states_are_kept(hostile: Hostile):
+def test_codes_and_states_are_not_stored(hostile: Hostile):
     hostile.forge = lambda _claims: "nonsense"
     client = Client()
     code, state = hostile.agree(leave(client))

@@ -120,7 +120,7 @@ FORGED: dict[str, Forge] = {
 
 
 @pytest.mark.parametrize("forge", FORGED.values(), ids=FORGED)
-def test_a_forged_token_lets_nobody_in(forge, hostile: Hostile, arrive: Arrive, caplog):
+def test_forged_token_is_refused(forge, hostile: Hostile, arrive: Arrive, caplog):
     hostile.forge = lambda claims: forge(hostile, claims)
     client = Client()
     with caplog.at_level(logging.DEBUG):
@@ -135,7 +135,7 @@ def test_a_forged_token_lets_nobody_in(forge, hostile: Hostile, arrive: Arrive, 
     assert not A_TOKEN.search(caplog.text + page)
 
 
-def test_an_honest_one_does(hostile: Hostile, arrive: Arrive):
+def test_genuine_token_signs_the_person_in(hostile: Hostile, arrive: Arrive):
     client = Client()
     assert arrive(client).headers["Location"] == "/"
     assert client.get("/account/").status_code == 200
@@ -143,19 +143,19 @@ def test_an_honest_one_does(hostile: Hostile, arrive: Arrive):
     assert (ada.username, ada.issuer, ada.subject) == ("ada", hostile.issuer, "1")
 
 
-def test_a_key_that_the_provider_has_taken_away_is_good_no_more(hostile: Hostile, arrive: Arrive):
+def test_token_signed_with_a_key_that_is_not_published_is_refused(hostile: Hostile, arrive: Arrive):
     arrive(Client())
     hostile.forge = by_another
     assert arrive(Client()).status_code == 400
 
 
-def test_a_new_key_of_the_provider_is_good_at_once(hostile: Hostile, arrive: Arrive):
+def test_new_key_of_the_provider_is_accepted_at_once(hostile: Hostile, arrive: Arrive):
     arrive(Client())
     hostile.key = key("another")
     assert arrive(Client()).headers["Location"] == "/"
 
 
-def test_userinfo_of_somebody_else_counts_for_nothing(hostile: Hostile, arrive: Arrive):
+def test_userinfo_of_another_subject_is_ignored(hostile: Hostile, arrive: Arrive):
     told = {"sub": "2", "preferred_username": "root", "email": "root@example.org"}
     hostile.answers["/me"] = (200, json.dumps(told).encode())
     answer = arrive(Client())

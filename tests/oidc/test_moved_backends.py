@@ -11,12 +11,12 @@ pytestmark = pytest.mark.django_db
 FORMER = [path for path in settings.AUTHENTICATION_BACKENDS if path.startswith("portal.oidc.")]
 
 
-def test_there_are_two_of_them():
+def test_former_paths_are_two():
     assert FORMER == ["portal.oidc.backends.Password", "portal.oidc.backends.ByProvider"]
 
 
 @pytest.mark.parametrize("path", FORMER)
-def test_whoever_is_signed_in_stays_so(ada, path):
+def test_session_with_a_former_path_stays_signed_in(ada, path):
     client = Client()
     client.force_login(ada, backend=path)
     assert client.session[BACKEND_SESSION_KEY] == path
@@ -24,7 +24,7 @@ def test_whoever_is_signed_in_stays_so(ada, path):
 
 
 @pytest.mark.parametrize("path", FORMER)
-def test_an_account_that_is_closed_is_signed_out(ada, path):
+def test_disabled_account_with_a_former_path_is_signed_out(ada, path):
     client = Client()
     client.force_login(ada, backend=path)
     ada.is_active = False
@@ -32,7 +32,7 @@ def test_an_account_that_is_closed_is_signed_out(ada, path):
     assert client.get("/account/").status_code == 302
 
 
-def test_nobody_signs_in_by_a_former_path(ada, settings):
+def test_former_paths_authenticate_nobody(ada, settings):
     ada.set_password("a long password")
     ada.save()
     settings.AUTHENTICATION_BACKENDS = FORMER

@@ -15,7 +15,7 @@ def refused(answer, code: str) -> bool:
     return 400 <= answer.status_code < 500 and code in page and '/sign-in/"' in page
 
 
-def test_the_same_answer_comes_twice(hostile: Hostile):
+def test_same_callback_is_refused_the_second_time(hostile: Hostile):
     client = Client()
     code, state = hostile.agree(leave(client))
     assert come_back(client, code=code, state=state).status_code == 302
@@ -24,7 +24,7 @@ def test_the_same_answer_comes_twice(hostile: Hostile):
     assert client.get("/account/").status_code == 302
 
 
-def test_a_code_is_brought_to_another_sign_in(hostile: Hostile):
+def test_code_is_refused_in_another_sign_in(hostile: Hostile):
     ada, eve = Client(), Client()
     stolen, _ = hostile.agree(leave(ada))
     _, state = hostile.agree(leave(eve))
@@ -32,7 +32,7 @@ def test_a_code_is_brought_to_another_sign_in(hostile: Hostile):
     assert not User.objects.exists()
 
 
-def test_an_answer_is_brought_by_another_browser(hostile: Hostile):
+def test_callback_is_refused_in_another_browser(hostile: Hostile):
     code, state = hostile.agree(leave(Client()))
     victim = Client()
     assert refused(come_back(victim, code=code, state=state), "oidc.state")
@@ -41,12 +41,12 @@ def test_an_answer_is_brought_by_another_browser(hostile: Hostile):
     assert not User.objects.exists()
 
 
-def test_an_answer_comes_that_nobody_asked_for(hostile: Hostile):
+def test_unsolicited_callback_is_refused(hostile: Hostile):
     for brought in ({}, {"code": "a"}, {"state": "a"}, {"code": "a", "state": "a"}):
         assert refused(come_back(Client(), **brought), "oidc.state")
 
 
-def test_an_answer_goes_to_another_provider(hostile: Hostile, settings):
+def test_callback_is_refused_at_another_provider(hostile: Hostile, settings):
     """Mix-up: what one provider was asked, another one has answered."""
     settings.OIDC_PROVIDERS = {**settings.OIDC_PROVIDERS, "good": hostile.entry("good")}
     client = Client()
@@ -56,7 +56,7 @@ def test_an_answer_goes_to_another_provider(hostile: Hostile, settings):
     assert "/token" not in hostile.asked
 
 
-def test_an_answer_names_another_issuer(hostile: Hostile):
+def test_callback_that_names_another_issuer_signs_nobody_in(hostile: Hostile):
     """RFC 9207: a provider says in its answer who it is."""
     client = Client()
     code, state = hostile.agree(leave(client))
@@ -64,7 +64,7 @@ def test_an_answer_names_another_issuer(hostile: Hostile):
     assert not User.objects.exists()
 
 
-def test_the_token_of_another_sign_in_is_put_in(hostile: Hostile, arrive: Arrive):
+def test_id_token_of_another_sign_in_is_refused(hostile: Hostile, arrive: Arrive):
     kept: list[str] = []
 
     def keep(claims):
@@ -78,7 +78,7 @@ def test_the_token_of_another_sign_in_is_put_in(hostile: Hostile, arrive: Arrive
     assert not User.objects.exists()
 
 
-def test_a_sign_in_gives_a_browser_a_new_key(hostile: Hostile, arrive: Arrive):
+def test_sign_in_changes_the_session_key(hostile: Hostile, arrive: Arrive):
     """Who planted a session in somebody's browser is not signed in with them."""
     client = Client()
     leave(client)
@@ -88,7 +88,7 @@ def test_a_sign_in_gives_a_browser_a_new_key(hostile: Hostile, arrive: Arrive):
 
 
 @pytest.mark.parametrize("times", [3])
-def test_many_sign_ins_that_are_begun_do_not_pile_up(hostile: Hostile, times):
+def test_unfinished_sign_ins_do_not_pile_up(hostile: Hostile, times):
     client = Client()
     addresses = [leave(client) for _ in range(times * 20)]
     assert len(str(dict(client.session))) < 20_000

@@ -32,7 +32,7 @@ def in_words(answer, code: str) -> bool:
 
 @pytest.mark.parametrize("path", ["/.well-known/openid-configuration", "/token", "/jwks"])
 @pytest.mark.parametrize("status", [500, 503, 404, 302])
-def test_a_provider_that_is_out_of_order(path, status, hostile: Hostile, arrive: Arrive):
+def test_failing_provider_is_explained_on_the_page(path, status, hostile: Hostile, arrive: Arrive):
     hostile.answers[path] = (status, b"oh no")
     client = Client()
     if "well-known" in path:
@@ -44,7 +44,9 @@ def test_a_provider_that_is_out_of_order(path, status, hostile: Hostile, arrive:
 
 @pytest.mark.parametrize("path", ["/.well-known/openid-configuration", "/token", "/jwks", "/me"])
 @pytest.mark.parametrize("body", NONSENSE.values(), ids=NONSENSE)
-def test_a_provider_that_talks_nonsense(path, body, hostile: Hostile, arrive: Arrive):
+def test_malformed_answer_of_a_provider_is_explained_on_the_page(
+    path, body, hostile: Hostile, arrive: Arrive
+):
     hostile.answers[path] = (200, body)
     client = Client()
     answer: Any = client.get("/oidc/evil/sign-in/")
@@ -55,7 +57,7 @@ def test_a_provider_that_talks_nonsense(path, body, hostile: Hostile, arrive: Ar
     assert not User.objects.exists()
 
 
-def test_a_provider_that_nobody_reaches(hostile: Hostile, settings):
+def test_unreachable_provider_is_explained_on_the_page(hostile: Hostile, settings):
     with socket.socket() as deaf:  # its port is taken, and nobody listens
         deaf.bind(("127.0.0.1", 0))
         hostile.issuer = f"http://127.0.0.1:{deaf.getsockname()[1]}"
@@ -63,14 +65,14 @@ def test_a_provider_that_nobody_reaches(hostile: Hostile, settings):
         assert in_words(Client().get("/oidc/evil/sign-in/"), "oidc.away")
 
 
-def test_a_description_of_another_issuer(hostile: Hostile):
+def test_metadata_of_another_issuer_is_refused(hostile: Hostile):
     told = {**hostile._description(), "issuer": "https://idp.example.org"}
     hostile.answers["/.well-known/openid-configuration"] = (200, json.dumps(told).encode())
     assert in_words(Client().get("/oidc/evil/sign-in/"), "oidc.away")
 
 
 @pytest.mark.parametrize("error", ["access_denied", "server_error", "<script>alert(1)</script>"])
-def test_a_provider_that_declines(error, hostile: Hostile):
+def test_error_from_the_provider_is_explained_and_escaped(error, hostile: Hostile):
     client = Client()
     _, state = hostile.agree(leave(client))
     answer = come_back(client, error=error, error_description="<b>bold</b>", state=state)
@@ -80,12 +82,12 @@ def test_a_provider_that_declines(error, hostile: Hostile):
     assert client.get("/account/").status_code == 302
 
 
-def test_a_provider_that_is_not_one_of_ours(hostile: Hostile):
+def test_unknown_provider_answers_404(hostile: Hostile):
     for path in ("sign-in", "callback"):
         assert Client().get(f"/oidc/other/{path}/").status_code == 404
 
 
-def test_codes_and_tokens_stand_in_no_log(hostile: Hostile, arrive: Arrive, caplog):
+def test_codes_and_tokens_never_reach_the_log(hostile: Hostile, arrive: Arrive, caplog):
     with caplog.at_level(logging.DEBUG):
         client = Client()
         code, state = hostile.agree(leave(client))

@@ -86,12 +86,12 @@ RULES: dict[str, Callable[[str], str]] = {
 
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
-def test_the_rule_leads_nowhere_else(rule):
+def test_safe_next_accepts_only_our_own_addresses(rule):
     assert [where for where in FOREIGN if not stays(rule(where))] == []
     assert [rule(where) for where in OWN] == OWN
 
 
-def test_from_a_page_that_is_encrypted_nothing_leads_to_one_that_is_not():
+def test_https_page_never_leads_to_http():
     request = ASK.get("/", secure=True)
     assert safe_next(request, "http://testserver/account/") == ""
     assert safe_next(request, "https://testserver/account/") == "https://testserver/account/"
@@ -105,18 +105,18 @@ def keep_to(door: Callable[[str], str]) -> None:
     assert door(OWN[-1]) == OWN[-1]
 
 
-def test_after_a_sign_in_by_a_provider(hostile: Hostile, arrive: Arrive):
+def test_next_stays_here_after_a_provider_sign_in(hostile: Hostile, arrive: Arrive):
     keep_to(lambda where: arrive(Client(), next=where).headers["Location"])
 
 
 @pytest.mark.parametrize("path", ["/sign-in/", "/oidc/evil/sign-in/"])
-def test_for_whoever_is_signed_in_already(path, hostile: Hostile, arrive: Arrive):
+def test_next_stays_here_for_people_already_signed_in(path, hostile: Hostile, arrive: Arrive):
     client = Client()
     arrive(client)
     keep_to(lambda where: client.get(path, {"next": where}).headers["Location"])
 
 
-def test_on_the_links_of_the_sign_in_page(hostile: Hostile):
+def test_links_of_the_sign_in_page_stay_here(hostile: Hostile):
     for foreign in SOME_FOREIGN:
         page = sign_in_page(foreign)
         assert [link for link in links(page) if not stays(link)] == []
@@ -133,13 +133,13 @@ def links(page: str) -> list[str]:
 
 
 @pytest.mark.parametrize("where", ["post", "query"])
-def test_after_a_sign_in_by_password(where, ada):
+def test_next_stays_here_after_a_password_sign_in(where, ada):
     form = {"username": "ada", "password": "ada's password"}
     keep_to(lambda then: posted(Client(), "/sign-in/", form, {"next": then}, where))
 
 
 @pytest.mark.parametrize("where", ["post", "query"])
-def test_after_a_sign_out(where, ada):
+def test_next_stays_here_after_signing_out(where, ada):
     keep_to(lambda then: posted(signed_in(ada), "/sign-out/", {}, {"next": then}, where))
 
 
@@ -153,7 +153,7 @@ def posted(
     return answer.headers["Location"]
 
 
-def test_it_is_remembered_for_each_sign_in_that_is_under_way(hostile: Hostile):
+def test_next_is_remembered_for_each_pending_sign_in(hostile: Hostile):
     client = Client()
     first = hostile.agree(leave(client, next="/account/"))
     second = hostile.agree(leave(client))

@@ -71,14 +71,14 @@ def _said(data: Path, given: dict[str, str]) -> str:
 
 
 @pytest.mark.parametrize(("variable", "value", "code"), WRONG)
-def test_a_value_that_cannot_be_used_is_named(said, variable, value, code):
+def test_invalid_setting_is_reported_with_a_hint(said, variable, value, code):
     text = said[variable, value]
     (line,) = [line for line in text.splitlines() if f"({code}) {variable} " in line]
     assert "HINT" in text.partition(line)[2].splitlines()[1]
     assert "Traceback" not in text
 
 
-def test_a_password_that_stands_in_one_is_not_shown(said):
+def test_password_in_an_invalid_setting_is_not_shown(said):
     assert "secret" not in said["PORTAL_EMAIL_URL", "smtp://user:secret@host:port"].lower()
 
 
@@ -90,9 +90,7 @@ def test_a_password_that_stands_in_one_is_not_shown(said):
         ("http://localhost:8000", [], False),
     ],
 )
-def test_a_portal_behind_a_web_server_that_is_not_named_says_which_line_to_add(
-    settings, url, proxies, told
-):
+def test_missing_trusted_proxies_are_reported_with_the_line_to_add(settings, url, proxies, told):
     settings.GATEWAY_SCHEME = url.partition(":")[0]
     settings.PORTAL_TRUSTED_PROXIES = proxies
     found = [message for message in run_checks() if message.id == "portal.W014"]

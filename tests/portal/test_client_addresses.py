@@ -47,7 +47,9 @@ async def fail_to_sign_in(peer: str, forwarded: str) -> None:
         ("", "::1", "198.51.100.7", "::"),
     ],
 )
-async def test_who_is_counted(settings, trusted, peer, forwarded, counted):
+async def test_failed_sign_in_is_counted_for_the_address_of_the_client(
+    settings, trusted, peer, forwarded, counted
+):
     settings.PORTAL_TRUSTED_PROXIES = trusted.split()
     async with ThreadSensitiveContext():  # one thread for all requests, and its connection
         await fail_to_sign_in(peer, forwarded)
@@ -56,7 +58,7 @@ async def test_who_is_counted(settings, trusted, peer, forwarded, counted):
     assert attempt.ip_address == counted
 
 
-def test_without_a_setting_nobody_is_believed():
+def test_no_proxy_is_trusted_by_default():
     """Not even this machine: whatever runs on it could choose whose attempts its own are."""
     script = "from portal.settings import PORTAL_TRUSTED_PROXIES as them; print(them)"
     bare = {name: value for name, value in os.environ.items() if name != "PORTAL_TRUSTED_PROXIES"}
@@ -74,6 +76,6 @@ def test_without_a_setting_nobody_is_believed():
         "portal/management/commands/up.py",
     ],
 )
-def test_no_server_of_ours_believes_its_own_machine(path):
+def test_uvicorn_is_started_without_proxy_headers(path):
     """uvicorn does unless it is told otherwise."""
     assert "--no-proxy-headers" in (PROJECT / path).read_text()

@@ -24,7 +24,7 @@ def patient(as_ada) -> Client:
     return as_ada
 
 
-def test_a_page_says_that_it_passes(patient):
+def test_page_answers_503_until_the_database_is_back(patient):
     with connection.execute_wrapper(away):
         answer = patient.get("/")
     assert answer.status_code == 503
@@ -35,7 +35,7 @@ def test_a_page_says_that_it_passes(patient):
     assert patient.get("/").status_code == 200
 
 
-def test_a_program_is_told_in_its_own_way(patient):
+def test_api_answers_503_with_an_error_code_until_the_database_is_back(patient):
     with connection.execute_wrapper(away):
         answer = patient.get("/api/v1/projects/")
     assert answer.status_code == 503
@@ -68,13 +68,13 @@ def of_sqlite(number: int) -> sqlite3.OperationalError:
         of_sqlite(sqlite3.SQLITE_CANTOPEN),
     ],
 )
-def test_what_passes_by_itself_is_known(cause):
+def test_errors_of_an_unavailable_database_are_recognized(cause):
     assert outages.is_database_away_error(caused(cause))
 
 
 @pytest.mark.parametrize(
     "cause", [of_sqlite(sqlite3.SQLITE_ERROR), psycopg.errors.LockNotAvailable()]
 )
-def test_what_is_our_own_mistake_is_not_taken_for_it(cause):
+def test_programming_errors_are_not_taken_for_an_outage(cause):
     assert not outages.is_database_away_error(caused(cause))
     assert not outages.is_database_away_error(ProgrammingError("no such column"))

@@ -43,7 +43,7 @@ def held(group: Group) -> set[str]:
     return {f"{label}.{codename}" for label, codename in rows}
 
 
-def test_each_permission_that_is_named_anywhere_exists_and_none_is_of_djangos_web_sessions(db):
+def test_every_permission_in_use_exists_and_none_is_of_web_sessions(db):
     there = set(Permission.objects.values_list("content_type__app_label", "codename"))
     asked = set(named())
     assert len(asked) > 20
@@ -52,28 +52,28 @@ def test_each_permission_that_is_named_anywhere_exists_and_none_is_of_djangos_we
 
 
 @pytest.mark.parametrize("role", roles.ROLES)
-def test_a_role_has_exactly_what_the_table_says_even_if_somebody_meddled_with_it(db, role):
+def test_ensure_group_resets_a_role_to_its_permissions(db, role):
     roles.ensure_group(role).permissions.set(Permission.objects.all()[:3])
     assert held(roles.ensure_group(role)) == set(roles.ROLES[role])
     assert Group.objects.filter(name=role).count() == 1
 
 
-def test_each_role_may_what_the_one_below_it_may():
+def test_each_role_includes_the_permissions_of_the_one_below():
     viewer, support, operator = (set(roles.ROLES[name]) for name in roles.ROLES)
     assert viewer < support < operator
 
 
-def test_a_viewer_may_nothing_but_look():
+def test_viewer_has_only_view_permissions():
     assert {name.partition(".")[2].partition("_")[0] for name in roles.ROLES["viewer"]} == {"view"}
 
 
-def test_no_role_lets_anybody_delete_people_or_write_permissions():
+def test_no_role_may_delete_people_or_change_permissions():
     assert not {"portal.delete_user", "auth.delete_group", "auth.change_permission"} & set(
         roles.ROLES["operator"]
     )
 
 
-def test_the_migrations_tables_are_the_one_in_use(db):
+def test_role_migrations_match_the_roles_in_use(db):
     frozen: dict[str, set[str]] = {role: set() for role in roles.ROLES}
     for name in ROLE_MIGRATIONS:
         for role, tables in importlib.import_module(f"portal.migrations.{name}").ROLES.items():
@@ -83,7 +83,7 @@ def test_the_migrations_tables_are_the_one_in_use(db):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_migration_makes_the_roles_and_takes_them_away_again():
+def test_migration_creates_the_roles_and_removes_them_again():
     Group.objects.create(name="physics")
     call_command("migrate", "portal", "0002", verbosity=0)
     assert set(Group.objects.values_list("name", flat=True)) == {"physics"}
@@ -93,7 +93,7 @@ def test_the_migration_makes_the_roles_and_takes_them_away_again():
         assert held(Group.objects.get(name=role)) == set(roles.ROLES[role])
 
 
-def test_whoever_is_given_a_role_gets_into_the_admin(ada):
+def test_assigning_a_role_gives_access_to_the_admin(ada):
     roles.assign_role(ada, "viewer")
     again = User.objects.get(pk=ada.pk)
     assert again.is_staff
@@ -101,7 +101,7 @@ def test_whoever_is_given_a_role_gets_into_the_admin(ada):
     assert not again.has_perm("quotas.add_grant")
 
 
-def test_nobody_may_change_who_may_more(ada, vera, sue, stan, root):
+def test_nobody_may_change_people_with_more_permissions(ada, vera, sue, stan, root):
     people = User.objects.all()
 
     def changeable(by: User) -> set[str]:
@@ -115,12 +115,12 @@ def test_nobody_may_change_who_may_more(ada, vera, sue, stan, root):
     assert roles.may_change(root, ada)
 
 
-def test_a_disabled_superuser_is_still_out_of_an_operators_reach(stan, root):
+def test_operator_may_not_change_a_disabled_superuser(stan, root):
     User.objects.filter(pk=root.pk).update(is_active=False)
     assert not roles.may_change(stan, root)
 
 
-def test_a_group_that_may_more_is_not_for_an_operator_to_put_people_in(stan, root):
+def test_operator_may_not_assign_a_group_with_more_permissions(stan, root):
     above = Group.objects.create(name="above")
     above.permissions.add(Permission.objects.get(codename="delete_user"))
     plain = Group.objects.create(name="plain")

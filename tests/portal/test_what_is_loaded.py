@@ -55,19 +55,19 @@ def told(command: str) -> tuple[int, int, set[str]]:
 
 
 @pytest.mark.parametrize("command", PROCESSES)
-def test_a_process_loads_nothing_that_it_does_not_need(command):
+def test_process_imports_nothing_that_it_does_not_need(command):
     module, unneeded = PROCESSES[command]
     _kept, _others, found = told(command)
     assert module in found
     assert not found & (unneeded | NOBODYS)
 
 
-def test_web_has_all_pages_before_the_first_is_asked_for():
+def test_web_imports_all_pages_before_the_first_request():
     _kept, _others, found = told("web")
     assert found >= PAGES
 
 
 @pytest.mark.parametrize("command", ["web", "qcluster"])
-def test_the_garbage_collector_passes_over_what_is_loaded(command):
+def test_garbage_collector_skips_the_imported_objects(command):
     kept, others, _modules = told(command)
     assert kept > 5 * others

@@ -30,7 +30,7 @@ from tests.stack import PROJECT
         ("http://192.0.2.1", "192.0.2.1.example.org", ["portal.W001"]),
     ],
 )
-def test_what_notebooks_could_do_to_it_is_said(settings, url, domain, codes):
+def test_unsafe_combinations_of_hosts_are_reported(settings, url, domain, codes):
     settings.PORTAL_URL, settings.PORTAL_GATEWAY_DOMAIN = url, domain
     settings.GATEWAY_SCHEME = url.partition(":")[0]
     found = check_addresses()
@@ -38,13 +38,13 @@ def test_what_notebooks_could_do_to_it_is_said(settings, url, domain, codes):
     assert all(each.hint and each.level < 40 for each in found)
 
 
-def test_over_http_it_is_said_in_stronger_words(settings):
+def test_shared_host_is_reported_more_strongly_over_http(settings):
     settings.PORTAL_URL, settings.PORTAL_GATEWAY_DOMAIN = "http://a.example.org", "a.example.org"
     settings.GATEWAY_SCHEME = "http"
     assert "sign a browser in as somebody else" in str(check_addresses()[1].msg)
 
 
-def test_names_of_one_part_share_nothing():
+def test_subdomain_of_localhost_shares_no_cookies():
     assert not shares_cookies("portal.localhost", "localhost")
 
 
@@ -56,7 +56,7 @@ def test_names_of_one_part_share_nothing():
         ({"PORTAL_URL": "http://a.example.org"}, 0),
     ],
 )
-def test_browsers_are_kept_at_https(given, seconds):
+def test_hsts_is_enabled_only_for_https(given, seconds):
     ask = "from django.conf import settings as s; print(s.SECURE_HSTS_SECONDS)"
     environment = os.environ | given | {"DJANGO_SETTINGS_MODULE": "portal.settings"}
     done = subprocess.run(
@@ -65,7 +65,7 @@ def test_browsers_are_kept_at_https(given, seconds):
     assert done.stdout == f"{seconds}\n", done.stderr
 
 
-def test_on_notebooks_hosts_as_well_whatever_a_notebook_says(settings):
+def test_notebook_cannot_override_hsts(settings):
     said = [(b"Strict-Transport-Security", b"max-age=0; includeSubDomains")]
     settings.GATEWAY_SCHEME = "https"
     fields = [value for name, value in from_notebook(said) if name == b"strict-transport-security"]

@@ -15,7 +15,7 @@ from django.utils import timezone
 from quotas import changes
 from quotas.limits import limits_of
 from quotas.models import Grant, LimitSet, SupportBounds
-from tests.portal.adminpages import filled_in
+from tests.admin.pages import filled_in
 
 pytestmark = pytest.mark.django_db
 
@@ -45,7 +45,7 @@ def bounded(db) -> SupportBounds:
 
 
 # --- The site ---
-def test_the_list_of_limits_is_the_one_row_of_the_site(as_stan, ada):
+def test_the_list_of_limits_leads_to_the_sites_single_row(as_stan, ada):
     changes.set_own_limits(ada, {"projects": 9})
     for _time in range(2):
         page = as_stan.get(SITE, follow=True)
@@ -54,14 +54,14 @@ def test_the_list_of_limits_is_the_one_row_of_the_site(as_stan, ada):
     assert not LogEntry.objects.get_for_object(of_site).exists()
 
 
-def test_a_persons_limits_are_not_set_past_their_page(as_stan, ada):
+def test_a_persons_limits_are_set_only_on_their_own_page(as_stan, ada):
     changes.set_own_limits(ada, {"projects": 9})
     answer = as_stan.post(f"{SITE}{ada.limit_set.pk}/change/", {"limit_projects": "50"})
     assert answer.status_code == 302
     assert limits_of(ada).projects == 9
 
 
-def test_what_is_set_for_everybody_is_in_force_and_kept_in_the_audit(as_stan, stan, ada):
+def test_site_limits_take_effect_and_are_audited(as_stan, stan, ada):
     assert save(as_stan, SITE, limit_projects="7", limit_max_cpu="3.5").status_code == 302
     assert (limits_of(ada).projects, limits_of(ada).max_cpu) == (7, 3.5)
     entry = LogEntry.objects.get_for_object(LimitSet.objects.get()).latest()
@@ -71,13 +71,13 @@ def test_what_is_set_for_everybody_is_in_force_and_kept_in_the_audit(as_stan, st
     assert limits_of(ada).projects == 5
 
 
-def test_an_empty_field_shows_what_it_inherits(as_stan):
+def test_an_empty_field_shows_the_inherited_value(as_stan):
     page = as_stan.get(SITE, follow=True).content.decode()
     assert 'name="limit_projects"' in page
     assert 'placeholder="5"' in page
 
 
-def test_a_group_has_limits_on_its_page_and_shows_what_it_inherits(as_stan, ada):
+def test_a_groups_page_sets_limits_and_shows_inherited_ones(as_stan, ada):
     changes.set_own_limits(None, {"projects": 7})
     physics = Group.objects.create(name="physics")
     ada.groups.add(physics)
@@ -90,7 +90,7 @@ def test_a_group_has_limits_on_its_page_and_shows_what_it_inherits(as_stan, ada)
 
 
 @pytest.mark.parametrize("who", ["as_vera", "as_sue"])
-def test_who_may_only_look_has_no_field_and_changes_nothing(who, request, ada):
+def test_viewers_and_support_cannot_change_site_limits_or_bounds(who, request, ada):
     client = request.getfixturevalue(who)
     for address in (SITE, BOUNDS):
         page = client.get(address, follow=True)
@@ -102,7 +102,7 @@ def test_who_may_only_look_has_no_field_and_changes_nothing(who, request, ada):
     assert SupportBounds.objects.get().projects == 10
 
 
-def test_the_bounds_of_support_are_one_row(as_stan, stan):
+def test_the_support_bounds_are_a_single_row(as_stan, stan):
     assert save(as_stan, BOUNDS, projects="12", days="60").status_code == 302
     row = SupportBounds.objects.get()
     assert (row.pk, row.projects, row.days) == (1, 12, 60)
@@ -129,25 +129,25 @@ def test_support_grants_within_the_bounds(as_sue, sue, ada, bounded):
         ("reason", ""),
     ],
 )
-def test_support_does_not_exceed_the_bounds_in_value_or_days(as_sue, ada, bounded, field, value):
+def test_support_may_not_exceed_the_bounds_in_value_or_days(as_sue, ada, bounded, field, value):
     answer = grant(as_sue, ada, **{field: day(value) if field == "until" else value})
     assert answer.status_code == 200
     assert list(answer.context["adminform"].form.errors) == [field]
     assert not Grant.objects.exists()
 
 
-def test_what_has_no_bound_support_does_not_grant(as_sue, ada, bounded):
+def test_support_may_not_grant_a_limit_without_a_default_bound(as_sue, ada, bounded):
     answer = grant(as_sue, ada, limit="max_gpu", value="1")
     assert "value" in answer.context["adminform"].form.errors
 
 
-def test_support_grants_nothing_of_what_has_no_bound(as_sue, ada):
+def test_support_may_not_grant_a_limit_whose_bound_is_unset(as_sue, ada):
     SupportBounds.objects.create(projects=None)
     assert grant(as_sue, ada, value="1").status_code == 200
     assert not Grant.objects.exists()
 
 
-def test_support_neither_changes_nor_ends_a_grant(as_sue, ada, bounded):
+def test_support_may_not_change_or_delete_a_grant(as_sue, ada, bounded):
     grant(as_sue, ada)
     row = Grant.objects.get()
     base = f"/admin/quotas/grant/{row.pk}/"
@@ -158,33 +158,33 @@ def test_support_neither_changes_nor_ends_a_grant(as_sue, ada, bounded):
     assert Grant.objects.get().value == 8
 
 
-def test_an_operator_goes_beyond_but_not_into_the_past(as_stan, ada, bounded):
+def test_an_operator_may_exceed_the_bounds_but_not_grant_into_the_past(as_stan, ada, bounded):
     assert grant(as_stan, ada, value="50", until=day(300).isoformat()).status_code == 302
     assert grant(as_stan, ada, until=day(-1).isoformat()).status_code == 200
     assert limits_of(ada).projects == 50
 
 
-def test_what_counts_things_is_granted_whole(as_stan, ada):
+def test_limits_that_count_things_take_whole_numbers(as_stan, ada):
     answer = grant(as_stan, ada, value="5.5")
     assert "value" in answer.context["adminform"].form.errors
     assert grant(as_stan, ada, limit="max_cpu", value="20.5").status_code == 302
 
 
-def test_a_grant_that_is_over_can_still_be_corrected_in_words(as_stan, ada):
+def test_the_reason_of_an_expired_grant_can_be_edited(as_stan, ada):
     row = Grant.objects.create(user=ada, limit="projects", value=9, until=day(-5), reason="x")
     address = f"/admin/quotas/grant/{row.pk}/change/"
     assert save(as_stan, address, reason="a course").status_code == 302
     assert Grant.objects.get().reason == "a course"
 
 
-def test_a_grant_stays_with_its_person(as_stan, ada, bob):
+def test_a_grant_cannot_be_moved_to_another_person(as_stan, ada, bob):
     row = Grant.objects.create(user=ada, limit="projects", value=9, until=day(5), reason="x")
     save(as_stan, f"/admin/quotas/grant/{row.pk}/change/", user=bob.pk, value="10")
     assert (Grant.objects.get().user, Grant.objects.get().value) == (ada, 10)
 
 
 # --- The rule ---
-def test_the_bounds_count_from_today_to_the_last_day(sue, bounded):
+def test_the_bounds_include_today_and_the_last_day(sue, bounded):
     changes.validate_grant(sue, "max_cpu", 4.5, day(30))
     changes.validate_grant(sue, "projects", 10, day(0))
     with pytest.raises(ValidationError) as refusal:
@@ -193,20 +193,20 @@ def test_the_bounds_count_from_today_to_the_last_day(sue, bounded):
 
 
 @pytest.mark.parametrize("who", ["ada", "vera"])
-def test_whoever_is_not_free_of_them_is_bound_by_them(who, request, bounded):
+def test_people_without_the_permission_are_held_to_the_bounds(who, request, bounded):
     with pytest.raises(ValidationError):
         changes.validate_grant(request.getfixturevalue(who), "projects", 11, day(1))
 
 
-def test_a_superuser_is_bound_by_nothing(root):
+def test_a_superuser_has_no_bounds(root):
     changes.validate_grant(root, "projects", 999, day(3000))
 
 
-def test_support_grants_nothing_to_themselves(as_sue, sue, bounded):
+def test_support_may_not_grant_to_themselves(as_sue, sue, bounded):
     assert grant(as_sue, sue, value="10").status_code == 200
     assert not Grant.objects.exists()
 
 
-def test_until_an_operator_sets_bounds_support_may_double_what_holds_for_all(as_sue, ada):
+def test_by_default_support_may_double_the_site_limit(as_sue, ada):
     assert grant(as_sue, ada, value="11").status_code == 200
     assert grant(as_sue, ada, value="10").status_code == 302

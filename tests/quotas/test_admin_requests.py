@@ -34,7 +34,7 @@ def answer(verdict: str, **changed: object) -> dict[str, object]:
     return {"value": "10", "until": in_days(30), "answer": "", "verdict": verdict, **changed}
 
 
-def test_what_waits_longest_comes_first_and_then_the_newest_answer(ada, bob, stan, as_stan):
+def test_open_requests_come_oldest_first_then_the_newest_answers(ada, bob, stan, as_stan):
     limits = ["projects", "running", "builds", "max_cpu", "max_memory_gb"]
     wishes = [requests.submit(ada, limit, 500, in_days(30), limit) for limit in limits]
     for number, wish in enumerate(wishes):
@@ -49,7 +49,7 @@ def test_what_waits_longest_comes_first_and_then_the_newest_answer(ada, bob, sta
     ]  # fmt: skip
 
 
-def test_the_list_tells_what_they_have_use_and_ask(ada, wish, as_vera):
+def test_the_list_shows_the_limit_the_usage_and_the_request(ada, wish, as_vera):
     project_in(ProjectState.READY, ada)
     (row,) = as_vera.get(LIST).context["cl"].result_list
     cells = as_vera.get(LIST).content.decode()
@@ -60,7 +60,7 @@ def test_the_list_tells_what_they_have_use_and_ask(ada, wish, as_vera):
     assert as_vera.get(LIST, {"q": "ada", "state": "open"}).status_code == 200
 
 
-def test_the_list_asks_as_many_questions_for_many_as_for_one(
+def test_the_number_of_queries_does_not_grow_with_the_requests(
     wish, as_stan, django_assert_max_num_queries
 ):
     as_stan.get(LIST)
@@ -73,7 +73,7 @@ def test_the_list_asks_as_many_questions_for_many_as_for_one(
         assert as_stan.get(LIST).context["cl"].result_count == 31
 
 
-def test_it_is_granted_as_asked(ada, wish, address, stan, as_stan):
+def test_a_request_is_granted_as_submitted(ada, wish, address, stan, as_stan):
     page = as_stan.get(address).content.decode()
     assert 'value="10"' in page
     assert f'value="{in_days(30)}"' in page
@@ -85,14 +85,14 @@ def test_it_is_granted_as_asked(ada, wish, address, stan, as_stan):
     assert (wish.state, wish.answered_by) == ("granted", stan)
 
 
-def test_it_is_granted_with_other_figures_and_a_word(ada, wish, address, as_stan):
+def test_a_request_is_granted_with_another_value_and_an_answer(ada, wish, address, as_stan):
     as_stan.post(address, answer("grant", value="8", answer="Eight will do."))
     wish.refresh_from_db()
     assert (wish.grant.value, wish.answer) == (8, "Eight will do.")
     assert limits_of(ada).projects == 8
 
 
-def test_declining_takes_a_word_and_no_figures(ada, wish, address, as_stan):
+def test_declining_needs_an_answer_and_no_figures(ada, wish, address, as_stan):
     blank = answer("decline", value="", until="")
     reply = as_stan.post(address, blank)
     assert reply.status_code == 400
@@ -104,13 +104,13 @@ def test_declining_takes_a_word_and_no_figures(ada, wish, address, as_stan):
 
 
 @pytest.mark.parametrize("verdict", ["", "withdraw", "open"])
-def test_no_other_answer_is_taken(wish, address, as_stan, verdict):
+def test_any_other_verdict_is_refused(wish, address, as_stan, verdict):
     assert as_stan.post(address, answer(verdict)).status_code == 400
     wish.refresh_from_db()
     assert wish.state == "open"
 
 
-def test_who_comes_second_is_told_who_was_first(wish, address, stan, as_root):
+def test_a_second_answer_is_refused_and_names_the_first(wish, address, stan, as_root):
     as_root.get(address)
     requests.grant(wish, stan, 9, in_days(10))
     reply = as_root.post(address, answer("decline", answer="No."))
@@ -131,7 +131,7 @@ def test_support_answers_within_the_bounds(ada, wish, address, as_sue):
     assert limits_of(ada).projects == 8
 
 
-def test_who_may_only_look_sees_it_and_answers_nothing(wish, address, as_vera):
+def test_a_viewer_sees_a_request_but_may_not_answer_it(wish, address, as_vera):
     page = as_vera.get(address)
     assert page.status_code == 200
     assert 'name="verdict"' not in page.content.decode()
@@ -141,7 +141,7 @@ def test_who_may_only_look_sees_it_and_answers_nothing(wish, address, as_vera):
     assert wish.state == "open"
 
 
-def test_others_see_nothing_of_it(wish, address, as_ada, as_bob, as_eve):
+def test_other_people_are_sent_to_the_admin_sign_in(wish, address, as_ada, as_bob, as_eve):
     for client in (as_ada, as_bob, as_eve):
         for path in (LIST, address):
             assert client.get(path).url.startswith("/admin/login/")
@@ -150,14 +150,14 @@ def test_others_see_nothing_of_it(wish, address, as_ada, as_bob, as_eve):
     assert wish.state == "open"
 
 
-def test_nobody_adds_or_deletes_one(wish, as_stan, as_root):
+def test_nobody_may_add_or_delete_a_request_in_the_admin(wish, as_stan, as_root):
     for client in (as_stan, as_root):
         assert client.get(f"{LIST}add/").status_code == 403
         assert client.post(f"{LIST}{wish.pk}/delete/", {"post": "yes"}).status_code == 403
     assert LimitRequest.objects.count() == 1
 
 
-def test_a_request_that_is_not_there_is_not_found(as_stan, as_vera):
+def test_a_missing_request_is_404(as_stan, as_vera):
     for client in (as_stan, as_vera):
         for pk in ("999", "nothing"):
             assert client.get(f"{LIST}{pk}/change/").status_code == 404

@@ -24,7 +24,7 @@ def backend(settings):
     backends.get_backend.cache_clear()
 
 
-def test_of_fifty_launches_at_once_with_four_projects_one_is_accepted(ada):
+def test_one_of_fifty_concurrent_launches_takes_the_last_project(ada):
     for _time in range(4):
         lifecycle.launch(ada, "ada/flowers")
 
@@ -42,6 +42,6 @@ def test_of_fifty_launches_at_once_with_four_projects_one_is_accepted(ada):
     assert Project.objects.count() == Session.objects.count() == 5
 
 
-def test_asking_outside_a_transaction_is_refused(ada):
+def test_locking_outside_a_transaction_is_an_error(ada):
     with pytest.raises(RuntimeError):
         lock_limits(ada)

@@ -46,7 +46,7 @@ def test_staff_read_each_limit_with_its_source(ada, vera):
     }
 
 
-def test_operators_set_some_and_the_others_stay(ada, stan):
+def test_operators_may_set_some_limits_and_the_others_stay(ada, stan):
     changes.set_own_limits(ada, {"projects": 8, "running": 2})
     answer = patch(with_token(stan), {"projects": None, "max_cpu": 2.5})
     assert answer.status_code == 200
@@ -55,7 +55,7 @@ def test_operators_set_some_and_the_others_stay(ada, stan):
 
 
 @pytest.mark.parametrize("way", ["token", "browser"])
-def test_who_changed_what_from_what_to_what_is_kept(ada, stan, as_stan, way):
+def test_changes_are_audited_with_actor_and_values(ada, stan, as_stan, way):
     changes.set_own_limits(ada, {"projects": 8})
     patch(with_token(stan) if way == "token" else as_stan, {"projects": 9, "max_cpu": 4})
     entry = LogEntry.objects.get_for_object(LimitSet.objects.get()).latest()
@@ -65,13 +65,13 @@ def test_who_changed_what_from_what_to_what_is_kept(ada, stan, as_stan, way):
     assert entry.additional_data["user"] == ada.pk
 
 
-def test_the_next_change_in_the_same_process_is_not_recorded_as_the_last_ones(ada, stan):
+def test_a_later_change_is_not_attributed_to_the_previous_actor(ada, stan):
     patch(with_token(stan), {"projects": 9})
     changes.set_own_limits(ada, {"projects": 10})
     assert LogEntry.objects.get_for_object(LimitSet.objects.get()).latest().actor is None
 
 
-def test_what_changes_nothing_is_not_recorded(ada, stan):
+def test_a_request_that_changes_nothing_is_not_recorded(ada, stan):
     api = with_token(stan)
     patch(api, {"projects": 9})
     before = LogEntry.objects.count()
@@ -91,7 +91,7 @@ def test_what_changes_nothing_is_not_recorded(ada, stan):
         ({"max_cpu": [1]}, "max_cpu"),
     ],
 )
-def test_unknown_names_and_figures_that_cannot_be_are_refused(ada, stan, data, name):
+def test_unknown_names_and_invalid_values_are_refused(ada, stan, data, name):
     answer = patch(with_token(stan), {"running": 3, **data})
     assert answer.status_code == 400
     assert answer.json()["code"] == "invalid"
@@ -100,12 +100,12 @@ def test_unknown_names_and_figures_that_cannot_be_are_refused(ada, stan, data, n
 
 
 @pytest.mark.parametrize("text", ['{"max_cpu": NaN}', "[1]", "5", "{", '{"max_cpu": 1e999}'])
-def test_what_is_no_object_of_figures_is_refused(ada, stan, text):
+def test_a_malformed_body_is_refused(ada, stan, text):
     assert patch(with_token(stan), text).status_code == 400
     assert not LimitSet.objects.exists()
 
 
-def test_for_people_without_the_right_it_is_not_there(ada, bob, as_eve):
+def test_people_without_the_permission_get_404_and_eve_gets_401(ada, bob, as_eve):
     for user in (ada, bob):
         client = with_token(user)
         assert client.get(ADDRESS).status_code == 404
@@ -116,22 +116,22 @@ def test_for_people_without_the_right_it_is_not_there(ada, bob, as_eve):
 
 
 @pytest.mark.parametrize("who", ["vera", "sue"])
-def test_who_may_only_look_changes_nothing(ada, who, request):
+def test_viewers_and_support_may_not_change_limits(ada, who, request):
     answer = patch(with_token(request.getfixturevalue(who)), {"projects": 50})
     assert answer.status_code == 403
     assert limits_of(ada).projects == 5
 
 
-def test_only_a_superuser_changes_the_limits_of_one(stan, root):
+def test_only_a_superuser_may_change_a_superusers_limits(stan, root):
     address = "/api/v1/users/root/limits/"
     assert patch(with_token(stan), {"projects": 50}, address).status_code == 403
     assert patch(with_token(root), {"projects": 50}, address).status_code == 200
 
 
-def test_a_right_without_being_staff_is_none(ada, bob, stan):
+def test_a_permission_without_staff_status_is_worth_nothing(ada, bob, stan):
     bob.groups.set(stan.groups.all())
     assert with_token(bob).get(ADDRESS).status_code == 404
 
 
-def test_nobody_of_that_name_is_not_there(stan):
+def test_an_unknown_username_is_404(stan):
     assert with_token(stan).get("/api/v1/users/nobody/limits/").status_code == 404

@@ -28,7 +28,7 @@ def state(wish: LimitRequest) -> str:
     return wish.state
 
 
-def test_what_is_granted_is_in_force_until_its_last_day(ada, stan, wish):
+def test_a_granted_request_applies_until_its_last_day(ada, stan, wish):
     given = requests.grant(wish, stan, 10, in_days(30), "Have a good course.")
     assert limits_of(ada).projects == 10
     assert state(wish) == "granted"
@@ -38,7 +38,7 @@ def test_what_is_granted_is_in_force_until_its_last_day(ada, stan, wish):
     assert limits_of(ada).projects == 5
 
 
-def test_staff_may_grant_other_figures_than_were_asked_for(ada, stan, wish):
+def test_staff_may_grant_a_different_value_than_requested(ada, stan, wish):
     given = requests.grant(wish, stan, 7, in_days(10))
     assert limits_of(ada).projects == 7
     assert given.reason == "A course."
@@ -46,7 +46,7 @@ def test_staff_may_grant_other_figures_than_were_asked_for(ada, stan, wish):
     assert wish.value == 10
 
 
-def test_what_is_declined_changes_nothing_and_says_why(ada, stan, wish):
+def test_a_declined_request_changes_nothing_and_gives_a_reason(ada, stan, wish):
     with pytest.raises(ValidationError, match="Give a short reason"):
         requests.decline(wish, stan, "  ")
     requests.decline(wish, stan, "Five are enough for a course.")
@@ -56,7 +56,7 @@ def test_what_is_declined_changes_nothing_and_says_why(ada, stan, wish):
     assert not Grant.objects.exists()
 
 
-def test_a_request_that_was_taken_back_cannot_be_answered(ada, stan, wish):
+def test_a_withdrawn_request_cannot_be_answered(ada, stan, wish):
     requests.withdraw(wish, ada)
     assert state(wish) == "withdrawn"
     with pytest.raises(ValidationError, match="taken back"):
@@ -67,7 +67,7 @@ def test_a_request_that_was_taken_back_cannot_be_answered(ada, stan, wish):
     assert not Grant.objects.exists()
 
 
-def test_an_answered_request_cannot_be_taken_back(ada, stan, wish):
+def test_an_answered_request_cannot_be_withdrawn(ada, stan, wish):
     requests.grant(wish, stan, 10, in_days(30))
     with pytest.raises(
         ValidationError, match="stan has already answered this request: it is granted"
@@ -76,13 +76,13 @@ def test_an_answered_request_cannot_be_taken_back(ada, stan, wish):
     assert limits_of(ada).projects == 10
 
 
-def test_nobody_takes_back_for_somebody_else(bob, wish):
+def test_nobody_may_withdraw_somebody_elses_request(bob, wish):
     with pytest.raises(ValidationError):
         requests.withdraw(wish, bob)
     assert state(wish) == "open"
 
 
-def test_one_request_for_a_limit_is_open_at_a_time(ada, stan, wish):
+def test_only_one_request_per_limit_may_be_open(ada, stan, wish):
     with pytest.raises(ValidationError, match="Take that request back before you make another"):
         requests.submit(ada, "projects", 20, in_days(30), "More.")
     requests.submit(ada, "builds", 20, in_days(30), "More.")
@@ -110,7 +110,7 @@ def test_one_request_for_a_limit_is_open_at_a_time(ada, stan, wish):
         ("no_such_limit", 1, 30, "limit"),
     ],
 )
-def test_what_makes_no_sense_is_refused_in_words(ada, settings, limit, value, days, field):
+def test_an_invalid_request_is_refused_naming_the_field(ada, settings, limit, value, days, field):
     settings.PORTAL_BACKEND = "local"
     with pytest.raises(ValidationError) as refusal:
         requests.submit(ada, limit, value, in_days(days), "Why not.")
@@ -119,17 +119,17 @@ def test_what_makes_no_sense_is_refused_in_words(ada, settings, limit, value, da
 
 
 @pytest.mark.parametrize("days", [1, 366])
-def test_a_year_and_a_day_is_the_longest(ada, days):
+def test_a_request_may_last_from_1_to_366_days(ada, days):
     assert requests.submit(ada, "max_cpu", 16.5, in_days(days), "Why not.").pk
 
 
-def test_it_takes_a_reason(ada):
+def test_a_request_needs_a_reason(ada):
     with pytest.raises(ValidationError) as refusal:
         requests.submit(ada, "projects", 6, in_days(30), " \n ")
     assert list(refusal.value.message_dict) == ["why"]
 
 
-def test_nobody_fills_the_list_of_requests(ada):
+def test_the_number_of_requests_per_day_is_limited(ada):
     for _time in range(requests.MAX_REQUESTS_PER_DAY):
         requests.withdraw(requests.submit(ada, "projects", 9, in_days(30), "More."), ada)
     with pytest.raises(ValidationError, match="Ask again tomorrow"):
@@ -138,7 +138,7 @@ def test_nobody_fills_the_list_of_requests(ada):
     requests.submit(ada, "projects", 9, in_days(30), "More.")
 
 
-def test_who_may_only_look_answers_nothing(ada, bob, vera, wish):
+def test_people_without_the_permission_may_not_answer(ada, bob, vera, wish):
     for nobody in (ada, bob, vera):
         with pytest.raises(PermissionDenied):
             requests.grant(wish, nobody, 10, in_days(30))
@@ -147,7 +147,7 @@ def test_who_may_only_look_answers_nothing(ada, bob, vera, wish):
     assert state(wish) == "open"
 
 
-def test_support_grants_within_the_bounds_and_not_beyond(ada, sue, wish):
+def test_support_may_grant_only_within_the_bounds(ada, sue, wish):
     SupportBounds(projects=8, days=30).save()
     for value, days in ((9, 30), (8, 31)):
         with pytest.raises(ValidationError):
@@ -157,14 +157,14 @@ def test_support_grants_within_the_bounds_and_not_beyond(ada, sue, wish):
     assert limits_of(ada).projects == 8
 
 
-def test_support_grants_nothing_that_has_no_bound(ada, sue, wish):
+def test_support_may_not_grant_a_limit_without_a_bound(ada, sue, wish):
     SupportBounds(running=5).save()
     with pytest.raises(ValidationError, match="Ask an operator"):
         requests.grant(wish, sue, 10, in_days(30))
     assert state(wish) == "open"
 
 
-def test_a_grant_that_would_change_nothing_is_not_given(ada, stan, wish):
+def test_a_grant_below_the_current_limit_is_refused(ada, stan, wish):
     LimitSet.objects.create(user=ada, projects=12)
     with pytest.raises(ValidationError, match="more than your present 12"):
         requests.grant(wish, stan, 10, in_days(30))
@@ -172,14 +172,14 @@ def test_a_grant_that_would_change_nothing_is_not_given(ada, stan, wish):
     assert not Grant.objects.exists()
 
 
-def test_a_long_answer_becomes_a_shorter_reason(ada, stan, wish):
+def test_a_long_answer_is_truncated_to_the_grants_reason(ada, stan, wish):
     given = requests.grant(wish, stan, 10, in_days(30), "word " * 390)
     assert len(given.reason) == 500
     assert state(wish) == "granted"
     assert len(wish.answer) == 1949
 
 
-def test_news_are_answers_until_they_are_seen(ada, bob, stan, wish):
+def test_answers_are_unseen_until_the_requester_marks_them(ada, bob, stan, wish):
     assert not LimitRequest.objects.unseen_answers_for(ada)
     requests.decline(wish, stan, "No.")
     assert list(LimitRequest.objects.unseen_answers_for(ada)) == [wish]
@@ -190,7 +190,7 @@ def test_news_are_answers_until_they_are_seen(ada, bob, stan, wish):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_several_staff_who_answer_at_once_exactly_one_does(ada, stan, root):
+def test_exactly_one_of_several_concurrent_answers_wins(ada, stan, root):
     wish = requests.submit(ada, "projects", 10, in_days(30), "A course.")
 
     def answer(number: int) -> str:
@@ -214,7 +214,7 @@ def test_of_several_staff_who_answer_at_once_exactly_one_does(ada, stan, root):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_several_requests_at_once_for_a_limit_one_is_taken(ada):
+def test_one_of_several_concurrent_requests_is_accepted(ada):
     def ask(number: int) -> bool:
         try:
             return bool(requests.submit(ada, "projects", 10 + number, in_days(30), "A course."))

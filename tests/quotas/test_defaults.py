@@ -22,17 +22,17 @@ DEFAULTS = {
 }
 
 
-def test_in_a_cluster_the_table_holds(settings):
+def test_the_documented_defaults_apply_in_a_cluster(settings):
     settings.PORTAL_BACKEND = "kubernetes"
     assert defaults() == DEFAULTS | GPUS
 
 
-def test_on_one_machine_there_are_no_gpus_to_give(settings):
+def test_the_gpu_defaults_are_zero_on_one_machine(settings):
     settings.PORTAL_BACKEND = "local"
     assert defaults() == DEFAULTS | dict.fromkeys(GPUS, 0)
 
 
-def test_who_is_given_more_by_default_may_ask_for_as_much(settings):
+def test_the_maximum_is_at_least_the_default_resources(settings):
     settings.PORTAL_CPU_LIMIT, settings.PORTAL_MEMORY_LIMIT_GB = 40, 200
     found = defaults()
     assert (found["max_cpu"], found["max_memory_gb"]) == (40, 200)

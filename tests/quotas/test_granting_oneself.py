@@ -14,7 +14,7 @@ from portal.models import User
 from quotas import requests
 from quotas.limits import defaults, limits_of
 from quotas.models import Grant, LimitRequest, SupportBounds
-from tests.portal.adminpages import filled_in
+from tests.admin.pages import filled_in
 
 pytestmark = pytest.mark.django_db
 
@@ -35,7 +35,7 @@ def wish_of(user: User) -> LimitRequest:
     return requests.submit(user, "projects", MORE, soon(), "A course.")
 
 
-def test_a_request_of_their_own_is_not_theirs_to_grant(sue):
+def test_support_may_not_grant_their_own_request(sue):
     wish = wish_of(sue)
     with pytest.raises(ValidationError) as refusal:
         requests.grant(wish, sue, MORE, soon())
@@ -47,7 +47,7 @@ def test_a_request_of_their_own_is_not_theirs_to_grant(sue):
     assert limits_of(sue).projects == HAS
 
 
-def test_the_page_of_their_own_request_says_so_and_grants_nothing(sue, as_sue):
+def test_the_page_of_their_own_request_refuses_the_grant(sue, as_sue):
     address = f"/admin/quotas/limitrequest/{wish_of(sue).pk}/change/"
     assert "You cannot grant more to yourself" in as_sue.get(address).text
     sent = {"value": MORE, "until": soon(), "answer": "", "verdict": "grant"}
@@ -58,13 +58,13 @@ def test_the_page_of_their_own_request_says_so_and_grants_nothing(sue, as_sue):
     assert LimitRequest.objects.get().state == "open"
 
 
-def test_a_colleague_grants_it_and_so_does_an_operator_to_themselves(ada, sue, stan):
+def test_a_colleague_may_grant_it_and_operators_may_grant_their_own(ada, sue, stan):
     for who, by in ((ada, sue), (sue, stan), (stan, stan)):
         requests.grant(wish_of(who), by, MORE, soon())
         assert limits_of(who).projects == MORE
 
 
-def test_among_many_people_they_are_not_one(ada, sue, as_sue):
+def test_a_bulk_grant_that_includes_oneself_is_refused(ada, sue, as_sue):
     fields = {"limit": "projects", "value": MORE, "until": soon().isoformat(), "reason": "course"}
     chosen = {ACTION_CHECKBOX_NAME: [ada.pk, sue.pk]}
     sent = {"action": "grant", **chosen, "confirmed": "yes", **fields}
@@ -73,7 +73,7 @@ def test_among_many_people_they_are_not_one(ada, sue, as_sue):
     assert not Grant.objects.exists()
 
 
-def test_their_own_page_gives_them_nothing(sue, as_sue):
+def test_the_page_of_their_own_account_refuses_a_grant(sue, as_sue):
     """Also where they were given the right to change people, themselves among them."""
     sue.user_permissions.add(Permission.objects.get(codename="change_user"))
     page = f"/admin/portal/user/{sue.pk}/change/"

@@ -38,14 +38,14 @@ def group(name: str, **figures: float) -> Group:
     return made
 
 
-def test_where_nothing_is_set_the_portals_defaults_hold(ada):
+def test_the_portals_defaults_apply_when_nothing_is_set(ada):
     found = effective_of(ada)
     assert {name: each.value for name, each in found.items()} == defaults()
     assert {each.source for each in found.values()} == {Source.DEFAULT}
     assert list(found) == list(FIELDS)
 
 
-def test_what_is_set_nearer_wins_and_what_is_not_set_is_inherited(ada):
+def test_the_most_specific_limit_wins_and_unset_ones_are_inherited(ada):
     changes.set_own_limits(None, {"projects": 7, "running": 3})
     assert effective_of(ada)["projects"].source == Source.SITE
     ada.groups.add(group("physics", projects=9))
@@ -58,25 +58,25 @@ def test_what_is_set_nearer_wins_and_what_is_not_set_is_inherited(ada):
     assert limits_of(ada).projects == 9
 
 
-def test_of_several_groups_the_most_generous_counts_figure_by_figure(ada):
+def test_each_limit_comes_from_the_most_generous_group(ada):
     ada.groups.add(group("physics", projects=9, max_gpu=1), group("maths", projects=6, max_gpu=4))
     assert (limits_of(ada).projects, limits_of(ada).max_gpu) == (9, 4)
     assert effective_of(ada)["max_gpu"].group == "maths"
 
 
-def test_a_group_may_have_less_than_the_site(ada):
+def test_a_group_limit_may_be_lower_than_the_sites(ada):
     changes.set_own_limits(None, {"projects": 7})
     ada.groups.add(group("guests", projects=0))
     assert limits_of(ada).projects == 0
 
 
-def test_the_limits_of_others_are_theirs_alone(ada, bob):
+def test_one_persons_limits_do_not_affect_another(ada, bob):
     changes.set_own_limits(ada, {"projects": 1})
     Grant.objects.create(user=ada, limit="running", value=50, until=timezone.localdate())
     assert {name: each.value for name, each in effective_of(bob).items()} == defaults()
 
 
-def test_a_grant_raises_and_never_lowers(ada):
+def test_a_grant_raises_a_limit_and_never_lowers_it(ada):
     today = timezone.localdate()
     changes.set_own_limits(ada, {"projects": 8})
     Grant.objects.create(user=ada, limit="projects", value=6, until=today)
@@ -86,7 +86,7 @@ def test_a_grant_raises_and_never_lowers(ada):
     assert (found.value, found.source, found.until, found.own) == (20, Source.GRANT, today, 8)
 
 
-def test_a_grant_holds_to_the_end_of_its_last_day_in_the_portals_time_zone(ada, at):
+def test_a_grant_lasts_to_the_end_of_its_day_in_the_portals_time_zone(ada, at):
     Grant.objects.create(user=ada, limit="projects", value=20, until=date(2030, 3, 31))
     at("2030-03-31 23:59:59")  # 21:59 of the same day by UTC
     assert limits_of(ada).projects == 20
@@ -95,7 +95,7 @@ def test_a_grant_holds_to_the_end_of_its_last_day_in_the_portals_time_zone(ada, 
     assert Grant.objects.count() == 1
 
 
-def test_a_limit_that_is_changed_is_in_force_at_the_next_launch(ada, backend):
+def test_a_changed_limit_applies_at_the_next_launch(ada, backend):
     lifecycle.launch(ada, "github.com/ada/flowers")
     changes.set_own_limits(ada, {"projects": 1})
     with pytest.raises(QuotaExceeded):
@@ -104,7 +104,7 @@ def test_a_limit_that_is_changed_is_in_force_at_the_next_launch(ada, backend):
     lifecycle.launch(ada, "github.com/ada/flowers")
 
 
-def test_a_launch_sees_that_a_grant_has_ended(ada, backend, at):
+def test_an_expired_grant_does_not_apply_at_the_next_launch(ada, backend, at):
     changes.set_own_limits(ada, {"projects": 0})
     Grant.objects.create(user=ada, limit="projects", value=2, until=date(2030, 5, 1))
     at("2030-05-01 20:00")
@@ -115,19 +115,19 @@ def test_a_launch_sees_that_a_grant_has_ended(ada, backend, at):
 
 
 @pytest.mark.parametrize("value", [-1, "a", 1_000_001, float("nan"), float("inf"), 1.5])
-def test_a_figure_that_cannot_be_is_refused_and_nothing_is_changed(ada, value):
+def test_an_invalid_value_is_refused_and_changes_nothing(ada, value):
     with pytest.raises(ValidationError) as refusal:
         changes.set_own_limits(ada, {"running": 2, "projects": value})
     assert list(refusal.value.message_dict) == ["projects"]
     assert not LimitSet.objects.exists()
 
 
-def test_inheriting_again_what_was_never_set_leaves_no_row(ada):
+def test_clearing_a_limit_that_was_never_set_leaves_no_row(ada):
     changes.set_own_limits(ada, {"projects": None})
     assert not LimitSet.objects.exists()
 
 
-def test_the_number_of_queries_is_the_same_for_one_and_for_many(ada, bob, stan, make_count):
+def test_the_number_of_queries_does_not_grow_with_the_people(ada, bob, stan, make_count):
     people = [ada, bob, stan]
     for number, user in enumerate(people):
         user.groups.add(group(f"group {number}", projects=number))
@@ -148,7 +148,7 @@ def make_count(django_assert_max_num_queries):
     return count
 
 
-def test_a_limit_that_means_no_limit_to_a_container_is_not_set(ada):
+def test_a_cpu_limit_too_small_for_a_container_is_refused(ada):
     with pytest.raises(ValidationError):
         changes.set_own_limits(ada, {"max_cpu": 0.0001})
     changes.set_own_limits(ada, {"max_gpu": 0, "max_cpu": 0.001})

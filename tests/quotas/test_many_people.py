@@ -38,19 +38,19 @@ def everybody(ada, bob, stan) -> list[User]:
     return [ada, bob, stan]
 
 
-def test_each_has_what_they_have_alone(everybody):
+def test_limits_computed_together_equal_those_computed_alone(everybody):
     assert effective_of_many(everybody) == {user.pk: effective_of(user) for user in everybody}
     assert limits_of_many(everybody) == {user.pk: limits_of(user) for user in everybody}
 
 
-def test_a_grant_that_is_over_raises_nothing_and_one_of_today_does(everybody):
+def test_expired_grants_do_not_count_and_todays_do(everybody):
     ada, bob, stan = (limits_of_many(everybody)[user.pk] for user in everybody)
     assert (ada.projects, ada.max_cpu, ada.builds) == (3, 99, 9)
     assert (bob.projects, bob.idle_days) == (60, 0)
     assert (stan.projects, stan.idle_days, stan.running) == (5, 14, 4)
 
 
-def test_of_some_limits_alone_it_is_the_same(everybody):
+def test_a_subset_of_limits_gives_the_same_values(everybody):
     whole = effective_of_many(everybody)
     some = effective_of_many(everybody, ["idle_days", "projects"])
     for pk, found in some.items():

@@ -48,31 +48,31 @@ def in_force(
         ({"a": 3, "guests": 30}, (30, "guests")),
     ],
 )
-def test_among_groups_never_is_the_most_generous(groups, found):
+def test_never_is_the_most_generous_group_limit(groups, found):
     assert in_force(groups=groups) == found
 
 
-def test_what_is_set_nearer_wins_also_over_never():
+def test_a_more_specific_limit_wins_over_never():
     assert in_force(site={IDLE: 0}, groups={"guests": 30}) == (30, "guests")
     assert in_force(groups={"forever": 0}, own={IDLE: 2}) == (2, Source.PERSON)
     assert in_force(groups={"guests": 30}, own={IDLE: 0}) == (0, Source.PERSON)
     assert in_force(site={IDLE: 0}) == (0, Source.SITE)
 
 
-def test_a_grant_of_never_raises_every_figure_and_no_grant_raises_never():
+def test_a_grant_of_never_raises_any_limit_and_none_raises_never():
     assert in_force(granted=0) == (0, Source.GRANT)
     assert in_force(groups={"guests": 365}, granted=0) == (0, Source.GRANT)
     assert in_force(groups={"forever": 0}, granted=365) == (0, "forever")
     assert in_force(own={IDLE: 0}, granted=365) == (0, Source.PERSON)
 
 
-def test_a_grant_that_raises_nothing_has_no_part_in_it():
+def test_a_grant_that_raises_nothing_is_not_the_source():
     assert in_force(granted=7) == (7, Source.DEFAULT)
     assert in_force(granted=6) == (7, Source.DEFAULT)
     assert in_force(groups={"forever": 0}, granted=0) == (0, "forever")
 
 
-def test_of_every_other_limit_0_is_the_least():
+def test_zero_is_the_least_value_of_every_other_limit():
     assert [name for name, field in FIELDS.items() if field.amount(0) != 0] == [IDLE]
     assert FIELDS[IDLE].amount(1) == 1
     for name in FIELDS.keys() - {IDLE}:
@@ -81,7 +81,7 @@ def test_of_every_other_limit_0_is_the_least():
 
 
 @pytest.mark.django_db
-def test_whoever_is_in_such_a_group_has_no_bound(ada):
+def test_a_member_of_a_group_with_never_has_never(ada):
     for name, days in (("guests", 30), ("forever", 0)):
         group = Group.objects.create(name=name)
         changes.set_own_limits(group, {IDLE: days})
@@ -90,7 +90,7 @@ def test_whoever_is_in_such_a_group_has_no_bound(ada):
 
 
 @pytest.mark.django_db
-def test_support_does_not_grant_never_where_their_bound_is_a_number_of_days(sue, ada):
+def test_support_may_not_grant_never_if_their_bound_is_in_days(sue, ada):
     SupportBounds.objects.create(idle_days=100, days=30)
     with pytest.raises(ValidationError) as refusal:
         changes.validate_grant(sue, IDLE, 0, soon(), [ada])
@@ -102,7 +102,7 @@ def test_support_does_not_grant_never_where_their_bound_is_a_number_of_days(sue,
 
 
 @pytest.mark.django_db
-def test_never_can_be_asked_for_and_nothing_is_more(ada):
+def test_never_can_be_requested_and_nothing_exceeds_it(ada):
     requests.submit(ada, IDLE, 0, soon(), "A long course.")
     changes.set_own_limits(ada, {IDLE: 0})
     for days in (0, 365):
@@ -111,7 +111,7 @@ def test_never_can_be_asked_for_and_nothing_is_more(ada):
 
 
 @pytest.mark.django_db
-def test_never_is_not_the_smallest_figure_that_anybody_has(ada, bob):
+def test_never_does_not_count_as_the_lowest_limit(ada, bob):
     """By which is looked for projects that may be due."""
     changes.set_own_limits(None, {IDLE: 0})
     assert lowest_limit(IDLE) == 7

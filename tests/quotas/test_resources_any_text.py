@@ -110,10 +110,10 @@ def is_as_asked(asked: RequestedResources, resources: Resources) -> None:
 
 
 @given(content=anything, allowed=limits)
-def test_any_bytes_give_resources_within_the_limits_or_a_sentence(content, allowed):
+def test_any_bytes_give_resources_within_the_limits_or_a_refusal(content, allowed):
     holds(content, allowed)
 
 
 @given(content=files, allowed=limits | st.just(SiteLimits()))
-def test_any_lines_give_resources_within_the_limits_or_a_sentence(content, allowed):
+def test_any_lines_give_resources_within_the_limits_or_a_refusal(content, allowed):
     holds(content, allowed)

@@ -125,7 +125,7 @@ def told(content: bytes) -> ResourcesRefused:
 
 
 @pytest.mark.parametrize(("content", "follows", "warnings"), FILES.values(), ids=FILES)
-def test_each_file_gives_exactly_what_it_asks_for_or_is_refused(content, follows, warnings):
+def test_each_file_gives_the_resources_it_requests_or_is_refused(content, follows, warnings):
     if isinstance(follows, Resources):
         asked = parse(content)
         assert compute_resources(asked, SiteLimits()) == follows
@@ -137,13 +137,13 @@ def test_each_file_gives_exactly_what_it_asks_for_or_is_refused(content, follows
         assert len(parse(content).warnings) == warnings
 
 
-def test_what_is_not_given_is_none_and_what_is_has_its_line():
+def test_missing_keys_are_none_and_the_others_have_line_numbers():
     asked = parse(b"# first\ncpul=4\n\nmemr=.5\ncpul=2")
     assert (asked.gpu, asked.cpur, asked.cpul, asked.memr, asked.meml) == (None, None, 2, 0.5, None)
     assert asked.lines == {"cpul": 5, "memr": 4}
 
 
-def test_the_number_of_gpus_is_whole():
+def test_the_number_of_gpus_is_an_integer():
     assert type(parse(b"gpu=1").gpu) is int
 
 
@@ -162,13 +162,13 @@ def test_the_number_of_gpus_is_whole():
         ("cpul=0", ["“0”", "too little to run a notebook"]),
     ],
 )
-def test_a_bad_value_is_told_with_its_line_its_key_and_how_to_write_it(content, words):
+def test_the_error_for_a_bad_value_names_line_key_and_correct_form(content, words):
     message = told(content.encode()).message
     assert all(word in message for word in words), message
     assert str(told(content.encode())) == message
 
 
-def test_what_was_found_is_shown_shortened_and_without_what_cannot_be_seen():
+def test_a_bad_value_is_quoted_shortened_and_without_invisible_characters():
     message = told("gpu=a\u202e\x1b\x7f\u200bb".encode()).message
     assert "“a\ufffd\ufffd\ufffd\ufffdb”" in message
     assert f"“{'y' * 40}”" in told(b"gpu=" + b"y" * 40).message
@@ -185,18 +185,18 @@ def test_what_was_found_is_shown_shortened_and_without_what_cannot_be_seen():
         ("\x1b[31m", ["“\ufffd[31m”"]),
     ],
 )
-def test_a_line_that_is_ignored_is_named_with_what_may_have_been_meant(line, words):
+def test_the_warning_for_an_ignored_line_suggests_what_was_meant(line, words):
     (warning,) = parse(f"\n\n{line}\n".encode()).warnings
     assert warning.startswith("Line 3 ")
     assert all(word in warning for word in words), warning
 
 
-def test_a_repeated_key_is_named_with_both_lines():
+def test_the_warning_for_a_repeated_key_names_both_lines():
     (warning,) = parse(b"gpu=1\n\ngpu=1").warnings
     assert "Line 3 " in warning and "line 1 " in warning and "gpu" in warning
 
 
-def test_of_many_warnings_the_first_twenty_are_told_and_the_rest_counted():
+def test_only_the_first_twenty_warnings_are_listed_and_the_rest_counted():
     assert len(parse(b"x\n" * 20).warnings) == 20
     assert parse(b"x\n" * 21).warnings[20] == "… and 1 more line of .resources like these."
     warnings = parse(b"x\n" * 500).warnings

@@ -20,7 +20,7 @@ WANTED = Resources(cpu_request=2, cpu_limit=4, memory_request_gb=4, memory_limit
 """Resources that are exactly what is left."""
 
 
-def test_what_is_just_left_fits():
+def test_a_notebook_that_takes_exactly_the_rest_fits():
     assert notebook_shortage(LIMITS, USE, WANTED) is None
     assert project_shortage(LIMITS, USE) is None
     assert not exceeds(LIMITS, WANTED)
@@ -34,7 +34,7 @@ def test_what_is_just_left_fits():
         ({"memory_request_gb": 4.01}, Shortage("total_memory_gb", 12, 8, 4.01)),
     ],
 )
-def test_a_little_more_does_not(wanted: Any, shortage):
+def test_a_notebook_that_takes_slightly_more_does_not_fit(wanted: Any, shortage):
     assert notebook_shortage(LIMITS, USE, replace(WANTED, **wanted)) == shortage
 
 
@@ -43,18 +43,18 @@ def test_a_little_more_does_not(wanted: Any, shortage):
     [({"running": 3}, "running"), ({"gpu": 2}, "total_gpu"), ({"cpu": 4.01}, "total_cpu"),
      ({"memory_gb": 8.01}, "total_memory_gb")],
 )  # fmt: skip
-def test_nor_beside_a_little_more(use: Any, limit):
+def test_slightly_more_usage_is_a_shortage(use: Any, limit):
     found = notebook_shortage(LIMITS, replace(USE, **use), WANTED)
     assert found
     assert found.limit == limit
 
 
-def test_what_is_used_at_most_is_not_what_is_guaranteed():
+def test_only_requests_count_toward_totals_not_limits():
     greedy = replace(WANTED, cpu_limit=1000, memory_limit_gb=1000)
     assert notebook_shortage(LIMITS, USE, greedy) is None
 
 
-def test_projects_are_counted_whether_they_run_or_not():
+def test_projects_count_whether_or_not_they_run():
     assert project_shortage(LIMITS, replace(USE, projects=3)) == Shortage("projects", 3, 3, 1)
     assert project_shortage(LIMITS, replace(USE, running=100, cpu=100)) is None
     assert notebook_shortage(LIMITS, replace(USE, projects=100), WANTED) is None
@@ -65,13 +65,11 @@ def test_projects_are_counted_whether_they_run_or_not():
     [({"gpu": 5}, {"gpu": 0}), ({"cpu": 50}, {"cpu_request": 0}),
      ({"memory_gb": 50}, {"memory_request_gb": 0})],
 )  # fmt: skip
-def test_who_has_more_than_is_allowed_by_now_may_still_have_what_takes_nothing_of_it(
-    use: Any, wanted: Any
-):
+def test_usage_over_a_limit_does_not_block_a_request_for_none_of_it(use: Any, wanted: Any):
     assert notebook_shortage(LIMITS, replace(USE, **use), replace(WANTED, **wanted)) is None
 
 
-def test_tenths_add_up():
+def test_decimal_fractions_add_up_exactly():
     limits = replace(LIMITS, total_cpu=0.3, total_memory_gb=0.7)
     use = replace(USE, cpu=0.1 + 0.1, memory_gb=0.1 + 0.5)
     wanted = replace(WANTED, cpu_request=0.1, memory_request_gb=0.1)
@@ -82,11 +80,11 @@ def test_tenths_add_up():
 @pytest.mark.parametrize(
     "given", [{"cpu_limit": 4.01}, {"memory_limit_gb": 8.01}, {"gpu": 2}], ids=str
 )
-def test_what_was_let_in_earlier_exceeds_a_limit_that_was_lowered(given: Any):
+def test_resources_admitted_earlier_exceed_a_lowered_limit(given: Any):
     assert exceeds(LIMITS, replace(WANTED, **given))
 
 
-def test_of_several_the_first_is_named():
+def test_the_first_of_several_shortages_is_named():
     use = Usage(projects=9, running=9, cpu=99, memory_gb=99, gpu=9)
     found = []
     limits = LIMITS

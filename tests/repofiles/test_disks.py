@@ -37,7 +37,7 @@ def sides(tmp_path: Path, disk: TightDisk) -> Sides:
     return sides
 
 
-def test_on_a_full_disk_nothing_changes(sides: Sides, disk: TightDisk):
+def test_a_merge_on_a_full_disk_changes_nothing(sides: Sides, disk: TightDisk):
     disk.fill()
     with pytest.raises(MergeFailed) as failed:
         sides.again()
@@ -49,7 +49,7 @@ def test_on_a_full_disk_nothing_changes(sides: Sides, disk: TightDisk):
     assert sorted(os.listdir(disk.seen)) == ["mine", "record", "record.lock"]
 
 
-def test_with_any_room_it_is_all_or_nothing(sides: Sides, disk: TightDisk):
+def test_a_merge_on_a_nearly_full_disk_is_all_or_nothing(sides: Sides, disk: TightDisk):
     for room in range(0, 260_000, 4096):
         disk.fill()
         with (disk.seen / ".filler").open("r+b") as filler:
@@ -78,7 +78,7 @@ def test_an_empty_folder_stays_empty_on_a_full_disk(tmp_path: Path, disk: TightD
     assert disk.free() > 3_900_000
 
 
-def test_a_disk_that_cannot_be_written_is_said_in_words(sides: Sides, disk: TightDisk):
+def test_a_read_only_disk_fails_the_merge_with_a_code(sides: Sides, disk: TightDisk):
     disk.let_write(write=False)
     with pytest.raises(MergeFailed) as failed:
         sides.again()
@@ -100,12 +100,12 @@ def test_a_disk_that_cannot_be_written_is_said_in_words(sides: Sides, disk: Tigh
         (errno.EINVAL, "merge.failed"),
     ],
 )
-def test_whatever_a_file_server_answers_has_a_code_and_a_sentence(number: int, code: str):
+def test_each_error_of_a_file_server_has_a_code_and_a_message(number: int, code: str):
     failed = main._failure_for(OSError(number, os.strerror(number)))
     assert (failed.code, failed.message.endswith(".")) == (code, True)
 
 
-def test_what_a_power_cut_took_of_a_new_folder_is_filled_again(tmp_path: Path):
+def test_files_lost_in_a_power_cut_are_filled_again(tmp_path: Path):
     """Filled without waiting for the disk; then the machine was started anew."""
     sides = Sides(tmp_path)
     files = dict.fromkeys(("whole", "empty", "zeros", "missing", "edited"), b"1" * 5000)
@@ -126,7 +126,7 @@ def test_what_a_power_cut_took_of_a_new_folder_is_filled_again(tmp_path: Path):
     assert not mark.exists()
 
 
-def test_once_it_is_on_the_disk_there_is_no_doubt(tmp_path: Path):
+def test_an_empty_file_after_the_sync_counts_as_an_edit(tmp_path: Path):
     sides = Sides(tmp_path)
     write(sides.built, {"a": b"1"})
     merge(str(sides.built), str(sides.mine), str(sides.record), FIRST, sync=False)

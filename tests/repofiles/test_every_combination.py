@@ -71,24 +71,24 @@ def besides(sides: Sides, names: tuple[str, ...]) -> list[Value]:
     return [content(value) for _path, value in leaves(outside)] + [content(v) for v in inside]
 
 
-def test_what_the_person_left_alone_follows_the_repository(sides: Sides):
+def test_unedited_paths_follow_the_repository(sides: Sides):
     for base, theirs in itertools.product(STATES, repeat=2):
         assert found(sides, (base, base, theirs)) == STATES[theirs], (base, theirs)
 
 
-def test_what_the_repository_left_alone_stays_the_persons(sides: Sides):
+def test_paths_unchanged_in_the_repository_keep_the_persons_version(sides: Sides):
     for base, mine in itertools.product(STATES, repeat=2):
         assert found(sides, (base, mine, base)) == STATES[mine], (base, mine)
         assert besides(sides, (base, mine, base)) == []
 
 
-def test_what_both_did_alike_is_no_conflict(sides: Sides):
+def test_identical_changes_on_both_sides_are_no_conflict(sides: Sides):
     for base, both in itertools.product(STATES, repeat=2):
         assert found(sides, (base, both, both)) == STATES[both], (base, both)
         assert besides(sides, (base, both, both)) == []
 
 
-def test_nothing_of_the_persons_is_lost(sides: Sides):
+def test_no_edit_of_the_person_is_lost(sides: Sides):
     for names in ALL:
         base, mine, _theirs = (dict(leaves(STATES[name])) for name in names)
         there = dict(leaves(found(sides, names)))
@@ -97,7 +97,7 @@ def test_nothing_of_the_persons_is_lost(sides: Sides):
                 assert content(there.get(path)) == content(value), names
 
 
-def test_all_that_is_new_in_the_repository_is_there_or_beside(sides: Sides):
+def test_every_change_in_the_repository_is_applied_or_saved_beside(sides: Sides):
     for names in ALL:
         base, _mine, theirs = (dict(leaves(STATES[name])) for name in names)
         there = dict(leaves(found(sides, names)))
@@ -107,7 +107,7 @@ def test_all_that_is_new_in_the_repository_is_there_or_beside(sides: Sides):
                 assert is_there or content(value) in besides(sides, names), names
 
 
-def test_what_the_person_removed_does_not_come_back(sides: Sides):
+def test_files_that_the_person_removed_do_not_come_back(sides: Sides):
     for names in ALL:
         base, mine, theirs = (dict(leaves(STATES[name])) for name in names)
         there = dict(leaves(found(sides, names)))
@@ -116,7 +116,7 @@ def test_what_the_person_removed_does_not_come_back(sides: Sides):
                 assert path not in there, names
 
 
-def test_what_the_repository_removed_goes_where_it_was_left_alone(sides: Sides):
+def test_unedited_files_removed_in_the_repository_are_removed(sides: Sides):
     for names in ALL:
         base, mine, theirs = (dict(leaves(STATES[name])) for name in names)
         there = dict(leaves(found(sides, names)))
@@ -125,12 +125,12 @@ def test_what_the_repository_removed_goes_where_it_was_left_alone(sides: Sides):
                 assert path not in there, names
 
 
-def test_nothing_is_outside_of_its_place(sides: Sides):
+def test_a_merge_creates_no_unexpected_paths(sides: Sides):
     known = {"_".join(names) for names in ALL}
     assert {name.removesuffix(BESIDE) for name in sides.found} <= known
 
 
-def test_each_conflict_is_named(sides: Sides):
+def test_conflicts_are_counted_and_the_first_twenty_named(sides: Sides):
     beside = [name for name, value in leaves(sides.found) if BESIDE in name]
     assert beside
     assert sides.report["conflicts"] >= len({name.partition(BESIDE)[0] for name in beside})
@@ -138,7 +138,7 @@ def test_each_conflict_is_named(sides: Sides):
     assert sides.report["left_out"] == 0
 
 
-def test_another_merge_of_the_same_changes_nothing(sides: Sides):
+def test_repeating_a_merge_changes_nothing(sides: Sides):
     again = sides.again(SECOND)
     assert again == {**sides.report, "again": True}
     assert sides.has() == sides.found
@@ -149,7 +149,7 @@ def test_another_merge_of_the_same_changes_nothing(sides: Sides):
 
 
 @pytest.mark.slow("merges 2,700 places without a record", seconds=60)
-def test_without_a_record_nothing_is_lost_either(sides: Sides, tmp_path: Path):
+def test_a_merge_without_a_record_loses_nothing(sides: Sides, tmp_path: Path):
     """As of an installation from before there were records."""
     old = Sides(tmp_path)
     write(old.mine, {"_".join(names): STATES[names[1]] for names in ALL})

@@ -60,7 +60,7 @@ def repository(sides: Sides) -> Repository:
     return repository
 
 
-def test_git_follows_where_the_person_did_nothing_in_it(repository: Repository):
+def test_git_follows_if_the_person_has_not_used_it(repository: Repository):
     (repository.mine / "a").write_text("mine")
     (repository.mine / "own").write_text("mine")
     repository.status()  # writes the index anew
@@ -79,7 +79,7 @@ def packs(repository: Repository) -> int:
     return len(list((repository.mine / ".git/objects/pack").glob("*.pack")))
 
 
-def test_a_pack_goes_when_a_new_one_has_all_that_is_in_it(repository: Repository):
+def test_a_pack_that_a_new_one_contains_is_removed(repository: Repository):
     for number in ("2", "3", "4"):
         repository.commit(b=number)
         assert repository.build(number * 40)["git"] == "follow"
@@ -94,7 +94,7 @@ def test_a_pack_goes_when_a_new_one_has_all_that_is_in_it(repository: Repository
     assert repository.log() == ["mine", "change b", "change b", "change b", "change a b c"]
 
 
-def test_a_pack_with_what_is_nowhere_else_stays(repository: Repository):
+def test_a_pack_with_unique_objects_stays(repository: Repository):
     repository.commit(b="2")
     repository.build(SECOND)
     git(repository.upstream, "commit", "--amend", "-qm", "another history")
@@ -106,7 +106,7 @@ def test_a_pack_with_what_is_nowhere_else_stays(repository: Repository):
     assert git(repository.mine, "log", "-1", "--format=%s", "HEAD").strip() == "another history"
 
 
-def test_a_pack_that_the_person_keeps_stays(repository: Repository):
+def test_a_pack_with_a_keep_file_stays(repository: Repository):
     (pack,) = (repository.mine / ".git/objects/pack").glob("*.pack")
     pack.with_suffix(".keep").write_text("")
     repository.commit(b="2")
@@ -114,7 +114,7 @@ def test_a_pack_that_the_person_keeps_stays(repository: Repository):
     assert packs(repository) == 2
 
 
-def test_own_commits_stay_and_the_new_ones_are_there_as_the_remotes(repository: Repository):
+def test_own_commits_stay_and_new_ones_appear_on_the_remote_branch(repository: Repository):
     (repository.mine / "a").write_text("mine")
     git(repository.mine, "commit", "-qam", "mine")
     head = git(repository.mine, "rev-parse", "HEAD")
@@ -133,7 +133,7 @@ def test_own_commits_stay_and_the_new_ones_are_there_as_the_remotes(repository: 
     assert repository.status() == set()
 
 
-def test_who_pushed_their_own_commits_has_no_conflict(repository: Repository):
+def test_pushed_commits_cause_no_conflict(repository: Repository):
     (repository.mine / "a").write_text("mine")
     git(repository.mine, "commit", "-qam", "mine")
     git(repository.upstream, "checkout", "-q", "--detach")
@@ -160,7 +160,9 @@ def test_who_pushed_their_own_commits_has_no_conflict(repository: Repository):
         ("rm", "-q", "-f", "a"),
     ],
 )
-def test_whatever_the_person_did_in_git_stays(repository: Repository, words: tuple[str, ...]):
+def test_branches_tags_stashes_and_staged_changes_stay(
+    repository: Repository, words: tuple[str, ...]
+):
     (repository.mine / "a").write_text("mine")
     git(repository.mine, *words)
     asked = ("for-each-ref", "--format=%(refname) %(objectname)", "refs/heads", "refs/tags")
@@ -175,7 +177,7 @@ def test_whatever_the_person_did_in_git_stays(repository: Repository, words: tup
     repository.status()
 
 
-def test_a_merge_of_the_persons_goes_on(repository: Repository):
+def test_an_unfinished_git_merge_is_left_alone(repository: Repository):
     git(repository.mine, "checkout", "-q", "-b", "other")
     (repository.mine / "a").write_text("other")
     git(repository.mine, "commit", "-qam", "other")
@@ -186,7 +188,7 @@ def test_a_merge_of_the_persons_goes_on(repository: Repository):
     assert (repository.mine / ".git/MERGE_HEAD").exists()
 
 
-def test_what_is_packed_is_the_same(repository: Repository):
+def test_git_follows_in_a_packed_repository(repository: Repository):
     git(repository.mine, "gc", "-q")
     repository.commit(b="2")
     assert repository.build(SECOND)["git"] == "follow"
@@ -204,14 +206,14 @@ def test_settings_and_hooks_stay(repository: Repository):
     assert (repository.mine / ".git/hooks/pre-commit").exists()
 
 
-def test_after_a_fetch_of_the_persons_git_follows(repository: Repository):
+def test_git_follows_after_the_person_ran_fetch(repository: Repository):
     repository.commit(b="2")
     git(repository.mine, "fetch", "-q")
     assert repository.build(SECOND)["git"] == "follow"
     assert repository.status() == set()
 
 
-def test_after_a_pull_of_the_persons_nothing_is_to_be_done(repository: Repository):
+def test_nothing_changes_after_the_person_ran_pull(repository: Repository):
     repository.commit(b="2")
     git(repository.mine, "pull", "-q", "--ff-only")
     report = repository.build(SECOND)
@@ -220,7 +222,7 @@ def test_after_a_pull_of_the_persons_nothing_is_to_be_done(repository: Repositor
 
 
 @pytest.mark.parametrize("version", ["2", "3", "4"])
-def test_each_kind_of_index_is_read(repository: Repository, version: str):
+def test_each_index_version_is_read(repository: Repository, version: str):
     git(repository.mine, "update-index", "--index-version", version)
     repository.commit(b="2")
     assert repository.build(SECOND)["git"] == "follow"
@@ -239,7 +241,7 @@ def test_another_branch_upstream_is_followed(repository: Repository):
     assert repository.status() == set()
 
 
-def test_a_branch_in_whose_way_another_stands_leaves_git_as_it_is(repository: Repository):
+def test_a_branch_name_that_conflicts_with_another_leaves_git_alone(repository: Repository):
     git(repository.upstream, "checkout", "-q", "-b", "next")
     repository.commit(b="2")
     assert repository.build(SECOND)["git"] == "follow"
@@ -260,7 +262,7 @@ def test_a_removed_git_folder_does_not_come_back(repository: Repository):
 
 
 @pytest.mark.parametrize("inside", ["", "objects", "refs", "refs/remotes", "HEAD", "index"])
-def test_a_link_in_the_place_of_gits_own_is_not_followed(repository: Repository, inside: str):
+def test_a_link_inside_the_git_folder_is_not_followed(repository: Repository, inside: str):
     outside = repository.mine.parent / "outside"
     outside.mkdir()
     place = repository.mine / ".git" / inside
@@ -274,7 +276,7 @@ def test_a_link_in_the_place_of_gits_own_is_not_followed(repository: Repository,
     assert (repository.mine / "d").read_text() == "3"
 
 
-def test_submodules_follow_too_and_what_is_done_in_them_stays(sides: Sides, repository: Repository):
+def test_submodules_follow_and_own_commits_in_them_stay(sides: Sides, repository: Repository):
     inner = sides.mine.parent / "inner"
     inner.mkdir()
     git(inner, "init", "-q")

@@ -94,7 +94,7 @@ def each_moment(changes: int, before: Sides, folder: Path):
 
 
 @pytest.mark.slow("a program is killed at each of its changes to the disk", seconds=180)
-def test_it_goes_on_wherever_it_was_killed(changes: int, before: Sides, in_memory: Path):
+def test_a_merge_resumes_wherever_it_was_killed(changes: int, before: Sides, in_memory: Path):
     for number, sides in each_moment(changes, before, in_memory):
         for name, value in MINE.items():  # each file of theirs is whole meanwhile
             if value == b"mine":
@@ -107,7 +107,7 @@ def test_it_goes_on_wherever_it_was_killed(changes: int, before: Sides, in_memor
 
 @pytest.mark.long
 @pytest.mark.slow("a program is killed at each of its changes to the disk", seconds=180)
-def test_the_one_before_can_be_gone_back_to_wherever_it_was_killed(
+def test_the_previous_commit_can_be_restored_wherever_a_merge_was_killed(
     changes: int, before: Sides, in_memory: Path
 ):
     back = {name: value for name, value in MINE.items() if value is not None}
@@ -120,7 +120,7 @@ def test_the_one_before_can_be_gone_back_to_wherever_it_was_killed(
 
 
 @pytest.mark.slow("a program is killed at each of its changes to the disk", seconds=240)
-def test_git_is_whole_wherever_it_was_killed(in_memory: Path):
+def test_git_is_intact_wherever_a_merge_was_killed(in_memory: Path):
     (in_memory / "with-git").mkdir()
     sides = Sides(in_memory / "with-git")
     upstream = Repository(sides)
@@ -148,7 +148,7 @@ def test_git_is_whole_wherever_it_was_killed(in_memory: Path):
 
 
 @pytest.mark.slow("a program is killed at each of its changes to the disk", seconds=180)
-def test_filling_goes_on_wherever_it_was_killed(in_memory: Path):
+def test_a_fill_resumes_wherever_it_was_killed(in_memory: Path):
     (in_memory / "empty").mkdir()
     empty = Sides(in_memory / "empty")
     write(empty.built, THEIRS)

@@ -27,12 +27,12 @@ LIMIT = 3000
         (b"", ""),
     ],
 )
-def test_a_line_is_shown_without_what_is_not_text(raw: bytes, shown: str):
+def test_control_characters_are_removed_from_a_line(raw: bytes, shown: str):
     assert clean(raw, LIMIT) == shown
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 64])
-def test_pieces_of_any_size_give_the_same_lines(size: int):
+def test_chunks_of_any_size_yield_the_same_lines(size: int):
     raw = "one\ntwo \u010d\u010d\r\n\n10 %\r20 %\nlast".encode()
     lines = LineSplitter(LIMIT)
     pieces = [raw[start : start + size] for start in range(0, len(raw), size)]
@@ -42,12 +42,12 @@ def test_pieces_of_any_size_give_the_same_lines(size: int):
 
 
 @pytest.mark.parametrize("letter", ["x", "\u20ac", "\U0001f600"])
-def test_a_long_line_is_cut_and_says_so(letter: str):
+def test_a_long_line_is_cut_and_marked(letter: str):
     assert clean((letter * LIMIT).encode(), LIMIT) == letter * LIMIT
     assert clean((letter * (LIMIT + 1)).encode(), LIMIT) == letter * LIMIT + CUT_MARK
 
 
-def test_a_line_without_end_takes_no_memory():
+def test_an_endless_line_is_not_kept_in_memory():
     lines = LineSplitter(LIMIT)
     for _ in range(300):
         assert lines.feed(b"x" * 65_536) == []
@@ -55,7 +55,7 @@ def test_a_line_without_end_takes_no_memory():
     assert lines.feed(b"\nnext\n") == ["x" * LIMIT + CUT_MARK, "next"]
 
 
-def test_a_progress_bar_without_end_shows_its_last_state():
+def test_an_endless_progress_bar_yields_only_its_last_state():
     lines = LineSplitter(LIMIT)
     for number in range(20_000):
         lines.feed(b"%d of many, and more\r" % number)

@@ -28,7 +28,7 @@ ODD = [
 NOBODY = 54321
 
 
-def test_odd_names_come_follow_and_go(sides: Sides):
+def test_files_with_odd_names_are_added_updated_and_removed(sides: Sides):
     sides.built.mkdir()
     for name in ODD:
         Path(os.fsdecode(os.fsencode(sides.built) + b"/" + name)).write_bytes(b"1")
@@ -42,7 +42,7 @@ def test_odd_names_come_follow_and_go(sides: Sides):
     assert os.listdir(sides.mine) == []
 
 
-def test_odd_names_have_conflicts_beside_them(sides: Sides):
+def test_conflicts_of_files_with_odd_names_are_saved_beside_them(sides: Sides):
     sides.merge({os.fsdecode(name): b"1" for name in ODD}, FIRST)
     write(sides.mine, {os.fsdecode(name): b"mine" for name in ODD})
     report = sides.merge({os.fsdecode(name): b"2" for name in ODD}, SECOND)
@@ -52,7 +52,7 @@ def test_odd_names_have_conflicts_beside_them(sides: Sides):
         assert all(name.isprintable() for name in pair)
 
 
-def test_names_beside_are_names():
+def test_conflict_names_are_valid_file_names():
     for name in ODD:
         there = conflict_name(name, SECOND)
         assert len(there) <= 255 and there.endswith(BESIDE.encode())
@@ -62,19 +62,19 @@ def test_names_beside_are_names():
     conflict_name("ü".encode() * 127, SECOND).decode()
 
 
-def test_names_are_shown_in_one_short_line():
+def test_a_path_is_printed_as_one_short_line():
     assert printable_path(b"a\nb\x1b[1m\xff") == "a\ufffdb\ufffd[1m\ufffd"
     assert len(printable_path(b"x/" * 1000)) <= 201
 
 
-def test_a_name_beside_that_is_taken_is_passed_over(sides: Sides):
+def test_an_existing_conflict_name_is_not_overwritten(sides: Sides):
     sides.merge({"a": b"1"}, FIRST)
     write(sides.mine, {"a": b"mine", f"a{BESIDE}": b"other"})
     sides.merge({"a": b"2"}, SECOND)
     assert sides.has() == {"a": b"mine", f"a{BESIDE}": b"other", f"a{BESIDE}-2": b"2"}
 
 
-def test_paths_longer_than_the_kernel_takes(sides: Sides):
+def test_paths_longer_than_the_kernel_accepts_are_merged(sides: Sides):
     for top, text in ((sides.built, "1"), (sides.mine, None)):
         top.mkdir(exist_ok=True)
         if text:
@@ -108,7 +108,7 @@ def deep(top: Path, text: str | None = None) -> str:
         return file.read() if text is None else str(file.write(text))
 
 
-def test_hard_links_stay_one_file_and_nobody_elses_changes(sides: Sides):
+def test_hard_links_are_kept_and_outside_links_do_not_change(sides: Sides):
     sides.built.mkdir()
     (sides.built / "a").write_text("1")
     os.link(sides.built / "a", sides.built / "b")
@@ -122,7 +122,7 @@ def test_hard_links_stay_one_file_and_nobody_elses_changes(sides: Sides):
     assert outside.read_text() == "1"
 
 
-def test_holes_stay_holes(sides: Sides):
+def test_sparse_files_stay_sparse(sides: Sides):
     sides.built.mkdir()
     with (sides.built / "sparse").open("wb") as file:
         file.write(b"x")
@@ -137,7 +137,7 @@ def test_holes_stay_holes(sides: Sides):
     assert sides.again(SECOND)["kept"] == 0
 
 
-def test_what_is_no_file_is_left_out_or_stays(sides: Sides):
+def test_pipes_and_sockets_are_left_out_or_kept(sides: Sides):
     sides.built.mkdir()
     os.mkfifo(sides.built / "fifo")
     (sides.built / "file").write_text("1")
@@ -155,7 +155,7 @@ def test_what_is_no_file_is_left_out_or_stays(sides: Sides):
 
 
 @pytest.mark.parametrize("where", ["folder", "folder/inner", "file", "link", "new"])
-def test_links_of_the_persons_lead_nowhere(sides: Sides, where: str):
+def test_links_made_by_the_person_are_not_followed(sides: Sides, where: str):
     was = {"folder": {"file": b"1", "inner": {"file": b"1"}}, "file": b"1", "link": "file"}
     sides.merge(was, FIRST)
     outside = sides.mine.parent / "outside"
@@ -167,7 +167,7 @@ def test_links_of_the_persons_lead_nowhere(sides: Sides, where: str):
     assert os.readlink(sides.mine / where) == str(outside)
 
 
-def test_the_folder_itself_is_no_link(sides: Sides):
+def test_a_link_in_place_of_the_folder_is_refused(sides: Sides):
     write(sides.built, {"a": b"1"})
     write(sides.mine.parent / "outside", {})
     write(sides.mine, str(sides.mine.parent / "outside"))
@@ -177,7 +177,7 @@ def test_the_folder_itself_is_no_link(sides: Sides):
     assert read(sides.mine.parent / "outside") == {}
 
 
-def test_links_in_the_place_of_the_record_are_not_written_through(sides: Sides):
+def test_links_in_place_of_the_record_are_not_followed(sides: Sides):
     write(sides.built, {"a": b"1"})
     victim = sides.mine.parent / "victim"
     victim.write_text("victim")
@@ -196,7 +196,7 @@ def test_links_in_the_place_of_the_record_are_not_written_through(sides: Sides):
      '{"version":1,"commit":"1","entries":{"a":["file"]},"git":{},"report":{},"staging":""}',
      '{"version":1,"commit":"1","entries":{},"git":{},"report":{},"staging":"../../x"}'],
 )  # fmt: skip
-def test_a_record_that_is_none_means_that_nothing_is_known(sides: Sides, text: str):
+def test_a_malformed_record_is_treated_as_missing(sides: Sides, text: str):
     sides.merge({"a": b"1", "b": b"1"}, FIRST)
     write(sides.mine / "a", b"mine")
     sides.record.write_text(text)
@@ -204,7 +204,7 @@ def test_a_record_that_is_none_means_that_nothing_is_known(sides: Sides, text: s
     assert sides.has() == {"a": b"mine", f"a{BESIDE}": b"2", "b": b"1"}
 
 
-def test_paths_in_a_hostile_record_lead_nowhere(sides: Sides):
+def test_paths_in_a_hostile_record_do_not_leave_the_folder(sides: Sides):
     sides.merge({"a": b"1"}, FIRST)
     outside = sides.mine.parent / "outside"
     write(outside, {"file": b"1"})
@@ -215,14 +215,14 @@ def test_paths_in_a_hostile_record_lead_nowhere(sides: Sides):
         assert read(outside) == {"file": b"1"}
 
 
-def test_a_mode_that_the_person_has_set_stays(sides: Sides):
+def test_a_mode_set_by_the_person_stays(sides: Sides):
     sides.merge({"a": b"1", "b": b"1", "c": b"1"}, FIRST)
     (sides.mine / "a").chmod(0o600)
     sides.merge({"a": b"2", "b": (b"1", 0o755), "c": (b"2", 0o755)})
     assert sides.has() == {"a": (b"2", 0o600), "b": (b"1", 0o755), "c": (b"2", 0o755)}
 
 
-def test_an_edit_that_keeps_size_and_time_is_seen(sides: Sides):
+def test_an_edit_that_keeps_size_and_mtime_is_noticed(sides: Sides):
     sides.merge({"a": b"1"}, FIRST)
     there = (sides.mine / "a").stat()
     write(sides.mine / "a", b"m")
@@ -231,7 +231,7 @@ def test_an_edit_that_keeps_size_and_time_is_seen(sides: Sides):
     assert sides.has() == {"a": b"m", f"a{BESIDE}": b"2"}
 
 
-def test_what_somebody_changes_at_that_very_moment_stays(sides: Sides):
+def test_concurrent_edits_during_a_merge_stay(sides: Sides):
     """While it is merged, another notebook of the person's writes there."""
     names = {f"f{number:04}": b"1" for number in range(2000)}
     sides.merge(names, FIRST)
@@ -280,7 +280,7 @@ def owned(sides: Sides) -> Sides:
     return sides
 
 
-def test_what_cannot_be_read_is_left_out_by_name_and_never_removed(owned: Sides):
+def test_unreadable_files_are_named_and_never_removed(owned: Sides):
     write(owned.built, {"a": b"1", "secret": (b"1", 0o644), "folder": {"b": b"1"}})
     assert unprivileged(owned, FIRST)[0] == 0
     write(owned.built, {"a": b"2", "secret": (b"2", 0o000), "folder": {"b": b"2"}})
@@ -295,7 +295,7 @@ def test_what_cannot_be_read_is_left_out_by_name_and_never_removed(owned: Sides)
     assert '"updated": 2' in unprivileged(owned, THIRD)[1]
 
 
-def test_rights_that_the_person_took_away_are_no_hindrance_to_merging(owned: Sides):
+def test_permissions_removed_by_the_person_do_not_prevent_a_merge(owned: Sides):
     write(owned.built, {"locked": {"a": b"1", "gone": b"1"}, "unreadable": {"a": b"1"}, "x": b"1"})
     assert unprivileged(owned, FIRST)[0] == 0
     (owned.mine / "locked").chmod(0o555)
@@ -317,7 +317,7 @@ def test_rights_that_the_person_took_away_are_no_hindrance_to_merging(owned: Sid
     assert there[f"x{BESIDE}"] == b"2"
 
 
-def test_a_record_that_cannot_be_written_is_said_in_words(owned: Sides):
+def test_an_unwritable_record_fails_the_merge_with_a_code(owned: Sides):
     write(owned.built, {"a": b"1"})
     assert unprivileged(owned, FIRST)[0] == 0
     write(owned.built, {"a": b"2"})
@@ -328,7 +328,7 @@ def test_a_record_that_cannot_be_written_is_said_in_words(owned: Sides):
     assert owned.has() == {"a": b"1"}
 
 
-def test_modes_are_those_of_the_repository_whatever_the_umask_is(owned: Sides):
+def test_modes_follow_the_repository_under_any_umask(owned: Sides):
     write(owned.built, {"a": b"1", "b": (b"1", 0o755), "c": {"d": (b"1", 0o444)}})
     (owned.built / "c").chmod(0o555)
     assert unprivileged(owned, FIRST, "077")[0] == 0

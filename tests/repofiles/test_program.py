@@ -19,11 +19,11 @@ def run(sides: Sides, *words: str) -> tuple[int, dict[str, Any]]:
     return done.returncode, json.loads(done.stdout)
 
 
-def test_it_fits_into_one_argument():
+def test_the_program_fits_into_one_argument():
     assert len(program().encode()) < 128 * 1024
 
 
-def test_it_is_written_for_the_pythons_of_images():
+def test_the_program_runs_on_python_3_8_with_the_standard_library():
     tree = ast.parse(program(), feature_version=(3, 8))
     imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
     names = {alias.name for node in imports for alias in node.names if isinstance(node, ast.Import)}
@@ -31,7 +31,7 @@ def test_it_is_written_for_the_pythons_of_images():
     assert {name.partition(".")[0] for name in names} <= set(sys.stdlib_module_names)
 
 
-def test_no_name_means_two_things_in_it():
+def test_no_name_is_defined_twice():
     names: list[str] = []
     for node in ast.parse(program()).body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
@@ -44,7 +44,7 @@ def test_no_name_means_two_things_in_it():
     assert sorted(names) == sorted(set(names))
 
 
-def test_it_reports_in_one_line(sides: Sides):
+def test_the_program_prints_its_report(sides: Sides):
     write(sides.built, {"a": b"1", "b": b"1"})
     status, report = run(sides, FIRST)
     assert (status, report["state"], report["added"]) == (0, "filled", 2)
@@ -59,7 +59,7 @@ def test_it_reports_in_one_line(sides: Sides):
     }  # fmt: skip
 
 
-def test_it_says_why_it_could_not(sides: Sides):
+def test_a_failure_is_printed_with_code_and_message(sides: Sides):
     write(sides.built, {"a": b"1"})
     write(sides.mine, "/etc")
     status, answer = run(sides, FIRST)
@@ -67,7 +67,7 @@ def test_it_says_why_it_could_not(sides: Sides):
     assert answer["error"]["message"]
 
 
-def test_it_takes_over_what_was_filled_before_there_were_records(sides: Sides):
+def test_adopt_takes_over_a_folder_without_a_record(sides: Sides):
     write(sides.built, {"a": b"1", "b": b"1", "c": b"1"})
     write(sides.mine, {"a": b"1", "b": b"mine", "own": b"mine"})
     assert run(sides, "--adopt", FIRST)[1]["state"] == "adopted"

@@ -13,13 +13,13 @@ from sessions.names import image_name, owner_slug, project_name
 LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
-def test_a_project_is_called_after_owner_and_repository():
+def test_a_project_is_named_after_owner_and_repository():
     assert project_name("marsja/bindertut", "lrkajvgx") == "marsja-bindertut-lrkajvgx"
     assert project_name("https://git.example.org/a/b/c.git", "x" * 8) == "b-c-xxxxxxxx"
     assert re.fullmatch(r"marsja-bindertut-[a-z0-9]{8}", project_name("marsja/bindertut"))
 
 
-def test_an_image_is_called_after_its_repository_and_the_start_of_its_commit():
+def test_an_image_is_named_after_repository_and_short_commit():
     name = image_name("marsja/bindertut", "0123456789abcdef0123456789abcdef01234567")
     assert re.fullmatch(r"marsja-bindertut-0123456789ab-[0-9a-f]{6}", name)
 
@@ -31,23 +31,21 @@ def test_any_address_gives_a_dns_label(text):
 
 
 @given(st.text(min_size=1, alphabet=st.characters(exclude_categories=["Cs"])))
-def test_any_username_gives_a_folder_name_of_its_own(text):
+def test_any_username_gives_a_distinct_folder_name(text):
     slug = owner_slug(text)
     assert LABEL.fullmatch(slug)
     assert len(f"{slug}-nfs-pvc") <= 63
     assert slug == text or slug != owner_slug(slug), "somebody else could be called that"
 
 
-def test_plain_usernames_stay_as_they_are():
+def test_plain_usernames_are_unchanged():
     assert owner_slug("ada") == "ada"
     assert owner_slug("Ada") != owner_slug("ada")
     assert owner_slug("..") not in {"", ".", ".."}
 
 
 @pytest.mark.parametrize(("length", "is_plain"), [(1, True), (55, True), (56, False), (150, False)])
-def test_a_long_username_gives_a_label_that_still_has_room_for_what_stands_behind_it(
-    length: int, is_plain: bool
-):
+def test_a_long_username_leaves_room_for_the_suffix_in_its_label(length: int, is_plain: bool):
     username = "a" * length
     found = owner_slug(username)
     assert (found == username) is is_plain
@@ -56,7 +54,7 @@ def test_a_long_username_gives_a_label_that_still_has_room_for_what_stands_behin
 
 
 @pytest.mark.parametrize("plain", ["ada", "a-da", "x"])
-def test_people_whose_names_look_alike_have_folders_of_their_own(plain):
+def test_similar_usernames_have_distinct_folders(plain):
     """However many of them there are: each may read what is in the folder of their label."""
     alike = {plain, plain.upper(), plain.title(), plain.replace("-", "."), plain.replace("-", "_")}
     alike |= {f".{plain}", f"{plain}.", f"-{plain}", f"{plain}_", f"+{plain}+"}
@@ -64,13 +62,13 @@ def test_people_whose_names_look_alike_have_folders_of_their_own(plain):
 
 
 @pytest.mark.parametrize("length", [10, 53, 54, 55, 200])
-def test_however_long_a_repository_is_called_its_project_has_a_label(length):
+def test_a_long_repository_name_gives_a_valid_label(length):
     for repository in ("a" * length, f"ada/{'b' * length}", f"{'-a' * length}/x"):
         name = project_name(repository)
         assert LABEL.fullmatch(name)
         assert re.fullmatch(r".*-[a-z0-9]{8}", name)
 
 
-def test_no_two_projects_or_images_are_called_the_same():
+def test_names_of_projects_and_images_are_unique():
     assert len({project_name("ada/flowers") for _number in range(20)}) == 20
     assert len({image_name("ada/flowers", "c0ffee" * 7) for _number in range(20)}) == 20

@@ -27,7 +27,7 @@ print(seen[2][1], seen[1][2] == seen[2][2])
 """Whether a kernel computes, and whether the project's last activity stays unchanged."""
 
 
-def test_a_computation_is_activity_for_as_long_as_somebody_is_connected(
+def test_a_computation_counts_as_activity_while_somebody_is_connected(
     stack: Stack, git: GitServer, ada: Api
 ) -> None:
     name = ada.launch(git.repository("ada/computes", {"index.ipynb": "{}"}))

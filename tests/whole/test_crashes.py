@@ -47,9 +47,7 @@ def test_nothing_is_lost_when_a_part_is_killed(
         assert kernel.run("print(answer)") == "42\n"
 
 
-def test_a_portal_that_is_ended_and_started_again_finds_everything(
-    stack: Stack, git: GitServer, ada: Api
-) -> None:
+def test_a_restarted_portal_finds_everything(stack: Stack, git: GitServer, ada: Api) -> None:
     running = ada.launch(git.repository("ada/plain", {"index.ipynb": "{}"}))
     ada.until(running, "ready")
     with Kernel(ada, running) as kernel:
@@ -92,7 +90,7 @@ def stopped(stack: Stack, *names: str) -> list[int]:
     return pids
 
 
-def test_parts_that_hang_are_started_again(stack: Stack, git: GitServer, ada: Api) -> None:
+def test_hanging_parts_are_restarted(stack: Stack, git: GitServer, ada: Api) -> None:
     hung = stopped(stack, "worker", "watch")
     stack.manage("shell", "-c", STOPPED)  # as it looks after a few minutes
 

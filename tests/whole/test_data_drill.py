@@ -15,7 +15,7 @@ PLAN = Plan(seed=6, minutes=0.5, people=2, pause=4)
 @pytest.mark.stack
 @pytest.mark.long
 @pytest.mark.slow("people write, and the portal looks at other databases", seconds=900)
-def test_each_file_is_where_its_person_left_it(stack: Stack) -> None:
+def test_a_data_drill_loses_no_files(stack: Stack) -> None:
     with local(like=stack) as stage:
         report = play(stage, PLAN)
     told = "\n".join(report.lines())

@@ -15,7 +15,7 @@ PLAN = Plan(seed=6, minutes=0.5, people=3, launches=8, pause=3)
 @pytest.mark.stack
 @pytest.mark.long
 @pytest.mark.slow("people work for half a minute while parts are killed", seconds=300)
-def test_all_comes_out_right_however_parts_are_killed(stack: Stack) -> None:
+def test_a_drill_finds_no_violations_although_parts_are_killed(stack: Stack) -> None:
     with local(sqlite=True, like=stack) as stage:
         report = play(stage, PLAN)
     told = "\n".join(report.lines())

@@ -31,13 +31,13 @@ LOST = {"state": "failed", "code": "build.lost", "message": "The build was inter
         ("stop", "plain", {}, False),
     ],
 )
-def test_a_promise_is_kept_or_broken(
+def test_a_drill_knows_which_promises_were_kept(
     command: str, repository: str, shown: dict[str, str], kept: bool
 ) -> None:
     assert is_kept(Promise("plain-1", "ada", repository, command), shown) is kept
 
 
-def test_what_lies_about_is_named_and_what_is_missing_too(tmp_path: Path) -> None:
+def test_leftover_and_missing_folders_are_named(tmp_path: Path) -> None:
     for name in ("run/server-1", "run/build-7", "environments/.image.7.partial", "projects/.old-1"):
         (tmp_path / name).mkdir(parents=True)
     assert list(leftovers.on_disk(tmp_path, live={1, 2})) == [
@@ -48,7 +48,7 @@ def test_what_lies_about_is_named_and_what_is_missing_too(tmp_path: Path) -> Non
     ]
 
 
-def test_a_process_of_nobody_is_named_and_the_keeper_of_a_live_notebook_is_not(
+def test_an_orphaned_process_is_named_and_a_live_keeper_is_not(
     tmp_path: Path,
 ) -> None:
     alive, lost = tmp_path / "run/server-1", tmp_path / "run/server-2"

@@ -84,7 +84,7 @@ def ticks(api: Api, name: str) -> list[int]:
     return [int(tick) for tick in found]
 
 
-def test_a_full_disk_is_said_survived_and_forgotten(tight: Tight, git_server: GitServer) -> None:
+def test_a_portal_reports_and_survives_a_full_disk(tight: Tight, git_server: GitServer) -> None:
     stack, disk = tight
     url = git_server.repository("ada/plain", {"index.ipynb": "{}"})
     slow = git_server.repository("ada/endless", {"postBuild": SLOW}, executable=["postBuild"])

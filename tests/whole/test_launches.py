@@ -17,7 +17,7 @@ KEPT = "from sessions.models import Project; print(Project.objects.get(name='{}'
 COUNT_BUILDS = "from sessions.models import Build; print(Build.objects.filter(commit='{}').count())"
 
 
-def test_two_people_at_the_same_moment_cause_one_build_and_see_all_of_it(
+def test_simultaneous_launches_share_one_build_and_its_whole_log(
     stack: Stack, git: GitServer, ada: Api, bob: Api
 ) -> None:
     post_build = "#!/bin/bash\nfor n in $(seq 30); do echo line $n; sleep 0.05; done\n"
@@ -35,7 +35,7 @@ def test_two_people_at_the_same_moment_cause_one_build_and_see_all_of_it(
     assert stack.manage("shell", "-v0", "-c", COUNT_BUILDS.format(git.commit("ada/shared"))) == "1"
 
 
-def test_files_in_the_own_folder_are_there_in_every_notebook(git: GitServer, ada: Api) -> None:
+def test_files_on_the_volume_are_in_every_notebook_of_the_person(git: GitServer, ada: Api) -> None:
     first = ada.launch(git.repository("ada/one", {"index.ipynb": "{}"}))
     ada.until(first, "ready")
     with Kernel(ada, first) as kernel:
@@ -49,7 +49,7 @@ def test_files_in_the_own_folder_are_there_in_every_notebook(git: GitServer, ada
         )
 
 
-def test_a_deleted_project_comes_back_with_its_files_until_it_is_gone_for_good(
+def test_a_deleted_project_is_restored_with_its_files_until_deleted_for_good(
     stack: Stack, git: GitServer, ada: Api
 ) -> None:
     name = ada.launch(git.repository("ada/regretted", {"index.ipynb": "{}"}))
@@ -75,7 +75,7 @@ def test_a_deleted_project_comes_back_with_its_files_until_it_is_gone_for_good(
     assert ada.http.post(f"projects/{name}/restore/").status_code == 404
 
 
-def test_a_new_commit_is_merged_into_the_files_and_the_page_says_what_happened(
+def test_a_new_commit_is_merged_and_the_timeline_names_the_conflict(
     git: GitServer, ada: Api
 ) -> None:
     url = git.repository("ada/moving", {"both.txt": "1", "theirs.txt": "1", "mine.txt": "1"})
@@ -107,7 +107,7 @@ def test_a_new_commit_is_merged_into_the_files_and_the_page_says_what_happened(
         ({"postBuild": "#!/bin/bash\necho alas\nexit 3\n"}, "build.post-build"),
     ],
 )
-def test_what_cannot_be_built_gets_a_sentence_and_a_code(
+def test_a_failed_build_has_a_code_and_a_message(
     git: GitServer, ada: Api, files: dict[str, str], code: str
 ) -> None:
     url = git.repository(
@@ -128,7 +128,9 @@ def test_the_bundled_examples_run(stack: Stack, ada: Api) -> None:
             assert kernel.run("import os; print(os.path.exists('index.ipynb'))") == "True\n"
 
 
-def test_nothing_else_of_the_portal_is_fetched(git: GitServer, stack: Stack, ada: Api) -> None:
+def test_other_addresses_of_the_portal_are_not_fetched(
+    git: GitServer, stack: Stack, ada: Api
+) -> None:
     wish = {"repository": f"{stack.url}/admin/examples/hello.git"}
     answer = ada.http.post("projects/", json=wish)
     assert (answer.status_code, answer.json()["code"]) == (400, "launch.address-portal")

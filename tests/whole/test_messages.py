@@ -20,7 +20,7 @@ MANY = 12_000_000
 SAY = "from comm import create_comm; create_comm(target_name='x', data={{'y': 'y' * {size}}})"
 
 
-def test_large_messages_arrive_and_too_large_ones_are_told_of(
+def test_large_messages_arrive_and_oversized_ones_close_with_a_reason(
     stack: Stack, git: GitServer, ada: Api
 ) -> None:
     name = ada.launch(git.repository("ada/talkative", {"index.ipynb": "{}"}))

@@ -21,7 +21,7 @@ pytestmark = [
 THEME = "/lab/api/themes/@jupyterlab/theme-light-extension/index.css"
 
 
-def test_the_files_of_jupyterlab_are_the_same_by_both_ways(
+def test_jupyterlabs_static_files_are_the_same_with_and_without_nginx(
     stack: Stack, git: GitServer, ada: Api, tmp_path: Path
 ) -> None:
     name = ada.launch(git.repository("ada/in-front", {"index.ipynb": "{}"}))

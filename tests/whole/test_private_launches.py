@@ -42,7 +42,7 @@ def new(server: SshServer) -> tuple[str, str]:
     return name, server.url(name)
 
 
-def test_one_is_built_and_runs_for_whom_the_host_lets_in(
+def test_a_private_repository_runs_for_a_person_with_access(
     stack: Stack, ssh_server: SshServer, ada: Api, staff: Api
 ) -> None:
     name, url = new(ssh_server)
@@ -57,7 +57,7 @@ def test_one_is_built_and_runs_for_whom_the_host_lets_in(
     assert stack.manage("shell", "-v0", "-c", OWNERS.format(url)) == "ada"
 
 
-def test_whom_the_host_does_not_let_in_is_told_what_to_do(
+def test_a_person_without_access_is_told_to_copy_their_key(
     ssh_server: SshServer, ada: Api, bob: Api
 ) -> None:
     name, url = new(ssh_server)
@@ -69,7 +69,7 @@ def test_whom_the_host_does_not_let_in_is_told_what_to_do(
     assert "Copy the public key from your account page" in failed["message"]
 
 
-def test_two_who_are_let_in_have_a_build_and_a_log_each(
+def test_two_people_with_access_have_separate_builds_and_logs(
     stack: Stack, ssh_server: SshServer, ada: Api, bob: Api
 ) -> None:
     name, url = new(ssh_server)

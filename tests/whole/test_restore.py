@@ -39,7 +39,7 @@ def kept() -> Iterator[Path]:
     remove(folder)
 
 
-def test_every_person_finds_their_projects_keys_and_files(
+def test_a_restored_portal_has_all_projects_keys_and_files(
     stack: Stack, git: GitServer, ada: Api, kept: Path
 ) -> None:
     name = ada.launch(git.repository("ada/kept", {"index.ipynb": "{}"}))

@@ -103,21 +103,25 @@ def staff(stack: Stack) -> Iterator[httpx.Client]:
         yield client
 
 
-def test_it_is_in_her_notebook(stack: Stack, ada: Api, notebook: str, needles: list[bytes]) -> None:
+def test_the_private_key_is_in_its_owners_notebook(
+    stack: Stack, ada: Api, notebook: str, needles: list[bytes]
+) -> None:
     with Kernel(ada, notebook) as kernel:
         seen = kernel.run(LOOK.format(needle=needles[0].decode()))
     assert "/run/ssh/ssh.priv" in seen.split()
     assert "/proc/" not in seen
 
 
-def test_it_is_in_no_other_persons_notebook(git: GitServer, bob: Api, needles: list[bytes]) -> None:
+def test_the_private_key_is_in_no_other_persons_notebook(
+    git: GitServer, bob: Api, needles: list[bytes]
+) -> None:
     name = bob.launch(git.repository("ada/plain", {"index.ipynb": "{}"}))
     bob.until(name, "ready")
     with Kernel(bob, name) as kernel:
         assert kernel.run(LOOK.format(needle=needles[0].decode())) == ""
 
 
-def test_what_the_portal_was_started_with_is_not_in_a_notebook(
+def test_the_portals_environment_is_not_in_a_notebook(
     stack: Stack, ada: Api, notebook: str
 ) -> None:
     password = stack.environment["PORTAL_ADMIN_PASSWORD"]
@@ -127,7 +131,7 @@ def test_what_the_portal_was_started_with_is_not_in_a_notebook(
     assert password.encode() not in forks_keepers
 
 
-def test_it_is_in_no_file_of_the_portal_but_those_of_her_notebooks(
+def test_the_private_key_is_in_no_file_except_its_owners_run_folders(
     stack: Stack, notebook: str, needles: list[bytes]
 ) -> None:
     files = [
@@ -145,7 +149,9 @@ def test_it_is_in_no_file_of_the_portal_but_those_of_her_notebooks(
     assert {path.stat().st_mode & 0o777 for path in found} == {0o600}
 
 
-def test_it_is_in_no_process(notebook: str, needles: list[bytes]) -> None:
+def test_the_private_key_is_in_no_process_environment_or_command_line(
+    notebook: str, needles: list[bytes]
+) -> None:
     for kind in ("environ", "cmdline"):
         for path in Path("/proc").glob(f"[0-9]*/{kind}"):
             try:
@@ -155,13 +161,15 @@ def test_it_is_in_no_process(notebook: str, needles: list[bytes]) -> None:
             assert not held(text, needles), path
 
 
-def test_it_is_in_no_column_in_clear(stack: Stack, notebook: str, needles: list[bytes]) -> None:
+def test_no_database_column_has_the_private_key_in_clear(
+    stack: Stack, notebook: str, needles: list[bytes]
+) -> None:
     dump = stack.manage("dumpdata").encode()
     assert b'"keys.keypair"' in dump
     assert not held(dump, needles)
 
 
-def test_it_is_in_no_answer_of_the_api_and_on_no_page(
+def test_no_page_and_no_api_response_contains_the_private_key(
     stack: Stack, ada: Api, notebook: str, needles: list[bytes], staff: httpx.Client
 ) -> None:
     places = {

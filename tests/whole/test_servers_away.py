@@ -43,7 +43,7 @@ def away(warm_data: Path, git: GitServer) -> Iterator[Away]:
             yield portal, database, redis
 
 
-def test_a_portal_goes_on_where_it_was(away: Away, git: GitServer) -> None:
+def test_a_portal_recovers_from_outages_of_postgresql_and_redis(away: Away, git: GitServer) -> None:
     portal, database, redis = away
     portal.account("ada")
     parts = [portal.part(name) for name in PARTS]

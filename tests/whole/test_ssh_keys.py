@@ -54,7 +54,7 @@ def private_of(stack: Stack, username: str) -> str:
     return stack.manage("shell", "-v0", "-c", PRIVATE_OF.format(username)) + "\n"
 
 
-def test_git_in_a_notebook_uses_the_key_that_its_person_has_now(
+def test_git_in_a_notebook_uses_the_persons_current_key(
     stack: Stack, git: GitServer, ssh_server: SshServer, ada: Api, bob: Api
 ) -> None:
     ssh_server.repository("ada/diary", {"secret.txt": "read"})

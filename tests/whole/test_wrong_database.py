@@ -53,7 +53,7 @@ def mine(git_server: GitServer, warm_data: Path) -> Iterator[Stack]:
         yield stack
 
 
-def test_nothing_is_removed_and_adopting_brings_all_together(
+def test_nothing_is_removed_and_adopt_reunites_database_and_data(
     mine: Stack, git_server: GitServer
 ) -> None:
     survives(mine, git_server)

@@ -12,7 +12,7 @@ from tests.stack import eventually
 MEMBER = {"groups": ["members"]}
 
 
-def test_a_name_from_the_provider_is_made_safe_and_stays(site: Site, visit: Visit) -> None:
+def test_username_from_the_provider_is_made_safe_and_stays(site: Site, visit: Visit) -> None:
     site.campus.put(
         "lovelace",
         preferred_username="Ada Lövelace/../etc",
@@ -36,9 +36,7 @@ def test_a_name_from_the_provider_is_made_safe_and_stays(site: Site, visit: Visi
     expect(other.locator("main")).to_contain_text("countess@campus.example")
 
 
-def test_the_same_name_and_address_at_another_provider_is_somebody_else(
-    site: Site, visit: Visit
-) -> None:
+def test_same_claims_from_another_provider_are_another_person(site: Site, visit: Visit) -> None:
     """Both the subject and the e-mail are theirs to choose, there."""
     claims = {"preferred_username": "hopper", "email": "hopper@campus.example", **MEMBER}
     site.campus.put("7", **claims)
@@ -52,14 +50,14 @@ def test_the_same_name_and_address_at_another_provider_is_somebody_else(
     assert site.groups(theirs) == ["partner:members"]
 
 
-def test_a_name_that_would_be_mistaken_is_not_given(site: Site, visit: Visit) -> None:
+def test_reserved_username_is_not_assigned(site: Site, visit: Visit) -> None:
     site.campus.put("8", preferred_username="admin", **MEMBER)
     enter(visit(), site, "8")
     assert site.ask("User.objects.get(subject='8').username") != "admin"
     assert site.ask("User.objects.get(username='admin').issuer") == ""
 
 
-def test_groups_follow_the_provider_while_one_is_signed_in(site: Site, visit: Visit) -> None:
+def test_groups_follow_the_provider_during_a_session(site: Site, visit: Visit) -> None:
     site.campus.put("noether", preferred_username="noether", groups=["members", "algebra"])
     page = visit()
     enter(page, site, "noether")
@@ -74,7 +72,7 @@ def test_groups_follow_the_provider_while_one_is_signed_in(site: Site, visit: Vi
     expect(page.locator("main")).to_contain_text("urn:example:rings")
 
 
-def test_groups_are_read_anew_at_the_next_sign_in(site: Site, visit: Visit) -> None:
+def test_groups_are_updated_at_the_next_sign_in(site: Site, visit: Visit) -> None:
     site.campus.put("germain", preferred_username="germain", groups=["members", "elastic"])
     enter(visit(), site, "germain")
     site.campus.put("germain", groups=["members", "primes"])
@@ -100,18 +98,14 @@ def test_a_role_comes_and_goes_with_its_group(site: Site, visit: Visit) -> None:
     expect(page.locator("main")).to_contain_text("vaughan")
 
 
-def test_a_group_that_carries_rights_here_is_not_joined_by_claiming_it(
-    site: Site, visit: Visit
-) -> None:
+def test_claim_cannot_join_a_group_that_has_permissions(site: Site, visit: Visit) -> None:
     site.campus.put("eve", preferred_username="eve", groups=["members", "operator", "viewer"])
     enter(visit(), site, "eve")
     eve = "User.objects.get(username='eve')"
     assert site.ask(f"{eve}.is_staff, {eve}.get_all_permissions()") == "False set()"
 
 
-def test_whom_the_site_does_not_let_in_is_told_so_and_may_be_somebody_else(
-    site: Site, visit: Visit
-) -> None:
+def test_refused_person_is_told_and_can_use_another_account(site: Site, visit: Visit) -> None:
     site.campus.put("outside", email="outside@campus.example", groups=["alumni"])
     site.campus.put("inside", preferred_username="inside", **MEMBER)
     page = visit()

@@ -57,7 +57,7 @@ def work(git_server: GitServer) -> str:
 
 
 @pytest.mark.parametrize("how", ["disabled", "no member any more"])
-def test_what_is_open_to_somebody_ends_when_the_provider_says_no(
+def test_refusal_by_the_provider_ends_all_access(
     how: str, site: Site, visit: Visit, work: str
 ) -> None:
     who = "curie" if how == "disabled" else "meitner"
@@ -87,7 +87,7 @@ def test_what_is_open_to_somebody_ends_when_the_provider_says_no(
     assert site.ask(f"SignIn.objects.filter(user__username='{who}').count()") == "0"
 
 
-def test_a_provider_that_is_away_ends_nothing(site: Site, visit: Visit) -> None:
+def test_unavailable_provider_ends_nothing(site: Site, visit: Visit) -> None:
     site.campus.put("bell", preferred_username="bell", **MEMBER)
     page = visit()
     enter(page, site, "bell")
@@ -108,7 +108,7 @@ def test_a_provider_that_is_away_ends_nothing(site: Site, visit: Visit) -> None:
         site.campus.write()
 
 
-def test_signing_out_is_signing_out_at_the_provider_too(site: Site, visit: Visit) -> None:
+def test_signing_out_also_ends_the_session_at_the_provider(site: Site, visit: Visit) -> None:
     site.campus.put("hypatia", preferred_username="hypatia", **MEMBER)
     page = visit()
     enter(page, site, "hypatia")
@@ -130,7 +130,7 @@ def sign_out(page: Page) -> None:
     page.get_by_role("button", name="Sign out", exact=True).click()
 
 
-def test_whoever_only_closed_the_portal_is_let_in_again_without_a_question(
+def test_provider_session_signs_a_person_in_again_without_a_prompt(
     site: Site, visit: Visit
 ) -> None:
     site.campus.put("banu", preferred_username="banu", **MEMBER)
@@ -144,7 +144,7 @@ def test_whoever_only_closed_the_portal_is_let_in_again_without_a_question(
     page.wait_for_url("**/account/")
 
 
-def test_whoever_declines_at_the_provider_is_told_so(site: Site, visit: Visit) -> None:
+def test_declining_at_the_provider_is_explained(site: Site, visit: Visit) -> None:
     page = visit()
     choose(page)
     page.get_by_role("button", name="Refuse").click()
@@ -153,7 +153,7 @@ def test_whoever_declines_at_the_provider_is_told_so(site: Site, visit: Visit) -
     expect(door(page, "Campus")).to_be_visible()
 
 
-def test_there_is_no_way_in_by_password_where_providers_are(site: Site, visit: Visit) -> None:
+def test_passwords_are_refused_where_providers_are_configured(site: Site, visit: Visit) -> None:
     page = visit()
     page.goto("/sign-in/")
     expect(door(page, "Campus")).to_be_visible()
@@ -168,7 +168,7 @@ def test_there_is_no_way_in_by_password_where_providers_are(site: Site, visit: V
     assert basic.status_code == 401
 
 
-def test_a_disabled_account_is_refused_at_the_provider(site: Site, visit: Visit) -> None:
+def test_account_disabled_at_the_provider_is_refused_there(site: Site, visit: Visit) -> None:
     site.campus.put("gone", preferred_username="gone", disabled=True, **MEMBER)
     page = visit()
     choose(page)

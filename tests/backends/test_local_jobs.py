@@ -1,0 +1,115 @@
+"""Orders to keepers: safe names, trusted hosts, variables of the site."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sessions.backends import BuildSpec
+from sessions.backends.local.folders import Folders, parse_run_folder
+from sessions.backends.local.keeper.jobs import Site
+from sessions.backends.local.keeper_jobs import build_job, sandbox_site
+from sessions.errors import InternalError
+
+FOLDERS = Folders(Path("/data"))
+
+
+def order(url: str, commit: str = "c" * 40, image: str = "image") -> BuildSpec:
+    return BuildSpec(1, url, commit, "main", image)
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "a/b", "/etc", "-x", ".x", "a\nb", "a\0b", "x" * 201]
+)
+def test_a_name_that_could_leave_its_folder_is_refused(name: str):
+    for folder in (FOLDERS.environment, FOLDERS.project, FOLDERS.volume):
+        with pytest.raises(InternalError):
+            folder(name)
+
+
+@pytest.mark.parametrize("name", ["ada", "ada-x-12345678", "ada@example.org", "A.da_1+2"])
+def test_usernames_are_valid_folder_names(name: str):
+    assert FOLDERS.volume(name) == Path("/data/homes") / name
+
+
+def test_a_partial_build_has_a_name_that_no_image_can_have():
+    with pytest.raises(InternalError):
+        FOLDERS.environment(FOLDERS.partial("image", 1).name)
+
+
+def test_only_run_folders_of_keepers_are_recognized():
+    assert parse_run_folder("build-12") == ("build", 12)
+    assert parse_run_folder("server-3") == ("server", 3)
+    assert [parse_run_folder(name) for name in ("build-", "build-1x", ".build-1", "other-1")] == [
+        None
+    ] * 4
+
+
+@pytest.mark.parametrize("commit", ["", "HEAD", "--all", "c" * 39, "C" * 40])
+def test_a_build_job_requires_a_full_commit_id(commit: str):
+    with pytest.raises(InternalError):
+        build_job(order("https://example.org/x.git", commit), FOLDERS, Path("/toolbox"))
+
+
+@pytest.mark.parametrize(
+    ("url", "trusted"),
+    [
+        ("https://git.example.org/x.git", ["git.example.org:443"]),
+        ("https://git.example.org:8443/x.git", ["git.example.org:8443"]),
+        ("http://git.example.org/x.git", ["git.example.org:80"]),
+        ("git@git.example.org:ada/x.git", ["git.example.org:22"]),
+        ("ssh://git@git.example.org/ada/x.git", ["git.example.org:22"]),
+        ("https://[fd00::1]:8443/x.git", ["[fd00::1]:8443"]),
+        ("https://other.example.org/x.git", []),
+        ("https://10.0.0.1/x.git", []),
+    ],
+)
+def test_a_build_may_reach_its_own_git_host_and_the_mirrors(settings, url, trusted):
+    settings.PORTAL_TRUSTED_GIT_HOSTS = ["git.example.org", "[fd00::1]:8443", "10.0.0.1:80"]
+    settings.PORTAL_TRUSTED_HOSTS = ["mirror.example.org"]
+    job = build_job(order(url), FOLDERS, Path("/toolbox"))
+    assert job.trusted == ["mirror.example.org", *trusted]
+    assert job.fetch_trusted == settings.PORTAL_TRUSTED_GIT_HOSTS
+
+
+def test_only_harmless_site_variables_are_passed_on():
+    environment = {
+        "SSL_CERT_FILE": "/certs/all.pem",
+        "PIP_INDEX_URL": "https://mirror.example.org/simple",
+        "UV_INDEX": "own=https://mirror.example.org/simple",
+        "UV_DEFAULT_INDEX": "https://ada:secret@mirror.example.org/simple",
+        "PIP_EXTRA_INDEX_URL": "https://a.example.org https://x:y@b.example.org",
+        "UV_INDEX_URL": "file:///packages",
+        "PORTAL_SECRET_KEY": "secret",
+        "DATABASE_URL": "postgres://x:y@localhost/z",
+        "HTTPS_PROXY": "http://proxy.example.org",
+    }
+    assert sandbox_site("/toolbox", environment, ["/opt/python"]) == Site(
+        "/toolbox",
+        {
+            "PIP_INDEX_URL": "https://mirror.example.org/simple",
+            "SSL_CERT_FILE": "/certs/all.pem",
+            "UV_DEFAULT_INDEX": "https://mirror.example.org/simple",
+            "UV_INDEX": "own=https://mirror.example.org/simple",
+            "UV_SYSTEM_CERTS": "true",
+        },
+        ["/certs/all.pem", "/opt/python"],
+    )
+
+
+def test_examples_are_fetched_from_the_portal_but_cannot_reach_it_later(settings):
+    settings.PORTAL_OWN_ADDRESS = "localhost:8000"
+    settings.PORTAL_TRUSTED_GIT_HOSTS = ["localhost:8000"]
+    job = build_job(order("http://localhost:8000/examples/x.git"), FOLDERS, Path("/toolbox"))
+    assert job.fetch_trusted == ["localhost:8000"]
+    assert job.trusted == []
+
+
+def test_the_portals_own_ports_are_closed_to_builds_and_notebooks(settings):
+    settings.PORTAL_OWN_ADDRESS = "localhost:8000"
+    settings.PORTAL_CLOSED_PORTS = [5432, 8000]
+    settings.PORTAL_TRUSTED_GIT_HOSTS = settings.PORTAL_TRUSTED_HOSTS = ["127.0.0.1"]
+    job = build_job(order("http://127.0.0.1:8000/x/y.git"), FOLDERS, Path("/toolbox"))
+    assert (job.closed, job.fetch_front) == ([5432, 8000], "http://localhost:8000")
+    assert job.trusted == ["127.0.0.1"]

@@ -1,0 +1,48 @@
+"""Whatever is typed: a repository that is safe to hand to git, or a sentence. Nothing else."""
+
+from __future__ import annotations
+
+import unicodedata
+from urllib.parse import urlsplit
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sessions.errors import UserError
+from sessions.providers import describe, parse_repository
+from sessions.providers.address import egress_rules
+
+PIECES = [
+    "https://", "http://", "ssh://", "ext::", "file://", "git@", "github.com", "gitlab.com",
+    "example.org", "127.0.0.1", "[::1]", "[", "]", ":", ":22", "/", "//", "@", "-", "--", "-o",
+    "=", "..", ".", ".git", "/-/", "tree", "blob", "main", "ada", "flowers", "%00", "%2e", "%0a",
+    "%2f", "%", "?", "#", "$(x)", "`", ";", " ", "\n", "\0", "\\", "\u202e", "\u200b", "\ud800",
+    "①", "／", "。", "ä", "git clone ", "10.5281/", "doi:", "<", ">", '"',
+]  # fmt: skip
+texts = st.one_of(
+    st.text(),
+    st.lists(st.sampled_from(PIECES), max_size=12).map("".join),
+    st.lists(st.one_of(st.sampled_from(PIECES), st.text(max_size=4)), max_size=10).map("".join),
+)
+providers = st.sampled_from(["", "git", "gh", "gl", "doi", "x"])
+
+
+@given(text=texts, ref=st.just("") | texts, path=st.just("") | texts, provider=providers)
+def test_any_text_gives_a_safe_repository_or_a_user_error(text, ref, path, provider):
+    try:
+        found = parse_repository(text, ref, path, provider)
+    except UserError:
+        return
+    for handed_on in (found.url, found.ref, found.path, found.repository, *describe(found)):
+        assert not handed_on.startswith("-")
+        assert not any(unicodedata.category(each)[0] == "C" for each in handed_on)
+    assert not any(".." in path.split("/") for _, path in found.candidates())
+    address = urlsplit(found.url)
+    assert found.url.isascii()
+    host = address.hostname or "-"
+    assert address.scheme in {"https", "ssh"} or egress_rules().trusts(host, address.port)
+    assert address.password is None
+    assert not host.startswith("-")
+    assert not (address.username or "").startswith("-")
+    if not found.ambiguous_tail:
+        assert parse_repository(found.repository, found.ref, found.path, found.provider) == found
