@@ -1,6 +1,7 @@
 """Fixtures for all tests. The cast: ada owns, bob is someone else, eve is signed out. Of staff,
 vera looks, sue supports and stan operates; root may do everything. A scripted back end, for all
-tests that are not about a real one. A git server and a whole portal, for tests that need one."""
+tests that are not about a real one. A git server and a whole portal, for tests that need one.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +59,8 @@ def django_db_modify_db_settings(django_db_modify_db_settings: None) -> None:
 @pytest.fixture(autouse=True)
 def quick_passwords(settings) -> None:
     """Hash passwords quickly: real hashes are slow on purpose, and most tests only need one that
-    works."""
+    works.
+    """
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
@@ -199,7 +201,8 @@ def warm_data(git_server: GitServer) -> Path:
 @pytest.fixture(scope="session")
 def stack(git_server: GitServer, ssh_server: SshServer, warm_data: Path) -> Iterator[Stack]:
     """A whole running portal in which ada and bob have accounts. Notebooks can reach the SSH
-    server, too."""
+    server, too.
+    """
     trusted = f"{git_server.host},{ssh_server.host}"
     stack = Stack(
         PORTAL_TRUSTED_GIT_HOSTS=trusted,

@@ -1,5 +1,6 @@
 """Fixtures that many folders use: a git server, a worker that runs every task twice, a mail server,
-and one row of every model in the admin. `tests/conftest.py` offers them to all tests."""
+and one row of every model in the admin. `tests/conftest.py` offers them to all tests.
+"""
 
 from __future__ import annotations
 
@@ -99,7 +100,8 @@ def watch(backend: ScriptedBackend) -> Watch:
 @pytest.fixture
 def settled(backend: ScriptedBackend, transactional_db) -> ScriptedBackend:
     """The back end of a long-running portal: database and place bear one id, and more has run than
-    there are rows for."""
+    there are rows for.
+    """
     Installation.objects.set_id(backend.ensure_installation(new_id()))
     for model in (Session, Build):
         advance_sequence(model, 1000)

@@ -33,7 +33,8 @@ SAID = ("A course of hers.", "Her thesis.", "eve/her-thesis", "secret-of-the-log
 
 def fill(user: User, by: User, *, state: ProjectState = ProjectState.READY) -> Project:
     """Give the person a project in ``state``, a deleted one, a built private one, and everything
-    else."""
+    else.
+    """
     _name(user)
     with set_actor(by):
         changes.set_own_limits(user, {"projects": 20})
@@ -92,7 +93,8 @@ def _letters_and_log(user: User, by: User) -> None:
 
 def _private(user: User) -> None:
     """Make a project from a private repository that is fetched with their key; it has stopped
-    since."""
+    since.
+    """
     project = lifecycle.launch(user, "eve/placeholder")
     where = "git@git.example.org:eve/her-thesis.git"
     Project.objects.filter(pk=project.pk).update(

@@ -201,7 +201,8 @@ class GitServer:
         self, name: str, *, by_id: bool = True, filters: bool = True, protocol: int = 2
     ) -> str:
         """Restrict the repository to a smaller server's features: no partial fetches, or no commits
-        by their id (which protocol 2 always serves)."""
+        by their id (which protocol 2 always serves).
+        """
         self.manners[name] = _Manners(by_id, filters, protocol)
         return self.url(name)
 
@@ -216,7 +217,8 @@ class GitServer:
         executable: frozenset[str] = frozenset(),
     ) -> None:
         """Make one commit on the branch, on top of what it has; without ``keep``, of these files
-        only."""
+        only.
+        """
         git_dir = f"--git-dir={self.folder(name)}"
         ref = f"refs/heads/{branch}"
         self._clock += 60
@@ -316,7 +318,8 @@ class _Request(BaseHTTPRequestHandler):
 
     def _run_backend(self, manners: _Manners) -> None:
         """Pass one request through git's CGI program, with its body and its answer held in
-        memory."""
+        memory.
+        """
         asked = urlsplit(self.path)
         environment = _ENVIRONMENT | {
             "GIT_PROJECT_ROOT": str(self.server.owner.root),

@@ -1,5 +1,6 @@
 """Hostile input: values that a column, a codec or a number cannot hold, and text that means
-something elsewhere. For tests that send each of them everywhere."""
+something elsewhere. For tests that send each of them everywhere.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +56,8 @@ def query(name: str, value: str) -> str:
 
 def broken(tries: Iterable[Try], most: int) -> list[Failure]:
     """Do ``most`` of these, the same ones each time, and undo each; return which raised an error,
-    with it, or were answered with 500."""
+    with it, or were answered with 500.
+    """
     found = list(tries)
     chosen = found if len(found) <= most else Random(most).sample(found, most)
     return list(_broken(chosen))

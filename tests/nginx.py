@@ -35,7 +35,8 @@ http {{
 @contextmanager
 def running(web: int, domain: str, secret: str, ways: Path | None = None) -> Iterator[int]:
     """Run nginx for hosts of this domain and yield its port. ``ways`` is the file where it logs
-    which path went to which server."""
+    which path went to which server.
+    """
     port = free_port()
     with tempfile.TemporaryDirectory(prefix=f"bindery-{os.getpid()}-", dir=MEMORY) as name:
         folder = Path(name)
@@ -60,7 +61,8 @@ def _listens(port: int) -> bool:
 
 def _filled_in(folder: Path, port: int, web: int, domain: str) -> str:
     """Return the configuration with an operator's values filled in; without TLS, which needs names
-    that resolve."""
+    that resolve.
+    """
     text = SHIPPED.read_text(encoding="utf-8")
     values = {
         r"notebooks\.example\.net": domain.replace(".", r"\."),

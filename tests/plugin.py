@@ -68,7 +68,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def _commits(item: pytest.Item, used: set[str]) -> bool:
     """Return whether the test is about transactions, locks or threads; otherwise it would not need
-    to commit."""
+    to commit.
+    """
     asked = item.get_closest_marker("django_db")
     return "transactional_db" in used or bool(asked and asked.kwargs.get("transaction"))
 

@@ -59,7 +59,8 @@ def held(pid: int) -> list[str]:
 
 def touching(folder: Path) -> list[int]:
     """Return the processes that name the folder in their command line, have something of it mounted
-    (sandboxes) or hold its lock (keepers)."""
+    (sandboxes) or hold its lock (keepers).
+    """
     return [pid for pid in everything() if pid != os.getpid() and _touches(pid, folder.name)]
 
 
@@ -80,7 +81,8 @@ def _touches(pid: int, name: str) -> bool:
 
 def _number(pid: int, place: int) -> int:
     """Return a number from ``stat``, counted from the state; 0 for a process that is gone or a
-    zombie."""
+    zombie.
+    """
     try:
         words = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
     except OSError:

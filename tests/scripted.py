@@ -30,7 +30,8 @@ class ScriptedBackend:
     """A scripted back end. ``stubborn`` servers and builds do not end when asked, ``undying``
     servers not at all; ``lingering`` projects are not completely removed as long as they are listed
     there. ``place`` is the id that all of it bears, ``withheld`` the error raised when asked for
-    it."""
+    it.
+    """
 
     def __init__(self) -> None:
         self.kept_images: dict[str, int | None] = {}

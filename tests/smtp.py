@@ -1,5 +1,6 @@
 """A mail server on this machine that accepts letters and keeps them, or refuses, as a test tells
-it."""
+it.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ from tests.threadserver import ThreadServer
 class MailServer:
     """A mail server. ``letters`` are those that came; ``refused`` are addresses for which it
     accepts nothing. ``silent``: it accepts a letter and never confirms it. ``breaks_on`` are
-    addresses at which it hangs up. Unless it ``admits``, no password is right."""
+    addresses at which it hangs up. Unless it ``admits``, no password is right.
+    """
 
     def __init__(self) -> None:
         self.letters: list[EmailMessage] = []

@@ -78,7 +78,8 @@ _WHERE_KNOWN = ("PerSourcePenalties no",)
 class SshServer:
     """An SSH server that runs until the `with` block ends. ``git`` holds the repositories and makes
     more of them (`GitServer.branch` and so on), ``host`` is what to put among the trusted hosts,
-    ``host_key`` a line of ``known_hosts``, ``user`` the name to sign in with."""
+    ``host_key`` a line of ``known_hosts``, ``user`` the name to sign in with.
+    """
 
     def __init__(self, address: str = "127.0.0.1") -> None:
         self._temporary = tempfile.TemporaryDirectory(prefix="sshd-")
@@ -194,7 +195,8 @@ class SshServer:
 
     def _listens(self) -> bool:
         """Wait until the server listens and return True, or False if it has ended because it
-        cannot."""
+        cannot.
+        """
         said = f"Server listening on {self._address} port {self.port}."
         while (running := self._process.poll() is None) and said not in self.log:
             time.sleep(0.01)

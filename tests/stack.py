@@ -49,7 +49,8 @@ def eventually(ask: Callable[[], T | None], *, within: float = 30.0, what: str =
 class Stack:
     """A running portal. ``patience`` is how many times longer than on one machine a back end may
     take; ``data`` is a folder of its own unless one is given, and ``inside`` is put before the
-    command of each of its programs."""
+    command of each of its programs.
+    """
 
     def __init__(
         self,
@@ -143,7 +144,8 @@ class Stack:
 
     def part(self, name: str) -> int | None:
         """Return the pid of web, worker, watch or keepers; None while the part is being
-        restarted."""
+        restarted.
+        """
         words = {"web": "uvicorn", "worker": "qcluster", "watch": "watch", "keepers": "forkserver"}
         assert self.process
         for pid in processes.children(self.process.pid):
@@ -251,7 +253,8 @@ def started(stack: Stack) -> Iterator[Stack]:
 
 def _running(run: Path) -> list[int]:
     """Return the pids of the keepers: each holds a lock below this folder for as long as it
-    lives."""
+    lives.
+    """
     below = f"{run}/"
     everything = processes.everything()
     return [pid for pid in everything if any(below in each for each in processes.held(pid))]

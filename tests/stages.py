@@ -18,7 +18,8 @@ LOG = "Collecting numpy\nerror: no such package: nump\nbye"
 
 def project_in(state: ProjectState, owner: User, repository: str = "ada/flowers") -> Project:
     """Return a project of ``owner`` in ``state``, with a build and a log once it has got that
-    far."""
+    far.
+    """
     project = lifecycle.launch(owner, repository)
     if state != ProjectState.WAITING:
         _go_on(project, state)

@@ -33,7 +33,8 @@ def sources() -> Iterator[Path]:
 def permissions_in(text: str) -> set[tuple[str, str]]:
     """Return every permission that ``text`` names, by the labels of apps; not every dotted name is
     one. Those for groups and the audit log are checked with the roles
-    (`tests/portal/test_roles.py`)."""
+    (`tests/portal/test_roles.py`).
+    """
     labels = {*OUR_LABELS, "sessions", "admin", "django_q"}
     found = PERMISSION.findall(text) + ASKED.findall(text)
     return {(label, name) for label, name in found if label in labels}

@@ -1,5 +1,6 @@
 """The commands of the README: the portal starts, says where it is, keeps itself running and
-ends."""
+ends.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +56,6 @@ def refused(stack: Stack, **environment: str) -> str:
 
 def part(stack: Stack, name: str) -> int:
     """Return the pid of web, worker or watch, waiting until it exists."""
-
     return eventually(lambda: stack.part(name), what=name)
 
 

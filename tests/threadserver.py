@@ -18,7 +18,8 @@ from typing import Self
 
 class ThreadServer(socketserver.ThreadingTCPServer):
     """Listen on a free port of ``host`` from now on, and answer with ``handler`` while the `with`
-    block lasts. Handlers of `http.server` work, too."""
+    block lasts. Handlers of `http.server` work, too.
+    """
 
     allow_reuse_address = True
     daemon_threads = True

@@ -27,7 +27,8 @@ class TightDisk:
 
     def fill(self) -> None:
         """Take all that is free now. Space that is released meanwhile stays free, so that a program
-        which ends because the disk is full has room to say so."""
+        which ends because the disk is full has room to say so.
+        """
         left = self.free()
         with self._filler.open("ab", buffering=0) as file:
             for size in (1_000_000, 4096):

@@ -1,5 +1,6 @@
 """Make what every local back end needs first, once for all processes of a run: the tools of builds
-and the packages that every environment begins with."""
+and the packages that every environment begins with.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +40,8 @@ def folder(git: GitServer) -> Path:
 
 def warm_up(data: Path, there: Path, inside: Sequence[str] = ()) -> None:
     """Copy tools and packages from ``there`` into another data folder; ``inside`` is put before
-    each command."""
+    each command.
+    """
     both = [str(path) for name in ("toolbox", "cache") if (path := there / name).exists()]
     for words in (["mkdir", "-p"], ["cp", "-a", *both]):
         subprocess.run([*inside, *words, str(data)], check=True)

@@ -1,5 +1,6 @@
 """Makes the roles of staff. The table is as `portal.roles` had it at the time: a later change
-of that one comes with a migration of its own."""
+of that one comes with a migration of its own.
+"""
 
 from django.contrib.auth.management import create_permissions
 from django.db import migrations

@@ -216,36 +216,42 @@ class Backend(Protocol):
 
     def examine(self) -> Iterator[Problem]:
         """Yield every other problem found by checking everything the back end needs. For
-        `portal.health.doctor`; may take a minute. Raises `TemporaryError` when nobody can say."""
+        `portal.health.doctor`; may take a minute. Raises `TemporaryError` when nobody can say.
+        """
 
     def capacity(self) -> Capacity | None:
         """Return the total capacity, in use or not; None where the portal may not look. Raises
-        `TemporaryError` when nobody can say."""
+        `TemporaryError` when nobody can say.
+        """
 
     def prepare(self) -> None:
         """Set up what has to be set up once (tools, folders); may take a minute."""
 
     def installation(self) -> str:
         """Return the installation id of the place where things are kept, "" if it has none. Raises
-        `TemporaryError` when nobody can say, and `NotAllowed` where the portal may not look."""
+        `TemporaryError` when nobody can say, and `NotAllowed` where the portal may not look.
+        """
 
     def ensure_installation(self, installation_id: str) -> str:
         """Give the place this installation id unless it has one; return the id that it has now."""
 
     def inventory(self) -> Inventory:
         """Return all that is kept in the place, except what carries another installation's id.
-        Raises `TemporaryError` when nobody can say."""
+        Raises `TemporaryError` when nobody can say.
+        """
 
     def foreign(self) -> list[str]:
         """Return the names of things that carry another installation's id; they are left alone."""
 
     def assign_installation(self, known: Inventory) -> None:
         """Put the installation's id on those of these things that have none. They were made before
-        the place had an id."""
+        the place had an id.
+        """
 
     def set_aside(self, name: str) -> None:
         """Set aside, with the date, what is kept of a project that nobody knows. Nothing is
-        removed. Does nothing if there is no such project."""
+        removed. Does nothing if there is no such project.
+        """
 
     def set_aside_items(self) -> list[SetAsideItem]:
         """Return what has been set aside and still exists."""
@@ -264,16 +270,19 @@ class Backend(Protocol):
 
     def images(self) -> list[Image]:
         """Return the finished images that are kept. Only those that the back end can list and that
-        cannot be anybody else's. Raises `TemporaryError` when nobody can say."""
+        cannot be anybody else's. Raises `TemporaryError` when nobody can say.
+        """
 
     def image_size(self, image: str) -> int | None:
         """Return the bytes that an image takes, None if unknown or if it does not exist. Raises
-        `TemporaryError` when nobody can say."""
+        `TemporaryError` when nobody can say.
+        """
 
     def remove_image(self, image: str) -> None:
         """Remove a finished image; notebooks that run from it go on. Does nothing if it does not
         exist. Raises `TemporaryError` when it cannot be done now, and `NotAllowed` where the portal
-        may not: then the image stays as it is."""
+        may not: then the image stays as it is.
+        """
 
     def ensure_build(self, spec: BuildSpec) -> None:
         """Start the build unless it is running or done. Returns at once."""
@@ -283,7 +292,8 @@ class Backend(Protocol):
 
     def forget_build(self, build_id: int) -> None:
         """Drop what was kept for a build whose end and log are stored. A build that is still
-        running is ended at once."""
+        running is ended at once.
+        """
 
     def read_log(self, build_id: int, position: str) -> LogLines | None:
         """Return the next lines after ``position`` ("" is the beginning), or None."""
@@ -308,16 +318,19 @@ class Backend(Protocol):
 
     def adopt_volume(self, volume: str, owner_id: int) -> bool:
         """Accept as this person's files what was refused because the portal had not made it. Called
-        when staff confirm whose it is. Return whether there was anything to adopt."""
+        when staff confirm whose it is. Return whether there was anything to adopt.
+        """
 
     def remove_project(self, name: str, volume: str = "") -> bool:
         """Remove what outlives a run of this project; return whether all of it is gone. False means
         that removal is under way: ask again in a minute. ``volume`` names the person's volume,
-        which may hold the project's files; nothing else in it is touched."""
+        which may hold the project's files; nothing else in it is touched.
+        """
 
     def measure_project(self, name: str, volume: str) -> ProjectSize | None:
         """Return the size of the project's kept files. None means that it is being measured: ask
-        again in a minute. Raises `TemporaryError` when nobody can say."""
+        again in a minute. Raises `TemporaryError` when nobody can say.
+        """
 
     def builds(self) -> list[BuildReport]:
         """Return all builds that the back end knows."""
@@ -333,7 +346,8 @@ class Backend(Protocol):
 
     def changes(self) -> Iterator[BuildReport | ServerReport | None]:
         """Yield what may have changed, as it is now, forever; None about once a second. Starts with
-        everything that exists. Also yields a `BuildReport` when its log has grown."""
+        everything that exists. Also yields a `BuildReport` when its log has grown.
+        """
 
 
 @cache

@@ -1,5 +1,6 @@
 """Sign-in attempts: after too many, further ones have to wait, by name and address, and by address
-alone."""
+alone.
+"""
 
 from __future__ import annotations
 

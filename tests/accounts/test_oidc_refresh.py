@@ -1,5 +1,6 @@
 """A provider is asked again while a person is signed in, and its refusal ends all that is open to
-them."""
+them.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
 """A volume belongs to a person and not to a name: a renamed person keeps it, and nobody else ever
-gets the name."""
+gets the name.
+"""
 
 from __future__ import annotations
 

@@ -53,7 +53,8 @@ def snapshot() -> dict[str, Any]:
 
 def attempts(model: type[Model], row: Model, root: Client) -> dict[str, dict[str, Any]]:
     """Return requests that could change something: addresses with fields that a superuser's form
-    has."""
+    has.
+    """
     base = f"/admin/{model._meta.app_label}/{model._meta.model_name}/"
     actions = {
         f"{base}?{name}": {

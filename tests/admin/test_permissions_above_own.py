@@ -1,5 +1,6 @@
 """Staff change nothing about people with more permissions than themselves: no sign-in, token or
-group."""
+group.
+"""
 
 from __future__ import annotations
 

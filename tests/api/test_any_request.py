@@ -1,5 +1,6 @@
 """Fuzz the API, within the schema and outside of it: every answer is one that the schema describes,
-and none is a server error. With a token of each scope, and as staff."""
+and none is a server error. With a token of each scope, and as staff.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
 """Call every address of the API as every kind of user; each call finds the portal unchanged. The
-addresses come from the resolver, so a new one fails here until it is listed who may use it."""
+addresses come from the resolver, so a new one fails here until it is listed who may use it.
+"""
 
 from __future__ import annotations
 

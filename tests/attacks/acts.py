@@ -15,7 +15,8 @@ from tests.attacks.cast import HERE, World
 @dataclass(frozen=True)
 class Act(Attempt):
     """An attempt in several steps. ``act`` returns what it got hold of, or nothing if the portal
-    held."""
+    held.
+    """
 
     act: Callable[[World], Any]
 
@@ -25,7 +26,8 @@ class Act(Attempt):
 
 def visitor(world: World, name: str = "", **headers: str) -> httpx.Client:
     """Return a browser without JavaScript, signed in as this person; requests to any host below
-    ``localhost`` go to the portal."""
+    ``localhost`` go to the portal.
+    """
     client = httpx.Client(
         headers={"Accept": "text/html", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document",
                  **headers},

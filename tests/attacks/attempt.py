@@ -16,7 +16,8 @@ ON_A_CLUSTER = frozenset({KUBERNETES})
 
 class Verdict(NamedTuple):
     """The outcome of an attempt: ``held``, ``weak`` or ``broken``; or ``failed``, if the attempt
-    itself could not be made."""
+    itself could not be made.
+    """
 
     outcome: str
     evidence: str
@@ -43,7 +44,8 @@ class Attempt:
 
     def judge(self, got: Any, why: str = "") -> Verdict:
         """Return the verdict on ``got``, which is empty if the portal held; ``why`` is what the
-        attempt was told in that case."""
+        attempt was told in that case.
+        """
         if bool(got) is self.control:
             return Verdict("held", str(got or why or "nothing was got")[:500])
         return Verdict(self.severity, f"got {got!r}"[:1000] if got else f"a control got no: {why}")

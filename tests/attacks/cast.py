@@ -79,7 +79,8 @@ class Person:
 @dataclass(frozen=True)
 class World:
     """The portal under attack. ``sessions`` are people's session cookies, ``words`` stand for names
-    and numbers in the texts of attempts; ``secrets`` are values that nobody may see."""
+    and numbers in the texts of attempts; ``secrets`` are values that nobody may see.
+    """
 
     stack: Stack
     backend: str

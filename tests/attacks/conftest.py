@@ -1,5 +1,6 @@
 """Fixtures: the portal under attack, with its cast and the targets: notebooks, a private project,
-and a notebook server that misbehaves. Made once for all attempts of a process."""
+and a notebook server that misbehaves. Made once for all attempts of a process.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +37,8 @@ LOG = (
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep all attacks in one process, which has one portal; and once more in ``make
-    test-long``."""
+    test-long``.
+    """
     for item in items:
         if "tests/attacks/" in item.path.as_posix():
             item.add_marker(pytest.mark.attacks)
@@ -70,7 +72,8 @@ def world(
 @pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
     """A Chromium that lets pages of other sites send requests to this machine, as it would to a
-    portal on the Internet; closed after this folder's tests, see `tests/browser`."""
+    portal on the Internet; closed after this folder's tests, see `tests/browser`.
+    """
     with launched("--disable-features=LocalNetworkAccessChecks") as browser:
         yield browser
 

@@ -24,7 +24,8 @@ EVERYWHERE = frozenset({NOTEBOOK, BUILD})
 @dataclass(frozen=True)
 class Program(Attempt):
     """An attempt as a program. ``program`` is the body of a function, see `inside`; it ends within
-    ``seconds``. ``places`` are the sandboxes in which it is tried."""
+    ``seconds``. ``places`` are the sandboxes in which it is tried.
+    """
 
     program: str
     seconds: float = field(default=10, kw_only=True)

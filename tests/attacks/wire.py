@@ -24,7 +24,8 @@ Headers = Iterable[tuple[str, str]]
 
 class Answer(NamedTuple):
     """An answer. ``status`` is 0 if the connection was closed without one, and -1 if none came in
-    time."""
+    time.
+    """
 
     status: int
     head: str = ""
@@ -126,7 +127,8 @@ def heard(visitor: socket.socket) -> Answer:
 
 def send(visitor: socket.socket, pieces: Iterable[bytes], end: float) -> int:
     """Send until there is an answer, the connection is closed, or the time is over; return how many
-    bytes were taken."""
+    bytes were taken.
+    """
     sent = 0
     for piece in pieces:
         rest = memoryview(piece)

@@ -70,7 +70,8 @@ sys.stdout.buffer.write(f"\\n{end} {group is not None}".encode())
 @dataclass(frozen=True)
 class Outcome:
     """The program's output, and its status or why it was ended. ``grouped``: whether a memory
-    cgroup counted what it used."""
+    cgroup counted what it used.
+    """
 
     output: str
     end: str
@@ -87,7 +88,8 @@ def run(
     ignored: str = "",
 ) -> Outcome:
     """Run the program in the sandbox of a portal that is root, or is not, on a machine that allows
-    memory cgroups and namespaces, or does not. ``ignored``: signals that the portal ignores."""
+    memory cgroups and namespaces, or does not. ``ignored``: signals that the portal ignores.
+    """
     is_root = as_root and os.geteuid() == 0
     with _folder(STRANGER if is_root else _ordinary()) as top:
         (top / "program").write_text(program)
@@ -119,7 +121,8 @@ def _ordinary() -> int:
 @contextmanager
 def _folder(uid: int) -> Iterator[Path]:
     """Make the folders that a sandbox needs: a toolbox, and a run folder whose way out leads
-    nowhere."""
+    nowhere.
+    """
     top = scratch.folder()
     (top / "toolbox").mkdir()
     toolbox._share(top / "toolbox/share")

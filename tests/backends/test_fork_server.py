@@ -89,7 +89,8 @@ def is_alone_and_without_rights(pid: int, server: int) -> None:
 
 def holds_no_door(pid: int, doors: tuple[socket.socket, ...]) -> None:
     """Assert that the process holds no socket to the fork server: whoever can use one becomes a
-    process with every right."""
+    process with every right.
+    """
     shared = {os.fstat(door.fileno()).st_ino for door in doors}
     assert {each.stat().st_ino for each in Path(f"/proc/{pid}/fd").iterdir()}.isdisjoint(shared)
 
@@ -153,7 +154,8 @@ def test_a_request_that_timed_out_starts_no_keeper_later(
     server, doors, impatient, tmp_path: Path
 ) -> None:
     """The portal has made another keeper instead, which may have ended by then: a late one would be
-    a second run."""
+    a second run.
+    """
     os.kill(server.pid, signal.SIGSTOP)
     (tmp_path / "run").mkdir()
     assert keeper_processes.request_start(tmp_path / "run", os.geteuid(), "") is None

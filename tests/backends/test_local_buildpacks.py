@@ -1,5 +1,6 @@
 """Build packs: files that repositories bring along and how they are used, by repo2docker's rules in
-our sandbox."""
+our sandbox.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +43,8 @@ for line in sys.stdin:
 @pytest.fixture(scope="module")
 def detecting(data: Path) -> Iterator[subprocess.Popen[str]]:
     """The program that detects the build pack: it reads a folder, a file for the answer, and
-    versions, by line."""
+    versions, by line.
+    """
     python = next(iter(interpreters(owners.builder_uid()).values()))
     tools = toolbox.ensure(Folders(data).toolboxes, python)
     words = [str(tools / "bin/python"), "-I", "-c", AGAIN_AND_AGAIN, str(tools / "share")]

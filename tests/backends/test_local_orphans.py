@@ -1,5 +1,6 @@
 """Leftovers in the projects' folder: which ones are swept out, and what an operator can find there
-again."""
+again.
+"""
 
 from __future__ import annotations
 

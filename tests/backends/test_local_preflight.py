@@ -24,7 +24,8 @@ WITHOUT_NAMESPACES = ["sh", "-c", 'echo 0 > /proc/sys/user/max_user_namespaces; 
 
 def problems(*before: str, as_root: bool = True) -> list[str]:
     """Return the ids of the problems of a portal that runs as root, or does not, started by these
-    words."""
+    words.
+    """
     data = scratch.folder()
     if not as_root and os.geteuid() == 0:
         os.chown(data, ORDINARY, ORDINARY)

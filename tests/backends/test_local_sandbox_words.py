@@ -1,5 +1,6 @@
 """The command lines of sandboxes and steps, compared whole: each added or missing word is a
-decision."""
+decision.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
 """``~/.ssh`` of a notebook on this machine: the person's own, with links to a key that is stored
-elsewhere; a trap that their code sets there leads nobody out."""
+elsewhere; a trap that their code sets there leads nobody out.
+"""
 
 from __future__ import annotations
 

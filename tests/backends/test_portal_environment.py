@@ -56,7 +56,8 @@ def secret(monkeypatch) -> None:
 
 def saw_everything(text: str) -> bool:
     """Return whether the environments of both the first process and the one that looks were
-    read."""
+    read.
+    """
     return "/proc/1\n" in text and "HOME=/home/jovyan\n" in text
 
 

@@ -62,7 +62,8 @@ def private(
     backend: LocalBackend, ssh_server: SshServer, settings
 ) -> Callable[..., tuple[BuildSpec, SshIdentity]]:
     """Return a function that makes a private repository of files, the spec of its build and the key
-    for it."""
+    for it.
+    """
     settings.PORTAL_TRUSTED_GIT_HOSTS = [ssh_server.host]
 
     def make(files: dict[str, str], name: str = "") -> tuple[BuildSpec, SshIdentity]:

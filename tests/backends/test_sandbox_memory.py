@@ -251,7 +251,8 @@ except OSError:
 
 def test_inotify_instances_are_limited_per_notebook():
     """A user of the machine has 128 instances, which all notebooks of a portal share that is not
-    root, with the portal."""
+    root, with the portal.
+    """
     outcome = run(
         """
 import ctypes

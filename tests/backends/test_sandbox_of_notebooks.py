@@ -146,7 +146,8 @@ def web_server() -> Iterator[int]:
 
 def _own_addresses() -> list[str]:
     """Return this machine's addresses, among them the one from which it would reach the
-    Internet."""
+    Internet.
+    """
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect(("198.51.100.1", 9))

@@ -1,5 +1,6 @@
 """A stranger's program reads all it can of all processes that it sees and finds nothing of the
-portal's."""
+portal's.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
 """Ownership of folders: a person owns what they were given before, and nothing else changes
-hands."""
+hands.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +31,8 @@ def homes(settings, tmp_path: Path) -> Path:
 
 def volume(homes: Path, *, uid: int, others: int | None = None) -> Path:
     """Make a folder with a file of its owner, one of another user's, and a link to a file of the
-    machine's."""
+    machine's.
+    """
     folder = homes / "ada"
     folder.mkdir()
     for name, owner in (("hers", uid), ("another's", others or uid)):

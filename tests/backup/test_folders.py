@@ -45,7 +45,8 @@ def disk() -> Iterator[Path]:
 
 def files(folder: Path) -> set[str]:
     """Return the files below, also behind links directly in it, without those that were moved
-    aside."""
+    aside.
+    """
     found = subprocess.check_output(
         ["find", "-L", ".", "-name", f"*{swap.ASIDE_PREFIX}*", "-prune",
          "-o", "-type", "f", "-print"],

@@ -1,5 +1,6 @@
 """Statistics of measured values: the median, the bad end, the ratio, and whether a target is met.
-No test here says how fast anything is."""
+No test here says how fast anything is.
+"""
 
 import pytest
 

@@ -61,7 +61,8 @@ def launched(*arguments: str) -> Iterator[Browser]:
 @pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
     """A Chromium that is closed after this folder's tests: Playwright keeps an event loop running
-    in this thread, and no other test could run one of its own."""
+    in this thread, and no other test could run one of its own.
+    """
     with launched() as browser:
         yield browser
 
@@ -69,7 +70,8 @@ def chromium() -> Iterator[Browser]:
 @pytest.fixture
 def sign_in(chromium: Browser, stack: Stack) -> Iterator[SignIn]:
     """``sign_in(**options)`` returns ada's page in a new browser with these options, or with
-    ``name`` another user's."""
+    ``name`` another user's.
+    """
     contexts: list[BrowserContext] = []
     complaints: list[str] = []
 
@@ -108,7 +110,8 @@ def _note_error(complaints: list[str], error: WebError) -> None:
 
 def _of_a_notebook(where: str) -> bool:
     """Return whether the address is a notebook's: JupyterLab's console errors are not ours to
-    fix."""
+    fix.
+    """
     return ".localhost:" in where
 
 

@@ -1,5 +1,6 @@
 """Undo a deletion: by the message right after it, from the list, by the keyboard; at the limit the
-page says what is in the way. Everything in it can be read and reached."""
+page says what is in the way. Everything in it can be read and reached.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
 """The stages that pull and build, with real registries: a name that was let through by mistake gets
-nothing all the same."""
+nothing all the same.
+"""
 
 from __future__ import annotations
 
@@ -153,7 +154,8 @@ def test_a_build_cannot_use_an_image_that_was_not_pulled(
     dockerfile: str, place: str, tmp_path: Path
 ):
     """Neither one that was not seen in the Dockerfile, nor what a base image's ONBUILD names; even
-    of a registry that asks nobody for a login."""
+    of a registry that asks nobody for a login.
+    """
     with RegistryServer() as registry:
         there, public = (f"{registry.address}/{name}" for name in (place, "public"))
         registry.image(f"{place}/ada", "1")

@@ -1,5 +1,6 @@
 """Fixtures: a namespace of the cluster, the back end on it, and a git server that its pods
-reach."""
+reach.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +37,8 @@ _process = os.environ.get("PYTEST_XDIST_WORKER", "alone")
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks at the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Spread the tests with a whole portal over two processes and no more, since a portal takes
-    time to start."""
+    time to start.
+    """
     for item in items:
         if item.get_closest_marker("cluster") and item.get_closest_marker("stack"):
             number = 1 if item.path.stem in FIRST_PORTAL else 2
@@ -51,7 +53,8 @@ def kube() -> Iterator[Kube]:
 
 class SteadyGitServer(GitServer):
     """A git server whose repositories get no further commit for the same files: a build takes
-    long."""
+    long.
+    """
 
     def __init__(self, address: str) -> None:
         super().__init__(address)
@@ -156,7 +159,8 @@ def order(
     git_server: GitServer, backend: KubernetesBackend, kube: Kube
 ) -> Callable[..., BuildSpec]:
     """Return a function that makes a repository of files, and the spec of its build; if no notebook
-    is started from it, on a smaller image, which is quicker."""
+    is started from it, on a smaller image, which is quicker.
+    """
     with_jupyter = backend.site.python_image
 
     def make(files: dict[str, str], *, runs: bool = True) -> BuildSpec:

@@ -60,7 +60,8 @@ class Kube:
 
     def names(self) -> dict[str, set[str]]:
         """Return the names of the portal's objects by kind, to compare with rows; helpers, which
-        come and go, are left out."""
+        come and go, are left out.
+        """
         ours = {"label_selector": "app.kubernetes.io/managed-by=bindery,bindery/kind!=helper"}
         core, namespace = self.core, self.namespace
         kinds = {
@@ -90,7 +91,8 @@ def new_namespace() -> Iterator[Kube]:
 
 def as_portal(kube: Kube, folder: Path) -> Path:
     """Write a configuration file for the portal's own account, which has the rights that the portal
-    is installed with, and no more; return its path."""
+    is installed with, and no more; return its path.
+    """
     rights: Any = client.RbacAuthorizationV1Api()
     makers = {
         "ServiceAccount": kube.core.create_namespaced_service_account,
@@ -151,7 +153,8 @@ spec:
 
 def settings_for(kube: Kube, folder: Path) -> dict[str, str]:
     """Return the environment of a portal that uses this namespace; ``folder`` must live as long as
-    it."""
+    it.
+    """
     template = folder / f"{kube.namespace}.yaml"
     template.write_text(TEMPLATE.format(image=f"{kube.registry}/jupyter:1"))
     return {

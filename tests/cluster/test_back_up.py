@@ -68,7 +68,8 @@ class Portal:
 
     def in_volume(self, name: str, command: str) -> str:
         """Give the volume to uid 1000, as for notebooks, run a shell command in a pod with it, and
-        return the output."""
+        return the output.
+        """
         core, namespace = self.kube.core, self.kube.namespace
         container = {
             "name": "shell", "image": self.image,

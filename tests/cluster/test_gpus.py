@@ -46,7 +46,8 @@ def test_a_notebook_waits_in_the_queue_until_a_gpu_is_free(
 
 def is_ready(backend: KubernetesBackend, spec: ServerSpec) -> bool:
     """Return whether the notebook is ready; of two that wait, Kubernetes may start the later one
-    first, since each that found no room is retried after a pause of its own."""
+    first, since each that found no room is retried after a pause of its own.
+    """
     report = server_report(backend, spec.id)
     return report is not None and report.state == "ready"
 

@@ -1,5 +1,6 @@
 """Files that a person writes in /home/jovyan are there again, until the project is deleted
-(D10)."""
+(D10).
+"""
 
 from __future__ import annotations
 

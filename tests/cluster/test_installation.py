@@ -55,7 +55,8 @@ def installed(kube: Kube, tmp_path: Path) -> Iterator[Kube]:
 
 def made(kube: Kube) -> str:
     """Build the image by the command of the documentation, push it to the cluster's registry, and
-    return its name."""
+    return its name.
+    """
     if image := os.environ.get("TEST_PORTAL_IMAGE"):  # made by that command before
         return image
     done = subprocess.run(
@@ -141,7 +142,8 @@ def is_healthy(kube: Kube) -> bool:
 
 def checked(kube: Kube, deployment: Any) -> tuple[str, str]:
     """Run the health check of a part in a pod of its own; return how it ended and what it
-    printed."""
+    printed.
+    """
     spec = kube.core.api_client.sanitize_for_serialization(deployment.spec.template.spec)
     (container,) = spec["containers"]
     container["command"] = container.pop("livenessProbe")["exec"]["command"]

@@ -74,7 +74,8 @@ def own_part(stack: Stack) -> str:
 
 def everything_but_secrets(kube: Kube, stack: Stack) -> str:
     """Return all objects of the portal but Secrets, their events, and the files in its data
-    folder."""
+    folder.
+    """
     events = kube.core.list_namespaced_event(kube.namespace).items
     files = [path.read_bytes() for path in stack.data.rglob("*") if path.is_file()]
     return f"{kube.pods()} {events} {b''.join(files)!r}"

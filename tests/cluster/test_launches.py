@@ -1,5 +1,6 @@
 """Launches on the cluster, from an address to a cell that runs, or to a sentence that says why
-not."""
+not.
+"""
 
 from __future__ import annotations
 

@@ -91,7 +91,8 @@ def names_of(crowd: tuple[int, int]) -> list[str]:
 
 def stirred(projects: dict[str, Api]) -> dict[str, Api]:
     """Start, stop and delete them at random, faster than the portal can follow; return those that
-    are left."""
+    are left.
+    """
     order = random.Random(SEED)
     left = dict(projects)
     for _round in range(3):
@@ -103,7 +104,8 @@ def stirred(projects: dict[str, Api]) -> dict[str, Api]:
 
 def act(order: random.Random, api: Api, name: str) -> str:
     """Do something that fits the state or does not (a conflict is an answer, too) and return
-    what."""
+    what.
+    """
     verb = order.choice(["start", "stop", "stop", "delete"])
     if verb == "delete":
         api.delete(name)

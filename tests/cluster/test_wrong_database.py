@@ -1,5 +1,6 @@
 """With the wrong database nobody loses anything on a cluster either; and the id by which a
-namespace's objects are told apart, as a real API server has it."""
+namespace's objects are told apart, as a real API server has it.
+"""
 
 from __future__ import annotations
 

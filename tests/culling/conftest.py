@@ -24,7 +24,8 @@ MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 class Portal:
     """A portal in which time passes; once a minute, unless it is away, it checks its projects and
-    sends its letters."""
+    sends its letters.
+    """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = datetime(2026, 11, 2, 12, tzinfo=UTC)
@@ -47,7 +48,8 @@ class Portal:
 
     def _see(self) -> None:
         """Have all notebooks report that they are idle, except those of the projects in
-        ``mute``."""
+        ``mute``.
+        """
         capacity.refresh()
         if needs_provider_check():  # as `reconcile` has the worker do it
             tasks.ask_providers()
@@ -58,7 +60,8 @@ class Portal:
 
     def live(self, time: timedelta) -> None:
         """Let this much time pass with the portal at work. To save time, it notes now and then that
-        all is well, and checks its projects every six hours and at the end."""
+        all is well, and checks its projects every six hours and at the end.
+        """
         begin, end = self.now, self.now + time
         while self.now < end:
             self.sleep(min(45 * MINUTE, end - self.now))
@@ -98,7 +101,8 @@ Unused = Callable[..., Project]
 @pytest.fixture
 def unused(portal: Portal) -> Unused:
     """``unused(owner, days)`` makes a project that nobody has used for so many days, by default
-    five: then its owner is warned a day from now."""
+    five: then its owner is warned a day from now.
+    """
 
     def make(
         owner: User,

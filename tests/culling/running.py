@@ -14,7 +14,8 @@ BEFORE = NOW - timedelta(days=3)
 
 def running(owner: User, name: str = "p", address: str = "unix:/nowhere") -> Session:
     """Return a session whose notebook is at this address, last used at `BEFORE` and soon to
-    expire."""
+    expire.
+    """
     fields = {"last_activity": BEFORE, "warned": BEFORE, "goes": NOW}
     session = make_project(owner, name, address, **fields).current
     assert session

@@ -1,5 +1,6 @@
 """Each condition for deleting a project or stopping a notebook: without any one of them it
-stays."""
+stays.
+"""
 
 from __future__ import annotations
 

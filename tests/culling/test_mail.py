@@ -1,5 +1,6 @@
 """The letter of the day before: one for all projects that expire, in the portal's own time zone.
-`test_told` covers deletions whose letter does not go out."""
+`test_told` covers deletions whose letter does not go out.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
 """Whatever was away, and whatever the clock says: nothing is deleted without a warning that stood
-for a whole day in which it could be seen and answered."""
+for a whole day in which it could be seen and answered.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
 """Pages about expiring projects: a banner on every page, the letter's page, cards, and what was
-deleted."""
+deleted.
+"""
 
 from __future__ import annotations
 

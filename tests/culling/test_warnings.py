@@ -1,5 +1,6 @@
 """Nothing is deleted without notice: each project is named in a letter that went out a whole day
-before, or staff decide. With a real mail server, which comes and goes."""
+before, or staff decide. With a real mail server, which comes and goes.
+"""
 
 from __future__ import annotations
 

@@ -122,7 +122,8 @@ async def test_a_tunnel_to_an_https_portal_is_allowed_but_its_pages_are_not():
 @asynccontextmanager
 async def portal() -> AsyncIterator[tuple[int, int, list[bytes]]]:
     """A listener that stands for the portal's own, and a proxy that trusts its host: both ports,
-    and what the listener has received."""
+    and what the listener has received.
+    """
     heard: list[bytes] = []
 
     async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,5 +1,6 @@
 """Fixtures: the whole ASGI application served by a real web server, and notebooks behind its
-gateway."""
+gateway.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +43,8 @@ def notebook(tmp_path_factory) -> Iterator[Notebook]:
 
 class PromptServer(uvicorn.Server):
     """A server that stops at once if no request is running. Uvicorn's own checks every tenth of a
-    second whether it should stop, and waits as long again for connections that are open."""
+    second whether it should stop, and waits as long again for connections that are open.
+    """
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -118,7 +120,8 @@ def project(port, ada, notebook) -> Project:
 @dataclass
 class Browser:
     """One browser at one notebook's host. Requests come from the host's own pages unless a test
-    says otherwise."""
+    says otherwise.
+    """
 
     port: int
     project: str
@@ -187,7 +190,8 @@ class Browser:
 
 def browser_of(user: User, project: Project) -> Browser:
     """Return a browser in which this person is signed in, at a notebook's host but without entry to
-    it."""
+    it.
+    """
     port = int(urlsplit(current.PORTAL_URL).port or 0)
     browser = Browser(port, project.name, entrant=secrets.token_urlsafe(32))
     browser.portal.force_login(user)

@@ -32,7 +32,8 @@ HEADERS = [
 
 class Notebook:
     """A notebook server on a Unix socket, in a thread of its own. ``seen`` lists the paths that
-    were requested, ``broken_off`` those whose visitors left before the end."""
+    were requested, ``broken_off`` those whose visitors left before the end.
+    """
 
     def __init__(self, path: Path) -> None:
         self.address = f"unix:{path}"
@@ -162,7 +163,8 @@ class Notebook:
 
     async def socket(self, request: web.Request) -> web.StreamResponse:
         """Echo every message; ``close <code>`` closes, ``headers`` returns those of the
-        handshake."""
+        handshake.
+        """
         if "refuse" in request.query:
             raise web.HTTPForbidden
         socket = web.WebSocketResponse(protocols=["v1.kernel"], max_msg_size=0, compress=False)

@@ -1,5 +1,6 @@
 """Bodies sent to the portal's own addresses are limited before they are kept; by the real
-server."""
+server.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +34,8 @@ def post(address: str, *fields: str) -> bytes:
 
 def files_open() -> set[str]:
     """Return this process's open files that have no name any more, such as those that bodies are
-    spooled to."""
+    spooled to.
+    """
     found = set()
     for each in os.listdir("/proc/self/fd"):
         try:

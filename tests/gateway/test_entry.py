@@ -197,7 +197,8 @@ def test_a_deep_link_goes_through_the_portal_and_back(ada, bob, project):
 # --- A ticket belongs to the browser that asked for it ---
 def begin(browser: Browser, address: str) -> str:
     """Open the address to which the portal sends a browser for a notebook; return where it
-    redirects."""
+    redirects.
+    """
     parts = urlsplit(address)
     answer = browser.enter(parts.geturl())
     assert answer.status_code == 302

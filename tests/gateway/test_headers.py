@@ -1,5 +1,6 @@
 """Credentials for anything else do not reach a notebook, and nothing that it says reaches
-further."""
+further.
+"""
 
 from __future__ import annotations
 

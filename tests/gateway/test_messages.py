@@ -1,5 +1,6 @@
 """Which messages count as work: those that an open JupyterLab was seen to send by itself, and those
-that it sends when somebody does something."""
+that it sends when somebody does something.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
 """Cross-origin requests: other sites can make a signed-in browser open a notebook in a tab, and
-nothing else."""
+nothing else.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
 """Whatever a notebook or its visitor sends through a socket, the portal holds only a piece of
-it."""
+it.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +45,8 @@ def handshake(connection: socket.socket, received: bytes) -> None:
 @contextmanager
 def sending(data: Callable[[], bytes], most: int) -> Iterator[list[int]]:
     """Have the notebook send this over and over, up to ``most`` bytes; yield how many it has
-    sent."""
+    sent.
+    """
     sent = [0]
 
     def answers(connection: socket.socket, received: bytes) -> None:

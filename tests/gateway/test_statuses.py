@@ -54,7 +54,8 @@ def test_an_invalid_status_of_a_notebook_is_a_gateway_error(browser, start, fiel
 
 def assert_refused(answer: bytes, *, is_handshake: bool) -> None:
     """Assert that the gateway refuses the answer: with 502, or with 503 for a handshake that fits
-    no request, which counts as no answer."""
+    no request, which counts as no answer.
+    """
     assert answer.startswith(b"HTTP/1.1 503 " if is_handshake else b"HTTP/1.1 502 ")
     assert b'"code": "gateway.' in answer
     assert b"HTTP/1.1 101" not in answer

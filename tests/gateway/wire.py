@@ -20,7 +20,8 @@ UPGRADE = (
 
 def ask(port: int, request: bytes, *, within: float = 5.0, enough: bytes = b"") -> bytes:
     """Return all that is answered until the connection is closed or ``enough`` has come; what
-    cannot be sent any more is dropped. Fails if the answer takes longer than ``within`` seconds."""
+    cannot be sent any more is dropped. Fails if the answer takes longer than ``within`` seconds.
+    """
     ends_at = time.monotonic() + within
     with socket.create_connection(("127.0.0.1", port), timeout=within) as connection:
         with suppress(BrokenPipeError, ConnectionResetError):
@@ -30,7 +31,8 @@ def ask(port: int, request: bytes, *, within: float = 5.0, enough: bytes = b"") 
 
 def read(connection: socket.socket, ends_at: float, enough: bytes = b"") -> bytes:
     """Return what arrives until the connection is closed or ``enough`` has come; fails if that is
-    not so by ``ends_at``."""
+    not so by ``ends_at``.
+    """
     answer = b""
     while not enough or enough not in answer:
         connection.settimeout(max(0.01, ends_at - time.monotonic()))
@@ -51,7 +53,8 @@ def head(host: str, *fields: str, line: str = "GET / HTTP/1.1") -> bytes:
 @contextmanager
 def notebook(answers: Callable[[socket.socket, bytes], None]) -> Iterator[str]:
     """Serve a notebook's server that passes each connection, with its first head, to ``answers``;
-    yield its address."""
+    yield its address.
+    """
 
     class Handler(socketserver.BaseRequestHandler):
         def handle(self) -> None:

@@ -1,5 +1,6 @@
 """Attacks: a commit of another person's fork, which large forges serve under the repository's
-name."""
+name.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ PERSON = ["-c", "user.name=Eve", "-c", "user.email=eve@example.org"]
 
 def copied(server: GitServer, name: str, ref: str = "") -> str:
     """Make a commit that the server serves by its id, on top of the repository's last one; ``ref``
-    points to it, if given."""
+    points to it, if given.
+    """
     git = ["git", *PERSON, f"--git-dir={server.folder(name)}"]
     commit = said(*git, "commit-tree", "-p", "HEAD", "-m", "mine", "HEAD^{tree}")
     if ref:

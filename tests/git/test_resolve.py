@@ -212,7 +212,8 @@ def test_an_unknown_host_is_a_temporary_error():
 @pytest.fixture
 def answering(settings):
     """Return a function that makes a server which handles each connection with a function of the
-    test's."""
+    test's.
+    """
     with socket.create_server(("127.0.0.1", 0)) as listening:
         threads: list[threading.Thread] = []
         host = f"127.0.0.1:{listening.getsockname()[1]}"

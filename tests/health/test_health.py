@@ -1,5 +1,6 @@
 """/health answers 200 once a launch would work, and otherwise names the problem; for each part it
-says since when."""
+says since when.
+"""
 
 from __future__ import annotations
 

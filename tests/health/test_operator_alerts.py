@@ -1,5 +1,6 @@
 """Operators get a letter when a part has been unhealthy for ten minutes, and one when it has
-recovered."""
+recovered.
+"""
 
 from __future__ import annotations
 

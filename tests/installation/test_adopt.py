@@ -24,7 +24,8 @@ THEIRS = "b" * 32
 @pytest.fixture
 def apart(ada, settled: ScriptedBackend) -> ScriptedBackend:
     """A back end with one project and one volume that the database knows, and some that it does
-    not."""
+    not.
+    """
     Project.objects.create(owner=ada, name="flowers-1", provider="git", url="u")
     settled.place = THEIRS
     settled.kept_projects = {"flowers-1", "nobodys-1"}

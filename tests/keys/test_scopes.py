@@ -1,5 +1,6 @@
 """Token scopes: every address of the API is tried with every scope, so that no new one can be
-forgotten."""
+forgotten.
+"""
 
 from __future__ import annotations
 

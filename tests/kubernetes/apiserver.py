@@ -243,7 +243,8 @@ class ApiServer(ThreadServer):
 
     def tell(self, kind: str, event: Manifest | bytes) -> None:
         """Send something that is no change: a bookmark, an error, half a line (ending in
-        ``\\``)."""
+        ``\\``).
+        """
         with self._changed:
             self._version += 1
             self._record(kind, event)
@@ -257,7 +258,8 @@ class ApiServer(ThreadServer):
 
     def hang_up(self, *, well: bool = True) -> None:
         """End all watches, as after their time; or, unless ``well``, as a broken connection
-        does."""
+        does.
+        """
         self.ends_well = well
         self.watches += 1
         self._wake()

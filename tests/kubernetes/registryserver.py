@@ -38,7 +38,8 @@ _CONFIG = "application/vnd.oci.image.config.v1+json"
 class RegistryServer:
     """An empty registry, in memory; with ``login`` only for `PERSON`, by Basic authentication; with
     ``deletes`` it allows deletions, which are off by default. ``behind``: there is a door in front
-    of it, which clients have to use."""
+    of it, which clients have to use.
+    """
 
     def __init__(
         self,
@@ -101,7 +102,8 @@ class RegistryServer:
 
 class GuardedRegistry(ThreadServer):
     """A real registry behind a door with accounts: each may reach what is below their own path,
-    everything if that is "", and nobody else anything."""
+    everything if that is "", and nobody else anything.
+    """
 
     def __init__(self, people: dict[str, str], address: str = "127.0.0.1") -> None:
         super().__init__(_Door, address)

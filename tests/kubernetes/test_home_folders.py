@@ -1,5 +1,6 @@
 """Programs that pods run on kept folders, tried on this machine's folders: where they go and where
-not."""
+not.
+"""
 
 from __future__ import annotations
 

@@ -111,7 +111,8 @@ log_lines = st.lists(st.tuples(st.booleans(), words), max_size=30)
 
 def written(log: list[tuple[bool, str]]) -> list[bytes]:
     """Return the log as a cluster gives it: numbered lines and others, each a bit later than the
-    last."""
+    last.
+    """
     lines, number = [], 0
     for moment, (numbered, text) in enumerate(log):
         number += numbered

@@ -149,7 +149,8 @@ def test_a_harmless_template_is_no_problem(template):
 @pytest.fixture
 def configured(settings, tmp_path: Path):
     """Return a function that gives the ids and messages of a back end's problems with some
-    settings."""
+    settings.
+    """
     settings.PORTAL_REGISTRY = "registry.example.org/bindery"
     settings.PORTAL_BUILDER_IMAGE = "builder:1"
 

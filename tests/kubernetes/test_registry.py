@@ -96,7 +96,8 @@ def test_missing_or_wrong_credentials_are_refused_not_absent(closed_registry, cr
 
 def with_tokens(asked) -> None:
     """Answer as a registry that requires tokens, and as the realm that issues them, to `PERSON`
-    only."""
+    only.
+    """
     if asked.path.startswith("/token?"):
         known = asked.authorization() == f"Basic {PERSON}"
         asked.answer(200, b'{"token": "good"}') if known else asked.answer(401)

@@ -1,5 +1,6 @@
 """A notebook's volume claim, Secret and pod: compared whole, and checked against the rules that
-always hold."""
+always hold.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
 """Reports of notebooks, read from their Secret and pod: where one is, what it waits for, how it
-ended."""
+ended.
+"""
 
 from __future__ import annotations
 

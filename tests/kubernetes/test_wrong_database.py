@@ -1,6 +1,7 @@
 """A portal whose namespace belongs to another database, or to a later state of its own: the API
 server is not asked to remove or change anything. `tests/cluster/test_wrong_database.py` tries this
-on a real one."""
+on a real one.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
 """A deleted project's folder stays until its notebook has ended, whichever code comes to remove
-it."""
+it.
+"""
 
 from __future__ import annotations
 

@@ -218,7 +218,8 @@ def test_a_scenario_interrupted_after_any_effect_completes(stage, before, timeli
 
 def _wished(project: Project) -> tuple[str, int, bool]:
     """Return the wished state, number of notebooks, and whether anything of the project is kept;
-    the last request that was received counts."""
+    the last request that was received counts.
+    """
     is_to_run = project.state not in {"stopping", "stopped"}
     return ("ready", 1, True) if is_to_run else ("stopped", 0, project.removed is None)
 

@@ -44,7 +44,8 @@ def building(ada) -> Project:
 @pytest.fixture
 def built(django_capture_on_commit_callbacks):
     """Return a function that reports the end of the build, and returns the session as it is
-    then."""
+    then.
+    """
 
     def end(project: Project) -> Session:
         build = Build.objects.get(sessions=project.current)

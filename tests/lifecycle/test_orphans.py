@@ -100,7 +100,8 @@ def test_files_of_an_orphan_that_still_runs_stay_in_place(known, backend, minute
 
 def test_nothing_is_touched_while_too_many_objects_are_unknown(known, backend, minutes, caplog):
     """More than five, and more than a fifth: the database is older than what the back end keeps,
-    though nobody can tell by numbers."""
+    though nobody can tell by numbers.
+    """
     nobodys = [f"nobodys-{number}" for number in range(6)]
     backend.kept_projects |= {*nobodys}
     backend.kept_images = dict.fromkeys(nobodys, 5)

@@ -1,5 +1,6 @@
 """Resources that a repository asks for in ``.resources``: read at its commit, and compared with its
-owner's limits before anything is built."""
+owner's limits before anything is built.
+"""
 
 from __future__ import annotations
 

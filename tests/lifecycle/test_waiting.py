@@ -37,7 +37,8 @@ def project(ada, url, backend, worker, watch):
 @pytest.fixture
 def say(backend, watch):
     """Return a function that has the back end report what the notebook waits for; watch sees it
-    twice."""
+    twice.
+    """
 
     def say(code: str = "", message: str = "") -> None:
         number = Session.objects.get().pk

@@ -23,7 +23,8 @@ SECRET = "a secret of provider and portal, for tests"
 class Provider:
     """One issuer, with the portal at ``url`` as its only client. ``people`` are the claims by
     subject; one who is ``disabled`` is refused, and while the provider is ``away`` it answers
-    nobody."""
+    nobody.
+    """
 
     def __init__(
         self, url: str, slug: str = "provider", *, claims_in_id_token: bool = True

@@ -25,7 +25,8 @@ def hostile(db, settings) -> Iterator[Hostile]:
 @pytest.fixture
 def arrive(hostile: Hostile) -> Arrive:
     """``arrive(client, **asked)`` goes to the provider and back, and returns the portal's
-    answer."""
+    answer.
+    """
 
     def there_and_back(client: Client, **asked: Any) -> HttpResponse:
         code, state = hostile.agree(leave(client, **asked))

@@ -63,7 +63,8 @@ OWN = ["/account/", "/projects/a/?b=c#d", "/launch/?q=%2F%2Fx"]
 
 def stays(address: str) -> bool:
     """Return whether the address stays here as a browser reads it: tabs and line ends are dropped,
-    and a \\ counts as a /."""
+    and a \\ counts as a /.
+    """
     read = re.sub(r"[\t\r\n]", "", address.strip("".join(map(chr, range(33))))).replace("\\", "/")
     return urljoin("http://testserver/sign-in/", read).startswith("http://testserver/")
 
@@ -99,7 +100,8 @@ def test_https_page_never_leads_to_http():
 
 def keep_to(door: Callable[[str], str]) -> None:
     """Assert that a page of the portal follows the rule; ``door`` returns where a given ``next``
-    leads."""
+    leads.
+    """
     for foreign in SOME_FOREIGN:
         assert stays(door(foreign)), foreign
     assert door(OWN[-1]) == OWN[-1]

@@ -1,5 +1,6 @@
 """Access to every page, for each of the cast: a page that is not yours looks as if it did not
-exist."""
+exist.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
 """The launch form: what it accepts, what it refuses, and what happens at the limit; each by htmx
-and by a plain form."""
+and by a plain form.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
 """Pages at a limit: which limit it is, what uses it up, and what can be done about it right
-there."""
+there.
+"""
 
 from __future__ import annotations
 

@@ -77,5 +77,5 @@ def test_no_proxy_is_trusted_by_default():
     ],
 )
 def test_uvicorn_is_started_without_proxy_headers(path):
-    """uvicorn does unless it is told otherwise."""
+    """Uvicorn does unless it is told otherwise."""
     assert "--no-proxy-headers" in (PROJECT / path).read_text()

@@ -29,7 +29,8 @@ PROCESSES = {
 @cache
 def told(command: str) -> tuple[int, int, set[str]]:
     """Load a process and return how many objects the garbage collector skips, how many it does not,
-    and the modules."""
+    and the modules.
+    """
     module, _unneeded = PROCESSES[command]
     program = (
         f"import gc, importlib, sys; sys.argv = ['manage.py', '{command}']; import django;"

@@ -1,5 +1,6 @@
 """Hosts of the portal and of its notebooks decide what each can do to the other; checks report
-it."""
+it.
+"""
 
 from __future__ import annotations
 

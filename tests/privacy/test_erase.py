@@ -61,7 +61,8 @@ class AfterQueries:
 
 def everything() -> str:
     """Return the whole database as text, without Django's own tables and builds that belong to
-    everybody."""
+    everybody.
+    """
     rows = {
         model._meta.label: list(model._default_manager.values())
         for model in apps.get_models(include_auto_created=True)

@@ -1,5 +1,6 @@
 """The journal of a project reads the same from the beginning, in pages of any size, and from any
-position."""
+position.
+"""
 
 from __future__ import annotations
 

@@ -32,7 +32,8 @@ INSTEAD = "Only the owner can see this message."
 
 def ended(owner: User, repository: str = PRIVATE) -> Project:
     """Make a project whose notebook has failed; its messages, a warning and file names contain the
-    secret."""
+    secret.
+    """
     project = project_in(ProjectState.READY, owner, repository)
     assert project.current
     session, build = project.current, project.current.build

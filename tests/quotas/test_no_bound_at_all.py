@@ -1,5 +1,6 @@
 """0 days of inactivity means never, and is more than any other figure, wherever figures are
-compared."""
+compared.
+"""
 
 from __future__ import annotations
 

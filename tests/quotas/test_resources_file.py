@@ -1,5 +1,6 @@
 """The `.resources` file: what a repository writes into it, and what its notebook gets or is
-told."""
+told.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
 """Fixtures: folders in memory, because a merge syncs what it writes, which takes long on a busy
-disk."""
+disk.
+"""
 
 from __future__ import annotations
 

@@ -92,7 +92,8 @@ def test_paths_longer_than_the_kernel_accepts_are_merged(sides: Sides):
 
 def deep(top: Path, text: str | None = None) -> str:
     """Return the content of a file whose path is 6,000 bytes long; with ``text``, write it
-    first."""
+    first.
+    """
     name = "f" * 100
     at = os.open(top, os.O_RDONLY | os.O_DIRECTORY)
     for _level in range(60):

@@ -1,5 +1,6 @@
 """Build logs are removed by age and by size; a sentence stays in their place, and cursors stay
-valid."""
+valid.
+"""
 
 from __future__ import annotations
 

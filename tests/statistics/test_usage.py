@@ -1,5 +1,6 @@
 """CPU-, memory- and GPU-hours: guaranteed resources times the hours in which a notebook was
-ready."""
+ready.
+"""
 
 from __future__ import annotations
 

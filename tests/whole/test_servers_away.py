@@ -1,5 +1,6 @@
 """PostgreSQL and Redis go away and come back: people wait, nothing ends, and nobody has to repair
-anything."""
+anything.
+"""
 
 from __future__ import annotations
 

@@ -35,7 +35,8 @@ def key(api: Api) -> str:
 
 def clone(url: str) -> str:
     """Return code that clones the repository, without options or settings, and prints the
-    result."""
+    result.
+    """
     target = f"/tmp/{secrets.token_hex(4)}"
     return f"""
 import subprocess

@@ -121,7 +121,8 @@ def _adopt(stack: Stack, older: Path, lost: str, ada: Api, git: GitServer) -> No
 
 def _running(ada: Api, url: str) -> tuple[str, str]:
     """Launch a project and write into it; return its name and the id of the kernel that knows the
-    answer."""
+    answer.
+    """
     name = ada.launch(url)
     ada.until(name, "ready")
     with Kernel(ada, name) as kernel:

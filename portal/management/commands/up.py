@@ -211,7 +211,6 @@ def _is_unwatched() -> bool:
 
 def _unless_database_unavailable(ask: Callable[[], bool]) -> Callable[[], bool]:
     """Count no part as sick while the database cannot be reached or written to."""
-
     trusted_from = 0.0
 
     def asked() -> bool:

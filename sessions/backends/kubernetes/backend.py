@@ -76,7 +76,8 @@ class KubernetesBackend:
 
     def problems(self) -> list[Problem]:
         """Return what is not configured. Does not check whether the cluster answers: pages must not
-        wait for that, and a launch waits until it does."""
+        wait for that, and a launch waits until it does.
+        """
         return list(preflight.problems(self.site))
 
     def examine(self) -> Iterator[Problem]:
@@ -86,13 +87,15 @@ class KubernetesBackend:
 
     def capacity(self) -> Capacity | None:
         """Return the total of all nodes that take pods. Reading nodes needs a right of its own,
-        which an operator need not grant (``deploy/kubernetes/nodes.yaml``)."""
+        which an operator need not grant (``deploy/kubernetes/nodes.yaml``).
+        """
         found = self._cluster.nodes()
         return None if found is None else podstatus.capacity(found, self.site.gpu)
 
     def prepare(self) -> None:
         """Check the connection; nothing has to be set up. Raises `TemporaryError` when the cluster
-        cannot be reached."""
+        cannot be reached.
+        """
         self._cluster.list("pods", {"labelSelector": OURS, "limit": 1})
 
     def installation(self) -> str:
@@ -130,7 +133,8 @@ class KubernetesBackend:
 
     def images(self) -> list[Image]:
         """Return no images: a registry lists names, but cannot say whose they are. If two portals
-        shared a path, each would take the other's images for leftovers."""
+        shared a path, each would take the other's images for leftovers.
+        """
         return []
 
     def image_size(self, image: str) -> int | None:
@@ -174,7 +178,8 @@ class KubernetesBackend:
 
     def cancel_build(self, build_id: int) -> None:
         """End the build's pod, which stays to report it. Kubernetes can only express that as an
-        exceeded deadline."""
+        exceeded deadline.
+        """
         if self._is_foreign_build(build_id):
             return
         change = {
@@ -248,7 +253,8 @@ class KubernetesBackend:
 
     def kill_server(self, session_id: int) -> None:
         """Remove the pod without waiting for its node to confirm the end. A node that does not
-        answer never confirms. If it comes back, it ends the pod then."""
+        answer never confirms. If it comes back, it ends the pod then.
+        """
         self._request_stop(session_id)
         for name in self._session_object_names("pods", session_id):
             self._cluster.delete("pods", name, **_AT_ONCE)
@@ -268,7 +274,8 @@ class KubernetesBackend:
     def renew_identity(self, volume: str, identity: SshIdentity) -> None:
         """Update the person's Secret and annotate their pods. The kubelet looks for changed Secrets
         about once a minute, but at once when the pod itself has changed. A person without a
-        notebook has no Secret, and does not get one."""
+        notebook has no Secret, and does not get one.
+        """
         if self._cluster.patch("secrets", key_name(volume), keysecret.keys_patch(identity)):
             change = {"metadata": {"annotations": {KEYS_HASH: keysecret.keys_hash(identity)}}}
             for name in self._object_names("pods", f"{SERVERS},{OWNER}={volume}"):
@@ -279,7 +286,8 @@ class KubernetesBackend:
 
     def forget_identity(self, volume: str) -> None:
         """Delete the person's Secret; running pods keep their files. The cluster itself does this
-        with the last of their runs."""
+        with the last of their runs.
+        """
         self._cluster.delete("secrets", key_name(volume))
 
     def _session_object_names(self, kind: str, session_id: int) -> list[str]:
@@ -308,7 +316,8 @@ class KubernetesBackend:
 
     def sweep(self) -> list[str]:
         """Delete keys of builds whose pod was never made, or went before the key was tied to it.
-        Anything else left half made carries its run's number and is reported with it."""
+        Anything else left half made carries its run's number and is reported with it.
+        """
         query = {"labelSelector": BUILD_KEYS}
         secrets = self._namespace.exclude_foreign(self._cluster.list("secrets", query).items)
         pods = self._cluster.list("pods", {"labelSelector": BUILDS}).items  # created after its key

@@ -41,7 +41,8 @@ def superseded_packs(
 ) -> list[bytes]:
     """Return the files in ``target`` of those packs among ``ours`` that the packs of ``source``
     among ``theirs`` make superfluous. ``are_arriving``: these are put into ``target``; otherwise
-    those count that are there already, brought by a run that was killed."""
+    those count that are there already, brought by a run that was killed.
+    """
     folder = home + b"/objects/pack/"
     if object_name_bytes(source, home) != object_name_bytes(target, home) or target.lstat(
         folder + b"multi-pack-index"
@@ -72,7 +73,8 @@ def _packs(folder: bytes, paths: Iterable[bytes]) -> dict[bytes, list[bytes]]:
 
 def _objects(tree: Tree, home: bytes, pack: bytes) -> set[bytes] | None:
     """Return the names of the objects in a pack (gitformat-pack, version 2); None where its index
-    cannot be read."""
+    cannot be read.
+    """
     index = tree.read(pack + b".idx")
     start, wide = len(_MAGIC) + 4 * _FANOUT, object_name_bytes(tree, home)
     if index is None or not index.startswith(_MAGIC) or len(index) < start:

@@ -42,7 +42,8 @@ class MergeRun:
 
     def merge(self, *, sync: bool) -> dict[str, Any]:
         """Merge; the report is kept in the record, too. Without ``sync`` what fills an empty
-        folder is not waited for, see `sync_target`."""
+        folder is not waited for, see `sync_target`.
+        """
         base, begun = self._record.state() or State(), self._record.plan()
         if begun and begun.staging:
             self._remove(_STAGING + begun.staging.encode())

@@ -220,7 +220,8 @@ class Plan:
 
     def _cached_digest(self, path: bytes, there: os.stat_result, entry: Entry) -> str:
         """Return the digest of the person's file; known without reading where its times are those
-        with which it was left. A clock of whole seconds is not believed."""
+        with which it was left. A clock of whole seconds is not believed.
+        """
         if not entry.digest_or_target:
             return ""
         if path not in self._digests:

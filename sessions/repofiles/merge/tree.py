@@ -133,7 +133,8 @@ class Tree:
 
     def walk(self, top: bytes = b"") -> Iterator[tuple[bytes, os.stat_result | None]]:
         """Yield everything below ``top``, folders before what is in them; None as the second where
-        a folder cannot be read."""
+        a folder cannot be read.
+        """
         todo = [top]
         while todo:
             folder = todo.pop()
@@ -254,7 +255,8 @@ def stat_data_of(there: os.stat_result) -> tuple[int, int, int]:
 
 def is_unmodified(now: os.stat_result | None, before: os.stat_result | None) -> bool:
     """Return whether nobody changed the file since it was looked at; of a folder, whether it is
-    one. A file with several names has a new ctime when we replace another of them."""
+    one. A file with several names has a new ctime when we replace another of them.
+    """
     if now is None or before is None or kind_of(now) != kind_of(before):
         return now is before
     if stat.S_ISDIR(now.st_mode):

@@ -1,5 +1,6 @@
 """Attempts in a real browser: by pages of other sites, by pages of notebooks, and by texts that
-strangers have put into pages of the portal."""
+strangers have put into pages of the portal.
+"""
 
 from __future__ import annotations
 

@@ -25,7 +25,8 @@ def _signs_in_as_another(visit: Visit) -> str:
 
 def _shuts_out(visit: Visit) -> str:
     """Plant cookies for the portal; return its page if the visitor is still shut out on the second
-    visit. The first may end at a page that says what has happened."""
+    visit. The first may end at a page that says what has happened.
+    """
     _planted(visit, FILL)
     visit.portal("/").close()
     page = visit.portal("/")

@@ -1,5 +1,6 @@
 """Texts that strangers put into pages of the portal, scripts that could get in that way, and
-links."""
+links.
+"""
 
 from __future__ import annotations
 

@@ -56,7 +56,8 @@ Act = Callable[[Visit], Any]
 @dataclass(frozen=True)
 class InBrowser(Attempt):
     """An attempt in a browser. ``act`` returns what the attacker got, or nothing if the portal
-    held."""
+    held.
+    """
 
     act: Act
     signed_in: str = field(default="alice", kw_only=True)

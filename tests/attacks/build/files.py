@@ -1,5 +1,6 @@
 """Package files that refer to things they must not reach: files of the machine, the portal, other
-protocols; and scripts that exceed the limits of a build."""
+protocols; and scripts that exceed the limits of a build.
+"""
 
 from __future__ import annotations
 

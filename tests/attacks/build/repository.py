@@ -21,7 +21,8 @@ AT_ONCE = 3
 class Repository(Attempt):
     """A repository made of ``files``, which is launched. It held if the project ends with one of
     ``codes`` (or with none, which means ready), and its output contains neither a secret of the
-    portal nor any of ``without``."""
+    portal nor any of ``without``.
+    """
 
     files: Mapping[str, str]
     codes: frozenset[str]

@@ -1,5 +1,6 @@
 """Attempts from outside: by strangers, by people with an account, and by notebook servers that
-answer as no server should."""
+answer as no server should.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
 """Answers of notebook servers: none reaches beyond its own host, confuses an intermediary, or makes
-the gateway fail."""
+the gateway fail.
+"""
 
 from __future__ import annotations
 

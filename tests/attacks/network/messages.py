@@ -1,5 +1,6 @@
 """Socket messages: too large, without an end, of unknown kinds; from notebooks and from
-visitors."""
+visitors.
+"""
 
 from __future__ import annotations
 

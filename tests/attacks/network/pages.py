@@ -1,5 +1,6 @@
 """Security headers of pages: not to be framed, not to run others' scripts, not to be cached; and no
-address answers with a server error, whatever the query."""
+address answers with a server error, whatever the query.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +50,8 @@ OF_PEOPLE = ("/", "/projects/", "/account/", "/understand/", "/going/", "/sign-i
 @dataclass(frozen=True)
 class Sweep(Attempt):
     """One odd value in every field of many addresses, sent by a person who may see them all: none
-    is answered with a server error."""
+    is answered with a server error.
+    """
 
     value: str
     addresses: tuple[str, ...] = field(default=())
@@ -67,7 +69,8 @@ class Sweep(Attempt):
 
     def _queries(self) -> Iterator[str]:
         """Yield queries with six fields each: one query per field takes too long, and finds the
-        same."""
+        same.
+        """
         for start in range(0, len(FIELDS), 6):
             yield "&".join(f"{name}={self.value}" for name in FIELDS[start : start + 6])
 

@@ -84,7 +84,8 @@ def _past(kind: str, pattern: str, address: str, how: str) -> Act:
 
 def _commit_of_nobody(world: World) -> str:
     """Launch a commit that the host serves for the repository although it is on none of its
-    branches, as GitHub does with commits of forks."""
+    branches, as GitHub does with commits of forks.
+    """
     with _rule(world, "allow", "127.0.0.1/good/*"):
         code = _launched(world, world.words["forked"], world.words["fork"])
     return "" if code in NOT_ALLOWED or code.startswith("launch.") else code

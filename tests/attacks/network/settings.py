@@ -1,5 +1,6 @@
 """Portals with other settings: each attempt starts one of its own, or runs code with other
-settings."""
+settings.
+"""
 
 from __future__ import annotations
 

@@ -63,7 +63,8 @@ LINES = {
 
 class Framing(Raw):
     """A request with ambiguous framing: a notebook server must not read the rest as a request that
-    nobody has checked, and the answer is nothing but a refusal."""
+    nobody has checked, and the answer is nothing but a refusal.
+    """
 
     def tried(self, world: World) -> Verdict:
         verdict = super().tried(world)

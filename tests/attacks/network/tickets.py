@@ -1,5 +1,6 @@
 """The way into a notebook: a ticket works only for the browser that asked for it, once, and only
-for a short time."""
+for a short time.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +43,8 @@ def _by_oneself(world: World) -> str:
 
 def _in_anothers_browser(victim: str) -> Act:
     """Open each address on mallory's way to her notebook in another browser: its user would then
-    work in her notebook and take it for their own."""
+    work in her notebook and take it for their own.
+    """
 
     def act(world: World) -> str:
         with visitor(world, "mallory") as mallory:

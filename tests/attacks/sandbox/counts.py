@@ -1,5 +1,6 @@
 """Resources that can be exhausted by number: processes, threads, descriptors, watches, timers,
-terminals."""
+terminals.
+"""
 
 from __future__ import annotations
 

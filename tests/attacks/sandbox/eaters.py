@@ -1,5 +1,6 @@
 """Notebooks that use more memory than they may: tried for real, in a small notebook that has to be
-ended or get no more; and those that make many of something, which must not hold up anybody else."""
+ended or get no more; and those that make many of something, which must not hold up anybody else.
+"""
 
 from __future__ import annotations
 
@@ -101,7 +102,8 @@ def small_notebook(world: World, api: Api) -> Iterator[str]:
 @dataclass(frozen=True)
 class Eater(Attempt):
     """An attempt to take memory: ``body`` takes more each time it is called, up to ``most``
-    megabytes."""
+    megabytes.
+    """
 
     body: str
     most: int = field(default=MOST, kw_only=True)

@@ -1,5 +1,6 @@
 """Attempts by staff who want more than their role gives, each in their own browser, in the admin's
-forms."""
+forms.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
 """Staff actions and forms with values that nobody would choose: answered in words, never by a
-server error."""
+server error.
+"""
 
 from __future__ import annotations
 

@@ -46,7 +46,8 @@ def _token_is_recorded(world: World) -> str:
 
 def _sets_password(world: World) -> str:
     """Set somebody's password as an operator: it leads no further than to a page where it has to be
-    changed."""
+    changed.
+    """
     with world.browser("stan") as browser:
         path = world.filled("/admin/portal/user/{twin_pk}/password/")
         there = fields(browser.get(path))

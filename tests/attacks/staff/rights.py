@@ -22,7 +22,8 @@ def _person(name: str) -> str:
 
 def _over_people() -> Iterator[Form]:
     """Yield forms of each role against people with as many permissions or more, or against
-    anybody."""
+    anybody.
+    """
     for by, others in {
         "vera": ("twin", "boss"),
         "sue": ("boss", "olga"),

@@ -1,5 +1,6 @@
 """Signing out ends the session here and at the provider; a provider's refusal ends all that is
-open, within seconds."""
+open, within seconds.
+"""
 
 from __future__ import annotations
 
