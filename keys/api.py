@@ -51,8 +51,10 @@ class NewTokenSerializer(TokenSerializer):
 
 
 class TokenWishSerializer(serializers.Serializer[Any]):
-    """A token to make. Without `scopes` it has all scopes of the token or person that makes it;
-    without `expires` or `days` it lasts as long as it may.
+    """A token to make.
+
+    Without `scopes` it has all scopes of the token or person that makes it; without `expires` or
+    `days` it lasts as long as it may.
     """
 
     name = serializers.CharField(max_length=100)
@@ -120,8 +122,10 @@ class TokensView(OwnTokens, generics.ListAPIView[Token]):
         responses={201: NewTokenSerializer},
     )
     def post(self, request: Request) -> Response:
-        """Make a token. Its secret is in this answer only: nobody can read it again. If you make it
-        with a token, it can have no more scopes and no later end than that one.
+        """Make a token.
+
+        Its secret is in this answer only: nobody can read it again. If you make it with a token, it
+        can have no more scopes and no later end than that one.
         """
         given = TokenWishSerializer(data=request.data)
         given.is_valid(raise_exception=True)

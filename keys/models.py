@@ -176,6 +176,7 @@ class Token(models.Model):
 
     @property
     def scopes(self) -> list[str]:
+        """Return the scopes as a list; see `SCOPES`."""
         return self.scope.split()
 
     def allows(self, scope: str) -> bool:
@@ -193,6 +194,7 @@ class Token(models.Model):
 
     @property
     def is_expired(self) -> bool:
+        """Return whether the token has passed its end; one without an end never has."""
         return self.expires is not None and self.expires <= timezone.now()
 
     @property

@@ -57,6 +57,7 @@ class OriginCheck:
         self._inner = inner
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Pass the socket on, or refuse it if the origin is another site's."""
         headers = dict(scope["headers"])
         origin = headers.get(b"origin", b"").decode("latin-1")
         token = bearer_token(headers.get(b"authorization", b"").decode("latin-1"))
@@ -80,6 +81,10 @@ class Application:
         self._gateway = Gateway()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Send a request or socket to the portal or the gateway by its one ``Host`` header.
+
+        Starts and ends the gateway with the server's lifespan.
+        """
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
             return

@@ -136,8 +136,9 @@ def may_change_group(by: User, group: Group) -> bool:
 
 
 def may_assign_groups(by: User, groups: QuerySet[Group]) -> bool:
-    """Return whether ``by`` may add people to these groups: they must have all the permissions
-    themselves.
+    """Return whether ``by`` may add people to these groups.
+
+    They must have all the permissions that the groups give.
     """
     return by.is_superuser or not groups.filter(permissions__in=_lacking_permissions(by)).exists()
 

@@ -111,6 +111,7 @@ class LimitSet(LimitValues):
 
     @property
     def is_of_site(self) -> bool:
+        """Return whether these are the site's own limits."""
         return self.user_id is None and self.group_id is None
 
     def get_additional_data(self) -> dict[str, Any]:

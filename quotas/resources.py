@@ -32,19 +32,32 @@ class NotebookLimits(Protocol):
     """A person's limits for one notebook: defaults, and the most that may be asked for."""
 
     @property
-    def cpu_request(self) -> float: ...
+    def cpu_request(self) -> float:
+        """Return the CPUs that a notebook is given by default."""
+
     @property
-    def cpu_limit(self) -> float: ...
+    def cpu_limit(self) -> float:
+        """Return the CPUs that a notebook may use by default."""
+
     @property
-    def memory_request_gb(self) -> float: ...
+    def memory_request_gb(self) -> float:
+        """Return the memory in GB that a notebook is given by default."""
+
     @property
-    def memory_limit_gb(self) -> float: ...
+    def memory_limit_gb(self) -> float:
+        """Return the memory in GB that a notebook may use by default."""
+
     @property
-    def max_cpu(self) -> float: ...
+    def max_cpu(self) -> float:
+        """Return the most CPUs that may be asked for."""
+
     @property
-    def max_memory_gb(self) -> float: ...
+    def max_memory_gb(self) -> float:
+        """Return the most memory in GB that may be asked for."""
+
     @property
-    def max_gpu(self) -> int: ...
+    def max_gpu(self) -> int:
+        """Return the most GPUs that may be asked for."""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@
 `sessions.statistics.overview` compares it with what is in use.
 
 While the disk for environments is nearly full, new builds wait (`sessions.lifecycle.builds`),
-unused images are removed (`sessions.retention`) and staff are told (`portal.adminsite.overview`). A
+unused images are removed (`sessions.retention`) and staff are told (`portal.adminsite.site`). A
 full disk would do more harm to everybody than a wait does to a few.
 """
 

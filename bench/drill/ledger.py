@@ -46,6 +46,7 @@ class Promise:
 
     @property
     def wanted(self) -> str:
+        """Return the state that the last accepted command asks for: running, stopped or deleted."""
         return ASKS_FOR[self.command]
 
     def follow(self, command: str) -> None:

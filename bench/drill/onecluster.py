@@ -39,6 +39,7 @@ class ClusterPart:
 
     @property
     def ways(self) -> Mapping[str, Callable[[random.Random], None]]:
+        """Return the one way to harm it: kill it, and bring it back after a while."""
         return {"killed": self._kill}
 
     def is_back(self) -> bool:
@@ -60,6 +61,7 @@ class Pods:
 
     @property
     def ways(self) -> Mapping[str, Callable[[random.Random], None]]:
+        """Return the ways to harm a notebook: delete its pod, or evict that from its node."""
         return {"deleted": self._delete, "evicted": self._evict}
 
     def is_back(self) -> bool:

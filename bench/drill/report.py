@@ -22,6 +22,7 @@ class Report:
 
     @property
     def violations(self) -> list[str]:
+        """Return every broken promise, those of the ledger first; empty when all were kept."""
         return [*self.ledger.violations, *self.findings.wrong]
 
     def lines(self) -> Iterator[str]:

@@ -25,9 +25,11 @@ class Target(Protocol):
     """
 
     @property
-    def ways(self) -> Mapping[str, Callable[[random.Random], None]]: ...
+    def ways(self) -> Mapping[str, Callable[[random.Random], None]]:
+        """Return the ways to harm it by name; each takes the drill's source of randomness."""
 
-    def is_back(self) -> bool: ...
+    def is_back(self) -> bool:
+        """Return whether it works again."""
 
 
 class Part:
@@ -40,6 +42,7 @@ class Part:
 
     @property
     def ways(self) -> Mapping[str, Callable[[random.Random], None]]:
+        """Return the ways to harm the process: kill it (or its children, too), or freeze it."""
         ways = {"killed": self._kill, "killed with its children": self._kill_all}
         if self._name == "worker":
             ways["a child killed"] = self._kill_child
@@ -93,6 +96,7 @@ class Notebooks:
 
     @property
     def ways(self) -> Mapping[str, Callable[[random.Random], None]]:
+        """Return the one way to harm them: kill one of their keepers."""
         return {"killed": self._kill}
 
     def is_back(self) -> bool:
@@ -117,6 +121,7 @@ class Store:
 
     @property
     def ways(self) -> Mapping[str, Callable[[random.Random], None]]:
+        """Return the ways to end the server: by SIGKILL, or at once on request."""
         return {
             "killed": lambda chance: self._away(signal.SIGKILL, chance),
             "ended at once": lambda chance: self._away(self._at_once, chance),

@@ -30,6 +30,7 @@ class Values:
 
     @property
     def median(self) -> float:
+        """Return the median. Raises `statistics.StatisticsError` if there are no measurements."""
         return statistics.median(self.all)
 
     @property
@@ -67,10 +68,12 @@ class Figure:
 
     @property
     def our_values(self) -> Values:
+        """Return the portal's measurements."""
         return Values(tuple(self.ours), self.more_is_better)
 
     @property
     def their_values(self) -> Values | None:
+        """Return the peer's measurements; None without a peer."""
         return Values(tuple(self.theirs), self.more_is_better) if self.theirs else None
 
     @property

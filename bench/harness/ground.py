@@ -31,18 +31,21 @@ class Ground:
 
     @cached_property
     def portal(self) -> Portal:
+        """Start the portal at the first access, and return it; it runs until the ground closes."""
         from bench.portals import whole  # noqa: PLC0415 -- only there once Django is set up
 
         return self._ends.enter_context(whole.running())
 
     @cached_property
     def hub(self) -> Hub:
+        """Start JupyterHub at the first access, and return it; it runs until the ground closes."""
         from bench.peers import hub  # noqa: PLC0415 -- the same
 
         return self._ends.enter_context(hub.running())
 
     @cached_property
     def upstream(self) -> Upstream:
+        """Start the server that stands for a notebook at the first access, and return it."""
         from bench import upstream  # noqa: PLC0415 -- the same
 
         return self._ends.enter_context(upstream.running())

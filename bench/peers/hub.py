@@ -36,6 +36,7 @@ class Hub:
 
     @property
     def headers(self) -> dict[str, str]:
+        """Return the headers with which its REST API accepts a request."""
         return {"Authorization": f"token {self.token}"}
 
     def pids(self) -> list[int]:

@@ -39,6 +39,7 @@ class Portal:
 
     @property
     def api(self) -> str:
+        """Return the address of the REST API, without a slash at the end."""
         return f"{self.stack.url}/api/v1"
 
     def headers(self, name: str) -> dict[str, str]:

@@ -53,6 +53,7 @@ class ChoosePasswordForm(SetPasswordForm):  # type: ignore[type-arg]
     """The form for people who came in with a password that staff have set."""
 
     def clean_new_password1(self) -> str:
+        """Return the chosen password. Raises `ValidationError` if it is the one that staff set."""
         chosen: str = self.cleaned_data["new_password1"]
         if self.user.check_password(chosen):
             raise ValidationError(

@@ -26,6 +26,7 @@ class SessionRekey(MiddlewareMixin):
     """Middleware that carries a page's sign-in over to the present key."""
 
     def process_request(self, request: HttpRequest) -> None:
+        """Seal the request's session with the present key if an earlier one sealed it."""
         rekey_session(request.session)
 
 
@@ -36,6 +37,7 @@ class SocketSessionRekey:
         self._inner = inner
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Carry the sign-in over, then hand the socket to the inner application."""
         await database_sync_to_async(rekey_session)(scope["session"])
         await self._inner(scope, receive, send)
 

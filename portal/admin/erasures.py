@@ -44,6 +44,7 @@ class EraseForm(forms.Form):
         self.fields["username"].widget.attrs |= {"autocomplete": "off", "class": "vTextField"}
 
     def clean_username(self) -> str:
+        """Return the typed username. Raises `ValidationError` if it is not this person's."""
         typed: str = self.cleaned_data["username"]
         if typed != self.person.username:
             raise forms.ValidationError(_("This is not their username. Nothing was done."))
@@ -57,6 +58,7 @@ class EraseMixin:
     admin_site: Any
 
     def get_urls(self) -> list[URLPattern]:
+        """Return the admin's addresses with the page ``<id>/erase/`` in front."""
         view = self.admin_site.admin_view(self.erase_view)
         address = path("<int:object_id>/erase/", view, name="portal_user_erase")
         others: list[URLPattern] = super().get_urls()  # type: ignore[misc]  # Django's own pages

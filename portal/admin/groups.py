@@ -32,6 +32,7 @@ class LimitsMixin:
     """A mix-in for a ``ModelAdmin`` whose form is a `LimitsForm`: shows and saves the limits."""
 
     def get_form(self, request: HttpRequest, obj: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Return the form class, told whether the request's person may set limits."""
         form = super().get_form(request, obj, *args, **kwargs)  # type: ignore[misc]
         if issubclass(form, LimitsForm):
             may_here = self.has_change_permission(request, obj)  # type: ignore[attr-defined]
@@ -41,6 +42,7 @@ class LimitsMixin:
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
+        """Render the form with the limits and their use, for those who may see them."""
         owner = context.get("original")
         if owner and request.user.has_perm("quotas.view_limitset"):
             context["limits"] = limits_form.limit_rows(
@@ -52,6 +54,7 @@ class LimitsMixin:
         return answer
 
     def save_related(self, request: HttpRequest, form: Any, *args: Any) -> None:
+        """Save the related rows, and the limits with them."""
         super().save_related(request, form, *args)  # type: ignore[misc]
         if isinstance(form, LimitsForm):
             form.set_limits()

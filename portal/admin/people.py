@@ -209,6 +209,7 @@ class PersonAdmin(
         return self.inlines if obj else []
 
     def get_form(self, request: HttpRequest, obj: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Return the form class, told who is changing the person."""
         form = super().get_form(request, obj, *args, **kwargs)
         form.by = staff_user(request)
         return form
@@ -219,6 +220,7 @@ class PersonAdmin(
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
+        """Render the form with the person's history, and what the reader may do to them."""
         person = context.get("original")
         if person:
             context |= change_form_context(person, staff_user(request))

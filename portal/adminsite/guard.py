@@ -60,6 +60,10 @@ class AdminGuard:
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
+        """Show the list; redirect to it without filters if a value is one that no column can hold.
+
+        Chosen rows that cannot exist are dropped before an action sees them.
+        """
         if any(_is_too_large(value) for _name, values in request.GET.lists() for value in values):
             return HttpResponseRedirect(f"{request.path}?{ERROR}=1")
         if ACTION_CHECKBOX_NAME in request.POST:

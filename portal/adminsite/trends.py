@@ -39,6 +39,7 @@ class TrendRow:
 
     @property
     def duration(self) -> timedelta | None:
+        """Return the median duration; None if nothing succeeded."""
         return None if self.bucket.seconds is None else timedelta(seconds=self.bucket.seconds)
 
     @property

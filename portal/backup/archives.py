@@ -1,10 +1,10 @@
-"""Pack and unpack one person's or project's folder with the system's ``tar``, and check the
-archive.
+"""Pack, unpack and check the archive of one person's or project's folder, with ``tar``.
 
 An archive is of one folder, with members relative to it, so it is the same whether the folder is a
-link, a mount point or plain. ``tar`` opens each name relative to the folder that it holds open, so
-that nobody's links can lead it elsewhere. Owners are kept by number, because each person has a uid
-of their own and no name. Modes, times, holes, links, ACLs and user attributes are kept, too.
+link, a mount point or plain. The system's ``tar`` opens each name relative to the folder that it
+holds open, so that nobody's links can lead it elsewhere. Owners are kept by number, because each
+person has a uid of their own and no name. Modes, times, holes, links, ACLs and user attributes are
+kept, too.
 """
 
 from __future__ import annotations

@@ -108,6 +108,7 @@ class Manifest:
 
     @property
     def is_old(self) -> bool:
+        """Return whether the backup has the format of an earlier version."""
         return self.format == _OLD
 
     @property

@@ -26,7 +26,7 @@ from portal.models import Erasure, User
 from portal.models.erasure import digest
 from sessions.backends.local import owners
 from sessions.backends.local.folders import Folders
-from sessions.backends.local.installation import ensure_id
+from sessions.backends.local.orphans import ensure_id
 from sessions.lifecycle.ending import fail
 from sessions.models import Build, Session
 from sessions.progress import journal

@@ -86,9 +86,11 @@ class FixedRowsMixin:
     """An admin that adds and deletes no rows."""
 
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Return False: rows are not added here."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Return False: rows are not deleted here."""
         return False
 
 
@@ -96,4 +98,5 @@ class ReadOnlyMixin(FixedRowsMixin):
     """An admin that adds, changes and deletes no rows."""
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Return False: rows are not changed here."""
         return False

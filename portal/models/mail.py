@@ -155,6 +155,7 @@ class Letter(models.Model):
 
     @property
     def is_given_up(self) -> bool:
+        """Return whether the last attempt has failed and no other will be made."""
         return self.sent is None and self.attempts >= ATTEMPTS
 
     @property

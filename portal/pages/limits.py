@@ -56,6 +56,7 @@ class LimitRow:
 
     @property
     def allowed(self) -> str:
+        """Return the limit with its unit, as `quotas.fields.format_limit` writes it."""
         return format_limit(self.field.name, self.effective.value)
 
     @property
@@ -70,6 +71,7 @@ class LimitRow:
 
     @property
     def source_text(self) -> str:
+        """Return words that say where the limit comes from."""
         return describe_source(self.effective)
 
     @property
@@ -85,6 +87,7 @@ class LimitRow:
 
     @property
     def can_request(self) -> bool:
+        """Return whether the person may ask for more of it."""
         return can_request(self.field.name)
 
 

@@ -121,6 +121,7 @@ class Throttle:
         self._answer = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer the request, or refuse it if it is a form that is sent too often."""
         is_form = request.method not in SAFE_METHODS and not request.path_info.startswith(API)
         return (
             _too_many_requests(request) if is_form and _is_over(request) else self._answer(request)

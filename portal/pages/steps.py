@@ -38,10 +38,12 @@ class StepEvent(Protocol):
     """An event, or a piece of a build's log."""
 
     @property
-    def phase(self) -> str: ...
+    def phase(self) -> str:
+        """Return the phase that the launch was in; a value of `sessions.states.Phase`."""
 
     @property
-    def at(self) -> datetime: ...
+    def at(self) -> datetime:
+        """Return the time at which it happened."""
 
 
 @dataclass
@@ -59,6 +61,7 @@ class Step:
 
     @property
     def label(self) -> Promise:
+        """Return the step's name for people, to be translated."""
         return LABELS[self.key]
 
     @property

@@ -156,7 +156,7 @@ def _replace_names(text: str, names: Names, alias: str) -> str:
 
 
 def _replace_in_sentence(sentence: str, names: Names, alias: str) -> str:
-    """Rename the person in the sentences of `lifecycle`: “Launched by ada; …”, “Stopped by ada.”"""
+    """Rename the person in a sentence of `lifecycle`, such as “Launched by ada; …”."""
     return re.sub(rf"\bby (?:{_alternation(names)})(?=[.;])", f"by {alias}", sentence)
 
 

@@ -99,6 +99,7 @@ class BodyLimit:
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer the request; without a view if its body was refused: 413 (size) or 408 (time)."""
         status = getattr(request, "scope", {}).get(REFUSED)
         return _refusal(request, status) if status else self._get_response(request)
 
@@ -136,6 +137,7 @@ class RequestGuard:
         self._answer = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer the request, read as UTF-8. Raises `BadRequest` if it has a NUL."""
         if any(NUL in text for text in _texts(request)):
             raise BadRequest("a NUL in path, query or cookie")
         if request.encoding is not None:

@@ -184,6 +184,7 @@ class SessionCookieFilter:
         self._inner = inner
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Pass it on without conflicting cookies, and have the answer delete these."""
         headers, conflicting = drop_conflicting(scope["headers"])
         if not conflicting:
             await self._inner(scope, receive, send)

@@ -89,10 +89,12 @@ class GrantAdmin(admin.ModelAdmin[Grant]):
 
     @admin.display(description=_("value"), ordering="value")
     def figure(self, grant: Grant) -> str:
+        """Return the granted value with its unit."""
         return format_limit(grant.limit, grant.value)
 
     @admin.display(description=_("in force"), boolean=True)
     def is_active(self, grant: Grant) -> bool:
+        """Return whether the grant still holds today."""
         return grant.until >= timezone.localdate()
 
     def get_form(

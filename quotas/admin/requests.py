@@ -139,10 +139,12 @@ class LimitRequestAdmin(ReadOnlyMixin, admin.ModelAdmin[LimitRequest]):
 
     @admin.display(description=gettext_lazy("limit"), ordering="limit")
     def limit_label(self, limit_request: LimitRequest) -> str:
+        """Return the name of the limit."""
         return limit_request.get_limit_display()
 
     @admin.display(description=gettext_lazy("asks for"), ordering="until")
     def requested(self, limit_request: LimitRequest) -> str:
+        """Return the value and the day until which it is asked for."""
         words = {
             "value": format_limit(limit_request.limit, limit_request.value),
             "until": format_day(limit_request.until),
@@ -165,10 +167,12 @@ class LimitRequestAdmin(ReadOnlyMixin, admin.ModelAdmin[LimitRequest]):
 
     @admin.display(description=gettext_lazy("why"))
     def reason(self, limit_request: LimitRequest) -> str:
+        """Return the person's reason, at most 100 characters of it."""
         return limit_request.why if len(limit_request.why) <= 100 else f"{limit_request.why[:99]}…"
 
     @admin.display(description=gettext_lazy("state"), ordering="created")
     def outcome(self, limit_request: LimitRequest) -> str:
+        """Return how long it has been open, or how it was answered and by whom."""
         if limit_request.state == LimitRequest.State.OPEN:
             return _("open for %(time)s") % {"time": timesince(limit_request.created, depth=1)}
         if limit_request.answered_by is None:

@@ -60,6 +60,7 @@ def rebuild_effect(build: Build) -> str:
 
 
 def failed_projects(build: Build) -> QuerySet[Project]:
+    """Return the projects whose launch failed with the build and that still exist."""
     failed = Project.objects.existing().filter(current__build=build)
     return failed.in_state(SessionState.FAILED).select_related("owner", "current__build")
 
@@ -164,34 +165,42 @@ class BuildAdmin(ReadOnlyAdmin[Build]):
 
     @admin.display(description=gettext_lazy("build"), ordering="pk")
     def number(self, build: Build) -> int:
+        """Return the build's id."""
         return build.pk
 
     @admin.display(description=gettext_lazy("repository and commit"), ordering="url")
     def repository_and_commit(self, build: Build) -> SafeString:
+        """Return the repository, which links to the build's page, above the short commit."""
         return display.stacked(display.link(build, self.repository(build)), build.commit[:7])
 
     @admin.display(description=gettext_lazy("repository"))
     def repository(self, build: Build) -> SafeString:
+        """Return the repository's address, with places where a line may break."""
         return breakable_address(build.url)
 
     @admin.display(description=gettext_lazy("private to"))
     def private_to(self, build: Build) -> SafeString | str:
+        """Return a link to the owner of a private build; "" for a shared one."""
         return display.link(build.owner, build.owner.username) if build.owner else ""
 
     @admin.display(description=gettext_lazy("state"), ordering="state")
     def state_badge(self, build: Build) -> SafeString:
+        """Return the state, coloured."""
         return display.state_badge(build)
 
     @admin.display(description=gettext_lazy("begun"), ordering="created")
     def created_ago(self, build: Build) -> SafeString | str:
+        """Return how long ago the build began."""
         return ago(build.created)
 
     @admin.display(description=gettext_lazy("took"))
     def duration(self, build: Build) -> SafeString | str:
+        """Return how long the build took, with the column's name for narrow screens."""
         return display.labelled(_("took"), display.build_duration(build))
 
     @admin.display(description=gettext_lazy("waiting"))
     def waiting(self, build: Any) -> SafeString | str:
+        """Return the number of sessions that wait for it, as a link to them; "" if none do."""
         if not build.waiting:
             return ""
         count = display.link_to_list("session", build.waiting, build__id__exact=build.pk)
@@ -199,10 +208,12 @@ class BuildAdmin(ReadOnlyAdmin[Build]):
 
     @admin.display(description=gettext_lazy("why it ended"), ordering="code")
     def reason(self, build: Build) -> SafeString | str:
+        """Return why the build ended."""
         return display.reason(build)
 
     @admin.display(description=gettext_lazy("error"))
     def error(self, build: Build) -> str:
+        """Return the message that the owner of a project sees."""
         return build.public_message
 
     @admin.display(description=gettext_lazy("resources"))
@@ -212,11 +223,13 @@ class BuildAdmin(ReadOnlyAdmin[Build]):
 
     @admin.display(description=gettext_lazy("used by"))
     def waiting_users(self, build: Build) -> str:
+        """Return the usernames of those who wait for it, the first few in alphabetical order."""
         names = sorted(waiting_usernames(build))
         return ", ".join(names[:MAX_NAMED_USERS]) + (" …" if len(names) > MAX_NAMED_USERS else "")
 
     @admin.display(description=gettext_lazy("image size"))
     def image_size(self, build: Build) -> str:
+        """Return the size of the image for people; "" if unknown."""
         return filesizeformat(build.size) if build.size else ""
 
     @admin.display(description=gettext_lazy("image"))
@@ -250,6 +263,7 @@ class BuildAdmin(ReadOnlyAdmin[Build]):
         )
 
     def page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        """Return the history, sessions and log that the build's page shows, as far as allowed."""
         shows_log = row.shows_log_to(request.user)
         chunks = LogChunk.objects.filter(build=row) if shows_log else LogChunk.objects.none()
         newest = chunks.order_by("-seq")[:MAX_LOG_CHUNKS]

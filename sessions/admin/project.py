@@ -217,37 +217,45 @@ class ProjectAdmin(ReadOnlyAdmin[Project]):
 
     @admin.display(description=gettext_lazy("project and owner"), ordering="repository")
     def project_and_owner(self, project: Project) -> SafeString:
+        """Return the repository, which links to the project's page, above its owner."""
         return display.stacked(
             display.link(project, breakable_address(project.repository)), self.owner_link(project)
         )
 
     @admin.display(description=gettext_lazy("more"))
     def links(self, project: Project) -> SafeString:
+        """Return links to the project's sessions and to its page in the portal."""
         return format_html("{} {}", self.sessions_link(project), self.page_link(project))
 
     @admin.display(description=gettext_lazy("owner"))
     def owner_link(self, project: Project) -> SafeString:
+        """Return a link to the owner."""
         return display.link(project.owner, project.owner.username)
 
     @admin.display(description=gettext_lazy("state"))
     def state_badge(self, project: Project) -> SafeString:
+        """Return the state, coloured."""
         return display.state_badge(project)
 
     @admin.display(description=gettext_lazy("resources"))
     def resource_summary(self, project: Project) -> str:
+        """Return the resources of the current session; "" without one."""
         return resources(project.current.resources) if project.current else ""
 
     @admin.display(description=gettext_lazy("commit"))
     def commit_link(self, project: Project) -> SafeString | str:
+        """Return the short commit, as a link to its build if there is one."""
         build = project.current.build if project.current else None
         return display.link(build, project.commit[:7]) if build else project.commit[:7]
 
     @admin.display(description=gettext_lazy("last activity"), ordering="last_activity")
     def activity_and_deletion(self, project: Project) -> SafeString | str:
+        """Return the last activity above the date of deletion."""
         return display.stacked(ago(project.last_activity), self.deletion(project))
 
     @admin.display(description=gettext_lazy("expiry"))
     def deletion(self, project: Project) -> SafeString | str:
+        """Return when the project expires or, once deleted, until when it can be restored."""
         if project.is_restorable and project.drops:
             words = (_("deleted"), _("restorable"), until(project.drops))
             return format_html("{}, {} {}", *words)
@@ -264,14 +272,17 @@ class ProjectAdmin(ReadOnlyAdmin[Project]):
 
     @admin.display(description=gettext_lazy("runs"))
     def sessions_link(self, project: Project) -> SafeString:
+        """Return a link to the list of its sessions."""
         return display.link_to_list("session", _("Sessions"), project__id__exact=project.pk)
 
     @admin.display(description=gettext_lazy("why"))
     def reason(self, project: Project) -> SafeString | str:
+        """Return why its current session ended; "" without one."""
         return display.reason(project.current) if project.current else ""
 
     @admin.display(description=gettext_lazy("page"))
     def page_link(self, project: Project) -> SafeString | str:
+        """Return a link to its page in the portal; "" if it has none any more."""
         if project.removed and not project.is_restorable:
             return ""
         return format_html(
@@ -279,6 +290,7 @@ class ProjectAdmin(ReadOnlyAdmin[Project]):
         )
 
     def page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        """Return the history and sessions that the project's page shows."""
         return {
             "list_query": "?deleted=all"
             if row.removed

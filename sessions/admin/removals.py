@@ -30,6 +30,7 @@ class SizeMixin:
 
     @admin.display(description=gettext_lazy("size"), ordering="size")
     def size_display(self, row: Removal | SetAside) -> SafeString | str:
+        """Return the size for people; "" if unknown."""
         size = "" if row.size is None else filesizeformat(row.size)
         return display.labelled(_("size"), size)
 
@@ -57,19 +58,23 @@ class RemovalAdmin(SizeMixin, ReadOnlyAdmin[Removal]):
 
     @admin.display(description=gettext_lazy("removed"), ordering="kind")
     def kind_and_name(self, removal: Removal) -> SafeString:
+        """Return the kind of thing, which links to the entry's page, above its name."""
         kind = removal.get_kind_display()
         return display.stacked(display.link(removal, kind), removal.name)
 
     @admin.display(description=gettext_lazy("number"), ordering="count")
     def count_display(self, removal: Removal) -> SafeString | str:
+        """Return how many things were removed."""
         return display.labelled(_("number"), removal.count)
 
     @admin.display(description=gettext_lazy("when"), ordering="at")
     def removed_ago(self, removal: Removal) -> SafeString | str:
+        """Return how long ago it was removed."""
         return ago(removal.at)
 
     @admin.display(description=gettext_lazy("why"))
     def reason(self, removal: Removal) -> str:
+        """Return why it was removed."""
         return removal.why
 
 
@@ -115,18 +120,22 @@ class SetAsideAdmin(SizeMixin, ReadOnlyAdmin[SetAside]):
 
     @admin.display(description=gettext_lazy("set aside"), ordering="name")
     def name_and_kind(self, row: SetAside) -> SafeString:
+        """Return the name, which links to the entry's page, above the kind of thing."""
         return display.stacked(display.link(row, row.name), row.get_kind_display())
 
     @admin.display(description=gettext_lazy("since"), ordering="since")
     def set_aside_ago(self, row: SetAside) -> SafeString | str:
+        """Return how long ago it was set aside."""
         return ago(row.since)
 
     @admin.display(description=gettext_lazy("expires"), ordering="since")
     def removed_on(self, row: SetAside) -> SafeString:
+        """Return when it will be removed."""
         return relative_time_html(row.until)
 
     @admin.display(description=gettext_lazy("note"))
     def note(self, row: SetAside) -> str:
+        """Return what went wrong with it at the last attempt; "" if nothing."""
         return row.problem
 
 

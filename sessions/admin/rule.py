@@ -47,8 +47,9 @@ class RepositoryRuleAdmin(CsvExportMixin, admin.ModelAdmin[RepositoryRule]):
         form_url: str = "",
         extra_context: Any = None,
     ) -> HttpResponse:
-        """Show the form; trying an address stores nothing, and shows the typed rule and the
-        decision.
+        """Show the form.
+
+        Trying an address stores nothing, and shows the typed rule and the decision.
         """
         context = {"test_address": request.POST.get("address", ""), **(extra_context or {})}
         if TRY_FIELD in request.POST:

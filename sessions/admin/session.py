@@ -119,56 +119,69 @@ class SessionAdmin(ReadOnlyAdmin[Session]):
 
     @admin.display(description=_("session"), ordering="pk")
     def number(self, session: Session) -> int:
+        """Return the session's id."""
         return session.pk
 
     @admin.display(description=_("project and owner"), ordering="project__name")
     def project_and_owner(self, session: Session) -> SafeString:
+        """Return the repository, which links to the project's page, above its owner."""
         name = breakable_address(session.project.repository)
         return display.stacked(display.link(session.project, name), self.owner_link(session))
 
     @admin.display(description=_("resources and machine"), ordering="node")
     def resources_and_node(self, session: Session) -> SafeString:
+        """Return the resources above the machine that the server is on."""
         return display.stacked(self.resource_summary(session), session.node)
 
     @admin.display(description=_("project"))
     def project_link(self, session: Session) -> SafeString:
+        """Return a link to the project."""
         return display.link(session.project)
 
     @admin.display(description=_("owner"))
     def owner_link(self, session: Session) -> SafeString:
+        """Return a link to the owner."""
         return display.link(session.project.owner, session.project.owner.username)
 
     @admin.display(description=_("error"))
     def error(self, session: Session) -> str:
+        """Return the message that the owner sees."""
         return session.public_message
 
     @admin.display(description=_("build"))
     def build_link(self, session: Session) -> SafeString | str:
+        """Return a link to the build; "" without one."""
         return display.link(session.build) if session.build else ""
 
     @admin.display(description=_("state"), ordering="state")
     def state_badge(self, session: Session) -> SafeString:
+        """Return the state, coloured."""
         return display.state_badge(session)
 
     @admin.display(description=_("resources"))
     def resource_summary(self, session: Session) -> str:
+        """Return the session's CPUs, memory and GPUs in one line."""
         return resources(session.resources)
 
     @admin.display(description=_("launched"), ordering="created")
     def created_ago(self, session: Session) -> SafeString | str:
+        """Return how long ago it was launched."""
         return ago(session.created)
 
     @admin.display(description=_("until ready"))
     def time_to_ready(self, session: Session) -> SafeString | str:
+        """Return the time from the launch until the server was ready."""
         took = display.format_duration(session.created, session.ready)
         return display.labelled(_("until ready"), took)
 
     @admin.display(description=_("lasted"))
     def duration(self, session: Session) -> SafeString | str:
+        """Return how long the session lasted."""
         return display.labelled(_("lasted"), display.session_duration(session))
 
     @admin.display(description=_("why it ended"), ordering="code")
     def reason(self, session: Session) -> SafeString | str:
+        """Return why the session ended."""
         return display.reason(session)
 
     def get_search_results(
@@ -189,4 +202,5 @@ class SessionAdmin(ReadOnlyAdmin[Session]):
         ), False
 
     def page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        """Return the history that the session's page shows."""
         return {"timeline": transition_entries(Q(session=row))}

@@ -68,9 +68,11 @@ class EventsView(APIView):
         },
     )
     def get(self, request: Request, name: str) -> HttpResponseBase:
-        """The project's events after a cursor: one page, or with `Accept: text/event-stream` all
-        that follow, live. Each event of the stream has its cursor as `id:` and the same JSON as
-        `data:`. Only the owner gets the build log of a private repository.
+        """Return the project's events after a cursor, or stream them.
+
+        The answer is one page, or with `Accept: text/event-stream` all events that follow, live.
+        Each event of the stream has its cursor as `id:` and the same JSON as `data:`. Only the
+        owner gets the build log of a private repository.
         """
         project = get_project(request, name)
         log = project.shows_log_to(current_user(request))

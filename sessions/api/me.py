@@ -87,7 +87,7 @@ class MeView(APIView):
         operation_id="get_me", summary="My account, limits and usage", responses=MeSerializer
     )
     def get(self, request: Request) -> Response:
-        """The owner of the token, or the person who is signed in."""
+        """Return the owner of the token, or the person who is signed in."""
         user = current_user(request)
         return Response(
             {
@@ -127,8 +127,10 @@ class DownloadView(APIView):
         responses={(200, ZIP): OpenApiResponse(OpenApiTypes.BINARY, description="A ZIP.")},
     )
     def get(self, request: Request) -> HttpResponseBase:
-        """A ZIP archive of your data, in files with one JSON row per line; its README explains the
-        files. It contains no secrets, and no files of notebooks.
+        """Return a ZIP archive of your data.
+
+        Its files have one JSON row per line, and its README explains them. It contains no secrets,
+        and no files of notebooks.
         """
         return export.archive(current_user(request))
 
@@ -167,8 +169,9 @@ class SshKeyView(APIView):
         responses={200: SshKeySerializer, 404: None},
     )
     def get(self, request: Request) -> Response:
-        """The public half of your key, for GitHub, GitLab and other machines. It is 404 before your
-        first launch.
+        """Return the public half of your key, for GitHub, GitLab and other machines.
+
+        It is 404 before your first launch.
         """
         pair = KeyPair.objects.filter(user=cast(User, request.user)).first()
         if pair is None:
@@ -186,9 +189,10 @@ class RotateView(APIView):
         responses=SshKeySerializer,
     )
     def post(self, request: Request) -> Response:
-        """Replace your key with a new one, or make your first. The new key has no access until you
-        add it wherever you had added the old one. Running notebooks get it within about a
-        minute.
+        """Replace your key with a new one, or make your first.
+
+        The new key has no access until you add it wherever you had added the old one. Running
+        notebooks get it within about a minute.
         """
         return Response(_serialize(sshkey.replace_key_pair(cast(User, request.user))))
 

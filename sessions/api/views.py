@@ -52,8 +52,9 @@ class ProjectsView(GenericAPIView[Project]):
         responses=ListedProjectSerializer(many=True),
     )
     def get(self, request: Request) -> Response:
-        """Your projects, newest first. If they do not fit on one page, the header `Link` leads to
-        the next.
+        """Return your projects, newest first.
+
+        If they do not fit on one page, the header `Link` leads to the next.
         """
         page = self.paginate_queryset(self.filter_queryset(self.get_queryset())) or []
         query = request.query_params
@@ -75,8 +76,9 @@ class ProjectsView(GenericAPIView[Project]):
         filters=False,
     )
     def post(self, request: Request) -> Response:
-        """Launch a repository as a new project. It runs when its `state` is `ready`: follow its
-        events, or ask again.
+        """Launch a repository as a new project.
+
+        It runs when its `state` is `ready`: follow its events, or ask again.
         """
         serializer = LaunchSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
@@ -89,7 +91,7 @@ class ProjectView(APIView):
 
     @extend_schema(operation_id="get_project", summary="One project", responses=ProjectSerializer)
     def get(self, request: Request, name: str) -> Response:
-        """The project's current state."""
+        """Return the project's current state."""
         return Response(_serialize(request, get_project(request, name)))
 
     @extend_schema(
@@ -99,9 +101,10 @@ class ProjectView(APIView):
         responses={202: OpenApiResponse(description="The project is being deleted.")},
     )
     def delete(self, request: Request, name: str) -> Response:
-        """Delete the project. A running notebook is stopped first; the files in your own folder
-        stay. You can restore the project with its own files for some days, unless you delete it
-        for good.
+        """Delete the project.
+
+        A running notebook is stopped first; the files in your own folder stay. You can restore the
+        project with its own files for some days, unless you delete it for good.
         """
         serializer = DeleteSerializer(data=request.query_params)
         serializer.is_valid(raise_exception=True)

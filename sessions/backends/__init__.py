@@ -215,21 +215,24 @@ class Backend(Protocol):
         """Return what keeps launches from working now; empty when all is well. Fast (cached)."""
 
     def examine(self) -> Iterator[Problem]:
-        """Yield every other problem found by checking everything the back end needs. For
-        `portal.health.doctor`; may take a minute. Raises `TemporaryError` when nobody can say.
+        """Yield every other problem found by checking everything the back end needs.
+
+        For `portal.health.doctor`; may take a minute. Raises `TemporaryError` when nobody can say.
         """
 
     def capacity(self) -> Capacity | None:
-        """Return the total capacity, in use or not; None where the portal may not look. Raises
-        `TemporaryError` when nobody can say.
+        """Return the total capacity, in use or not; None where the portal may not look.
+
+        Raises `TemporaryError` when nobody can say.
         """
 
     def prepare(self) -> None:
         """Set up what has to be set up once (tools, folders); may take a minute."""
 
     def installation(self) -> str:
-        """Return the installation id of the place where things are kept, "" if it has none. Raises
-        `TemporaryError` when nobody can say, and `NotAllowed` where the portal may not look.
+        """Return the installation id of the place where things are kept, "" if it has none.
+
+        Raises `TemporaryError` when nobody can say, and `NotAllowed` where the portal may not look.
         """
 
     def ensure_installation(self, installation_id: str) -> str:
@@ -237,6 +240,7 @@ class Backend(Protocol):
 
     def inventory(self) -> Inventory:
         """Return all that is kept in the place, except what carries another installation's id.
+
         Raises `TemporaryError` when nobody can say.
         """
 
@@ -244,13 +248,15 @@ class Backend(Protocol):
         """Return the names of things that carry another installation's id; they are left alone."""
 
     def assign_installation(self, known: Inventory) -> None:
-        """Put the installation's id on those of these things that have none. They were made before
-        the place had an id.
+        """Put the installation's id on those of these things that have none.
+
+        They were made before the place had an id.
         """
 
     def set_aside(self, name: str) -> None:
-        """Set aside, with the date, what is kept of a project that nobody knows. Nothing is
-        removed. Does nothing if there is no such project.
+        """Set aside, with the date, what is kept of a project that nobody knows.
+
+        Nothing is removed. Does nothing if there is no such project.
         """
 
     def set_aside_items(self) -> list[SetAsideItem]:
@@ -269,19 +275,23 @@ class Backend(Protocol):
         """Return whether a finished image exists. Raises `TemporaryError` when nobody can say."""
 
     def images(self) -> list[Image]:
-        """Return the finished images that are kept. Only those that the back end can list and that
-        cannot be anybody else's. Raises `TemporaryError` when nobody can say.
-        """
+        """Return the finished images that are kept.
 
-    def image_size(self, image: str) -> int | None:
-        """Return the bytes that an image takes, None if unknown or if it does not exist. Raises
+        Only those that the back end can list and that cannot be anybody else's. Raises
         `TemporaryError` when nobody can say.
         """
 
+    def image_size(self, image: str) -> int | None:
+        """Return the bytes that an image takes, None if unknown or if it does not exist.
+
+        Raises `TemporaryError` when nobody can say.
+        """
+
     def remove_image(self, image: str) -> None:
-        """Remove a finished image; notebooks that run from it go on. Does nothing if it does not
-        exist. Raises `TemporaryError` when it cannot be done now, and `NotAllowed` where the portal
-        may not: then the image stays as it is.
+        """Remove a finished image; notebooks that run from it go on.
+
+        Does nothing if it does not exist. Raises `TemporaryError` when it cannot be done now, and
+        `NotAllowed` where the portal may not: then the image stays as it is.
         """
 
     def ensure_build(self, spec: BuildSpec) -> None:
@@ -291,8 +301,9 @@ class Backend(Protocol):
         """Cancel the build and drop what it has made so far. A finished image stays."""
 
     def forget_build(self, build_id: int) -> None:
-        """Drop what was kept for a build whose end and log are stored. A build that is still
-        running is ended at once.
+        """Drop what was kept for a build whose end and log are stored.
+
+        A build that is still running is ended at once.
         """
 
     def read_log(self, build_id: int, position: str) -> LogLines | None:
@@ -317,19 +328,23 @@ class Backend(Protocol):
         """Drop the stored keys of the person with this volume; running notebooks keep theirs."""
 
     def adopt_volume(self, volume: str, owner_id: int) -> bool:
-        """Accept as this person's files what was refused because the portal had not made it. Called
-        when staff confirm whose it is. Return whether there was anything to adopt.
+        """Accept as this person's files what was refused because the portal had not made it.
+
+        Called when staff confirm whose it is. Return whether there was anything to adopt.
         """
 
     def remove_project(self, name: str, volume: str = "") -> bool:
-        """Remove what outlives a run of this project; return whether all of it is gone. False means
-        that removal is under way: ask again in a minute. ``volume`` names the person's volume,
-        which may hold the project's files; nothing else in it is touched.
+        """Remove what outlives a run of this project; return whether all of it is gone.
+
+        False means that removal is under way: ask again in a minute. ``volume`` names the person's
+        volume, which may hold the project's files; nothing else in it is touched.
         """
 
     def measure_project(self, name: str, volume: str) -> ProjectSize | None:
-        """Return the size of the project's kept files. None means that it is being measured: ask
-        again in a minute. Raises `TemporaryError` when nobody can say.
+        """Return the size of the project's kept files.
+
+        None means that it is being measured: ask again in a minute. Raises `TemporaryError` when
+        nobody can say.
         """
 
     def builds(self) -> list[BuildReport]:
@@ -345,8 +360,9 @@ class Backend(Protocol):
         """Remove what was left half made and belongs to no run any more; return the names."""
 
     def changes(self) -> Iterator[BuildReport | ServerReport | None]:
-        """Yield what may have changed, as it is now, forever; None about once a second. Starts with
-        everything that exists. Also yields a `BuildReport` when its log has grown.
+        """Yield what may have changed, as it is now, forever; None about once a second.
+
+        Starts with everything that exists. Also yields a `BuildReport` when its log has grown.
         """
 
 

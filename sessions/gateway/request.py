@@ -116,6 +116,7 @@ class GatewayRequest:
 
     @property
     def path(self) -> str:
+        """Return the target up to its query, exactly as sent."""
         return self.target.partition("?")[0]
 
     @property

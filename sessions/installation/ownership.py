@@ -3,6 +3,10 @@
 `sessions.watch` calls `check_and_record` at its start and then each minute; `check_and_record`
 records what it sees in the `Condition` called `PART`. `require` guards everything that changes
 something in the back end. `known` decides.
+
+`manage.py adopt` brings the two together, or separates them, once somebody has seen what there is.
+To adopt, the *database* takes the id of the place. So nothing in the place has to be changed, and
+two databases cannot both believe that it is theirs unless somebody has said so.
 """
 
 from __future__ import annotations
@@ -10,6 +14,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
 
@@ -17,8 +22,9 @@ from portal.models import Installation
 from portal.models.installation import new_id
 from sessions.backends import BuildReport, Inventory, ServerReport, get_backend
 from sessions.errors import NotAllowed, TemporaryError
-from sessions.models import Condition
+from sessions.models import Build, Condition, Session
 
+from . import known as numbers
 from .known import OwnershipStatus, having_rows, highest_numbers, ownership_status
 
 PART = "installation"
@@ -165,3 +171,58 @@ def _record(status: OwnershipStatus) -> None:
     if status != OwnershipStatus.MATCHES and recorded() != status:
         log.error("nothing is removed: %s; `manage.py adopt` shows the details", status.value)
     Condition.objects.record(PART, status.value)
+
+
+@dataclass(frozen=True)
+class InstallationReport:
+    """An inventory: the ids ("" is none), what was found in the place and which of it has a row.
+
+    ``foreign`` names the objects that bear another id than the place.
+    """
+
+    status: OwnershipStatus
+    database_id: str
+    place_id: str
+    found: Inventory
+    known: Inventory
+    foreign: list[str]
+
+
+def take_inventory() -> InstallationReport:
+    """Look at everything, and change nothing.
+
+    Raises `BinderyError` if the back end cannot be read.
+    """
+    backend = get_backend()
+    found = backend.inventory()
+    return InstallationReport(
+        status=compare(found),
+        database_id=Installation.objects.current_id(),
+        place_id=backend.installation(),
+        found=found,
+        known=having_rows(found),
+        foreign=backend.foreign(),
+    )
+
+
+def adopt() -> OwnershipStatus:
+    """Give both the place's id, or the database's where the place has none; return the new status.
+
+    New rows get higher numbers than anything that is there: otherwise a new notebook would be taken
+    for one that runs already.
+    """
+    backend = get_backend()
+    found = backend.inventory()
+    numbers.advance_sequence(Session, max(found.sessions, default=0))
+    numbers.advance_sequence(Build, max(found.builds, default=0))
+    mine = Installation.objects.current_id()
+    place = backend.installation() or backend.ensure_installation(mine or new_id())
+    Installation.objects.set_id(place)
+    mark_all()
+    return check_and_record(found)
+
+
+def separate() -> OwnershipStatus:
+    """Give the database an id that nothing else has, and leave the place to its owner."""
+    Installation.objects.set_id(new_id())
+    return check_and_record()

@@ -69,6 +69,7 @@ class Requeue:
         self._waiting = set(_waiting(max_queued))
 
     def __call__(self, step: str, *rows: int | str) -> None:
+        """Enqueue the step unless it is already waiting or the queue is full."""
         wanted = (step, *rows)
         if wanted not in self._waiting and len(self._waiting) < self._max_queued:
             self._waiting.add(wanted)

@@ -23,10 +23,12 @@ class Launchable(Protocol):
     """A project, or the result of `sessions.providers.parse_repository`."""
 
     @property
-    def repository(self) -> str: ...
+    def repository(self) -> str:
+        """Return the repository as it is stored and shown."""
 
     @property
-    def url(self) -> str: ...
+    def url(self) -> str:
+        """Return the address to clone from."""
 
 
 class RuleDecision(NamedTuple):
@@ -115,6 +117,7 @@ class RepositoryRule(models.Model):
 
     @property
     def is_ban(self) -> bool:
+        """Return whether the rule bans what it matches."""
         return self.kind == self.Kind.BAN
 
     def clean(self) -> None:

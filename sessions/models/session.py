@@ -133,6 +133,7 @@ class Session(models.Model):
 
     @property
     def resources(self) -> Resources:
+        """Return the CPUs, the memory in GB and the GPUs that the session was launched with."""
         return Resources(
             cpu_request=self.cpu_request,
             cpu_limit=self.cpu_limit,

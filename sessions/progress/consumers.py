@@ -105,10 +105,12 @@ class TimelineConsumer(LiveConsumer):
     """
 
     async def is_allowed(self) -> bool:
+        """Return whether the project exists for this person."""
         self.project_id = await find_project(self.user, self.scope["url_route"]["kwargs"]["name"])
         return self.project_id is not None
 
     async def messages(self) -> AsyncGenerator[list[str]]:
+        """Yield the project's events and log after the cursor, then new ones."""
         project_id = self.project_id or 0
         log = await shows_log(self.user, project_id)
         async with aclosing(
@@ -125,9 +127,11 @@ class LogConsumer(LiveConsumer):
     """
 
     async def is_allowed(self) -> bool:
+        """Return whether this person may see the build's log."""
         return await may_see_build(self.user, self.scope["url_route"]["kwargs"]["pk"])
 
     async def messages(self) -> AsyncGenerator[list[str]]:
+        """Yield the build's log after the cursor, then new output."""
         build_id = self.scope["url_route"]["kwargs"]["pk"]
         async with aclosing(hub().log(build_id, cursor_from_scope(self.scope))) as log:
             async for batch in log:
@@ -138,9 +142,11 @@ class ProjectListConsumer(LiveConsumer):
     """``/ws/projects/``: ``{"changed": true}`` when one of the person's projects has changed."""
 
     async def is_allowed(self) -> bool:
+        """Return whether the person is signed in and may enter."""
         return self.user is not None and await is_active(self.user)
 
     async def messages(self) -> AsyncGenerator[list[str]]:
+        """Yield a message for each change of one of the person's projects."""
         async with aclosing(
             hub().project_list_changes(self.user.pk if self.user else 0)
         ) as changes:

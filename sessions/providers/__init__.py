@@ -43,10 +43,12 @@ class Provider(Protocol):
     """A kind of place that repositories come from; ``key`` is stored, ``label`` is shown."""
 
     @property
-    def key(self) -> str: ...
+    def key(self) -> str:
+        """Return the name that is stored."""
 
     @property
-    def label(self) -> str: ...
+    def label(self) -> str:
+        """Return the name that is shown."""
 
     def claims(self, text: str, address: Address | None) -> bool:
         """Return whether the text is this provider's although nobody named the provider."""

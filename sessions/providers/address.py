@@ -32,9 +32,11 @@ class Git:
     label = "Git"
 
     def claims(self, text: str, address: Address | None) -> bool:
+        """Return whether the text is an address."""
         return address is not None
 
     def parse(self, text: str, address: Address | None) -> Repository:
+        """Return the repository at the address. Raises UserError for what cannot be cloned."""
         if address is None:
             refuse()
         if address.query:

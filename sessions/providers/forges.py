@@ -113,6 +113,10 @@ class GitHub(Forge):
     hosts: ClassVar = frozenset({"github.com", "www.github.com"})
 
     def claims(self, text: str, address: Address | None) -> bool:
+        """Return whether the text is ``owner/repository`` or an address on github.com.
+
+        Raises UserError for the address of a raw file, which names no repository.
+        """
         if address is not None and address.host == "raw.githubusercontent.com":
             refuse(
                 _(
@@ -124,6 +128,7 @@ class GitHub(Forge):
         return short or super().claims(text, address)
 
     def split(self, segments: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+        """Return owner and repository, and the rest as the page. Raises UserError."""
         if (
             len(segments) < 2
             or not _OWNER.fullmatch(segments[0])
@@ -149,6 +154,7 @@ class GitLab(Forge):
     hosts: ClassVar = frozenset({"gitlab.com", "www.gitlab.com"})
 
     def split(self, segments: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+        """Return groups and repository, and what follows ``/-/`` as the page. Raises UserError."""
         end = segments.index("-") if "-" in segments else len(segments)
         names = segments[:end]
         if not 2 <= len(names) <= _MAX_GROUPS or not all(map(_GITLAB_NAME.fullmatch, names)):
@@ -167,9 +173,11 @@ class Doi:
     label = "DOI"
 
     def claims(self, text: str, address: Address | None) -> bool:
+        """Return whether the text is a DOI, or the address of one at a resolver."""
         return bool(_DOI.fullmatch(text)) or (address is not None and address.host in _RESOLVERS)
 
     def parse(self, text: str, address: Address | None) -> NoReturn:
+        """Raise UserError: DOIs cannot be launched yet."""
         raise UserError(
             "launch.doi-not-supported",
             _(

@@ -1,4 +1,4 @@
-"""What the portal does with the files of repositories, for programs without Django.
+"""Clone repositories and merge their files into people's, for programs without Django.
 
 Keepers of the local back end import it. On Kubernetes, the text of `merge` runs in notebooks' pods,
 and the builder's image has a copy of `gitclone` and `lines`.

@@ -47,6 +47,7 @@ def main() -> None:
 
 
 def _detect(versions: list[str]) -> dict[str, Any]:
+    """Return the build pack and what its build needs, or why there can be none."""
     pack = _pack(versions)
     name = type(pack).__name__
     if name not in PYTHON_PACKS:
@@ -86,6 +87,7 @@ def _first(pack: Any, names: list[str]) -> str:
 
 
 def _error_message(error: Exception) -> str:
+    """Return what the error says, at most 500 characters of it."""
     return (str(error) or type(error).__name__).strip()[:500]
 
 

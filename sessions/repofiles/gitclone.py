@@ -25,7 +25,10 @@ git submodule update --init --recursive --progress
 
 
 def environment(*, plain_http: bool) -> dict[str, str]:
-    """Return git's variables: the allowed protocols, no prompts, nobody's settings."""
+    """Return git's variables: the allowed protocols, no prompts, nobody's settings.
+
+    ``plain_http`` allows HTTP without TLS, too.
+    """
     return {
         "GIT_ALLOW_PROTOCOL": "https:ssh:http" if plain_http else "https:ssh",
         "GIT_TERMINAL_PROMPT": "0",

@@ -32,14 +32,14 @@ class LineSplitter:
         self._rest = b""
 
     def feed(self, piece: bytes) -> list[str]:
-        """Return the lines that end in this piece."""
+        """Return the lines that end in this piece, cleaned as by `clean`."""
         *whole, rest = (self._rest + piece).split(b"\n")
         kept = _KEPT_BYTES * self._limit
         self._rest = _visible(rest)[: kept + 1] if len(rest) > kept else rest
         return [clean(line, self._limit) for line in whole]
 
     def end(self) -> list[str]:
-        """Return the last line if it is unfinished."""
+        """Return the last line if it is unfinished, as a list of one or none."""
         rest, self._rest = self._rest, b""
         return [clean(rest, self._limit)] if rest else []
 

@@ -42,6 +42,7 @@ class Deadline:
 
     @property
     def is_over(self) -> bool:
+        """Return whether the time is up."""
         return time.monotonic() >= self._end
 
 

@@ -40,6 +40,7 @@ class Bucket:
 
     @property
     def succeeded(self) -> int:
+        """Return how many did not fail."""
         return self.total - self.failed
 
 

@@ -53,9 +53,11 @@ class Seconds(Func):
     arity = 2
 
     def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Compiled:
+        """Return the SQL for PostgreSQL, and its parameters."""
         return self._made(compiler, "EXTRACT(EPOCH FROM ({end} - {begin}))::double precision")
 
     def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Compiled:
+        """Return the SQL for SQLite, which counts in days, and its parameters."""
         return self._made(compiler, "ROUND((julianday({end}) - julianday({begin})) * 86400.0, 3)")
 
     def _made(self, compiler: Any, template: str) -> Compiled:

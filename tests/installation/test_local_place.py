@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from sessions.backends import SetAsideItem
-from sessions.backends.local import LocalBackend, installation, orphans
+from sessions.backends.local import LocalBackend, orphans
 from sessions.backends.local.folders import Folders
 from sessions.errors import StateConflict
 
@@ -76,7 +76,7 @@ def test_the_inventory_lists_projects_volumes_and_builds(backend, flowers):
 
 
 def test_missing_folders_yield_an_empty_inventory(backend):
-    assert installation.inventory(backend.folders) == installation.inventory(
+    assert orphans.inventory(backend.folders) == orphans.inventory(
         Folders(backend.folders.root / "none")
     )
     assert backend.inventory().projects == frozenset()

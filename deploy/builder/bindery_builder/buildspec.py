@@ -45,10 +45,12 @@ class BuildSpec:
 
     @property
     def repository(self) -> Path:
+        """Return the folder into which the repository is cloned."""
         return self.work / "repository"
 
     @property
     def plan(self) -> Path:
+        """Return the folder of the build's plan, with the Dockerfile and its context."""
         return self.work / "plan"
 
     @property
@@ -63,6 +65,7 @@ class BuildSpec:
 
     @property
     def proxies(self) -> dict[str, str]:
+        """Return those variables that name a proxy, as they are spelled."""
         return {k: v for k, v in self.variables.items() if k.lower() in PROXIES}
 
 

@@ -38,6 +38,7 @@ class Policy:
 
     @property
     def allows_everybody(self) -> bool:
+        """Return whether no rule restricts who may enter."""
         return not (self.allow_groups or self.allow_entitlements or self.allow_mail_domains)
 
 

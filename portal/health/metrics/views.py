@@ -88,6 +88,7 @@ class MetricsTokenAuth(MiddlewareMixin):
     """
 
     def process_request(self, request: HttpRequest) -> HttpResponse | None:
+        """Return the metrics, or a refusal, for ``/metrics`` with a bearer token; else None."""
         token = bearer_token(request.headers.get("Authorization", ""))
         if request.path_info != PATH or not token:
             return None

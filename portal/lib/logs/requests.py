@@ -66,6 +66,7 @@ class RequestTrace:
 
     @property
     def is_open_socket(self) -> bool:
+        """Return whether it is a WebSocket whose handshake was accepted."""
         return self.status == OPENED
 
 
@@ -94,6 +95,10 @@ class RequestsMiddleware:
         self._inner, self._on_start, self._on_end = inner, tuple(on_start), tuple(on_end)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Trace the request or socket while the inner application answers it.
+
+        An application that raises counts as an answer 500, none at all as a client that left.
+        """
         if scope["type"] not in {"http", "websocket"}:
             await self._inner(scope, receive, send)
             return
@@ -145,9 +150,11 @@ class PersonMiddleware(MiddlewareMixin):
     """Middleware that binds the person and the page to the request's log lines."""
 
     def process_request(self, request: HttpRequest) -> None:
+        """Have the person bound to the log lines as soon as something asks who they are."""
         request.user = SimpleLazyObject(lambda: _bind_user(request))  # type: ignore[assignment]
 
     def process_view(self, request: HttpRequest, *_view: Any) -> None:
+        """Note the name of the URL pattern as the request's route."""
         asked = current_trace()
         if asked and request.resolver_match:
             asked.route = request.resolver_match.view_name or asked.route

@@ -1,10 +1,8 @@
 """The Kubernetes back end: builds and notebooks as pods of a cluster.
 
-It only writes the wanted objects and reads the actual ones; the cluster does the rest. Neighbours:
-`site` (the operator's settings), `buildpod`, `serverpod`, `keysecret` (manifests), `homes`
-(projects' files in people's volumes), `cluster` (the API), `namespace` (who owns an object),
-`registry` (the images), `reports` (statuses), `output` (logs), `changes` (the watch), `preflight`
-(problems).
+It only writes the wanted objects and reads the actual ones; the cluster does the rest. `buildpod`,
+`serverpod` and `keysecret` make the manifests, `reports` and `output` read what became of them,
+`changes` watches, `homes` keeps projects' files in people's volumes.
 """
 
 from __future__ import annotations
@@ -27,7 +25,6 @@ from sessions.backends import (
     ProjectSize,
     ServerReport,
     ServerSpec,
-    SetAsideItem,
 )
 from sessions.errors import TemporaryError
 
@@ -54,7 +51,7 @@ from .labels import (
     key_name,
     server_name,
 )
-from .namespace import Namespace
+from .namespace import Namespace, NothingSetAside
 from .output import LogCursor
 from .podstatus import ReadinessProbe, annotation, is_terminating, label
 from .registry import Registry
@@ -64,7 +61,7 @@ from .site import IMAGE_TAG, site_from_settings
 _AT_ONCE = {"gracePeriodSeconds": 0}
 
 
-class KubernetesBackend:
+class KubernetesBackend(NothingSetAside):
     """The back end for a cluster; `sessions.backends.Backend` says what each method promises."""
 
     def __init__(self) -> None:
@@ -75,72 +72,72 @@ class KubernetesBackend:
         self._changes: Changes | None = None
 
     def problems(self) -> list[Problem]:
-        """Return what is not configured. Does not check whether the cluster answers: pages must not
-        wait for that, and a launch waits until it does.
+        """Return what is not configured.
+
+        Does not check whether the cluster answers: pages must not wait for that, and a launch waits
+        until it does.
         """
         return list(preflight.problems(self.site))
 
     def examine(self) -> Iterator[Problem]:
+        """Yield problems of the registry, rights, Secrets, storage and builder."""
         return preflight.examine(
             self._cluster, self.site, lambda: self.site.registry and self.has_image("doctor")
         )
 
     def capacity(self) -> Capacity | None:
-        """Return the total of all nodes that take pods. Reading nodes needs a right of its own,
-        which an operator need not grant (``deploy/kubernetes/nodes.yaml``).
+        """Return the total of all nodes that take pods.
+
+        Reading nodes needs a right of its own, which an operator need not grant
+        (``deploy/kubernetes/nodes.yaml``).
         """
         found = self._cluster.nodes()
         return None if found is None else podstatus.capacity(found, self.site.gpu)
 
     def prepare(self) -> None:
-        """Check the connection; nothing has to be set up. Raises `TemporaryError` when the cluster
-        cannot be reached.
+        """Check the connection; nothing has to be set up.
+
+        Raises `TemporaryError` when the cluster cannot be reached.
         """
         self._cluster.list("pods", {"labelSelector": OURS, "limit": 1})
 
     def installation(self) -> str:
+        """Return the id on the namespace, "" if it has none. Raises as in `Backend`."""
         return self._namespace.id()
 
     def ensure_installation(self, installation_id: str) -> str:
+        """Give the namespace this id unless it has one; return the id that it has now."""
         return self._namespace.ensure_id(installation_id)
 
     def inventory(self) -> Inventory:
+        """Return what the namespace's Secrets, pods and claims stand for."""
         return self._namespace.inventory()
 
     def foreign(self) -> list[str]:
+        """Return other installations' objects, as ``kind name (id)``."""
         return self._namespace.foreign()
 
     def assign_installation(self, known: Inventory) -> None:
+        """Label those objects that have a row and no id."""
         self._namespace.assign_installation(known)
 
-    def set_aside(self, name: str) -> None:
-        """Do nothing: a project's objects belong to its runs and end with them."""
-
-    def set_aside_items(self) -> list[SetAsideItem]:
-        return []
-
-    def set_aside_size(self, item_id: str) -> int | None:
-        return None
-
-    def put_back(self, item_id: str) -> None:
-        """Do nothing, as in `set_aside`."""
-
-    def remove_set_aside(self, item_id: str) -> None:
-        """Do nothing, as in `set_aside`."""
-
     def has_image(self, image: str) -> bool:
+        """Return whether the registry has the image. Raises `TemporaryError` as in `Backend`."""
         return self._registry().digest(self.site.repository(image), IMAGE_TAG) is not None
 
     def images(self) -> list[Image]:
-        """Return no images: a registry lists names, but cannot say whose they are. If two portals
-        shared a path, each would take the other's images for leftovers.
+        """Return no images: a registry lists names, but cannot say whose they are.
+
+        If two portals shared a path, each would take the other's images for leftovers.
         """
         return []
 
     def image_size(self, image: str) -> int | None:
+        """Return the compressed bytes that the registry keeps; None without the image."""
         return self._registry().size(self.site.repository(image), IMAGE_TAG)
 
     def remove_image(self, image: str) -> None:
+        """Remove the manifest; the registry's own garbage collection frees the bytes."""
         self._registry().remove(self.site.repository(image), IMAGE_TAG)
 
     def _registry(self) -> Registry:
@@ -151,6 +148,10 @@ class KubernetesBackend:
         )
 
     def ensure_build(self, spec: BuildSpec) -> None:
+        """Create the build's pod, and the Secret with its key, unless they exist.
+
+        Raises `TemporaryError` if the existing pod belongs to another portal.
+        """
         if spec.identity:  # first, or the pod would wait for it
             self._cluster.put("secrets", keysecret.build_secret(spec.id, spec.identity))
         if not self._cluster.create("pods", build_pod(spec, self.site)):
@@ -177,8 +178,9 @@ class KubernetesBackend:
             self._cluster.delete("secrets", build_key_name(build_id))
 
     def cancel_build(self, build_id: int) -> None:
-        """End the build's pod, which stays to report it. Kubernetes can only express that as an
-        exceeded deadline.
+        """End the build's pod, which stays to report it.
+
+        Kubernetes can only express that as an exceeded deadline.
         """
         if self._is_foreign_build(build_id):
             return
@@ -195,12 +197,17 @@ class KubernetesBackend:
         return pod is not None and self._namespace.is_foreign(pod)
 
     def forget_build(self, build_id: int) -> None:
+        """Delete the build's pod at once, and its key; leave another portal's alone."""
         if self._is_foreign_build(build_id):
             return
         self._cluster.delete("pods", build_name(build_id), **_AT_ONCE)
         self._cluster.delete("secrets", build_key_name(build_id))
 
     def read_log(self, build_id: int, position: str) -> LogLines | None:
+        """Return the next lines of the first of the build's containers that has more.
+
+        A container that has ended is read to its end; one that runs, as far as it has come.
+        """
         pod = self._build_pod(build_id)
         if pod is None:
             return None
@@ -223,6 +230,11 @@ class KubernetesBackend:
         return self._cluster.get("pods", build_name(build_id))
 
     def ensure_server(self, spec: ServerSpec) -> None:
+        """Create the claim, the Secrets and the pod of a run, as far as they are missing.
+
+        Creates no pod once the run is to end. Raises `TemporaryError` if the claim belongs to
+        another portal, and `UserError` if no portal made it.
+        """
         self._require_own(namespace.ensure_claim(self._cluster, serverpod.claim(spec, self.site)))
         self._cluster.create("secrets", serverpod.secret(spec))
         secret = self._run_secret(spec)
@@ -247,34 +259,38 @@ class KubernetesBackend:
         return secret if secret and annotation(secret, REQUESTED_ACTION) != STOP else None
 
     def remove_server(self, session_id: int) -> None:
+        """Mark the run as stopped, and delete its pod with the usual grace period."""
         self._request_stop(session_id)
-        for name in self._session_object_names("pods", session_id):
-            self._cluster.delete("pods", name)
+        self._delete_pods(session_id)
 
     def kill_server(self, session_id: int) -> None:
-        """Remove the pod without waiting for its node to confirm the end. A node that does not
-        answer never confirms. If it comes back, it ends the pod then.
+        """Remove the pod without waiting for its node to confirm the end.
+
+        A node that does not answer never confirms. If it comes back, it ends the pod then.
         """
         self._request_stop(session_id)
-        for name in self._session_object_names("pods", session_id):
-            self._cluster.delete("pods", name, **_AT_ONCE)
+        self._delete_pods(session_id, **_AT_ONCE)
 
     def _request_stop(self, session_id: int) -> None:
         for name in self._session_object_names("secrets", session_id):
-            self._cluster.patch(
-                "secrets", name, {"metadata": {"annotations": {REQUESTED_ACTION: STOP}}}
-            )
+            wanted = {"metadata": {"annotations": {REQUESTED_ACTION: STOP}}}
+            self._cluster.patch("secrets", name, wanted)
+
+    def _delete_pods(self, session_id: int, **options: int) -> None:
+        for name in self._session_object_names("pods", session_id):
+            self._cluster.delete("pods", name, **options)
 
     def forget_server(self, session_id: int) -> None:
-        for name in self._session_object_names("pods", session_id):
-            self._cluster.delete("pods", name, **_AT_ONCE)
+        """Delete the run's Secret, and its pod if one is left."""
+        self._delete_pods(session_id, **_AT_ONCE)
         for name in self._session_object_names("secrets", session_id):
             self._cluster.delete("secrets", name)
 
     def renew_identity(self, volume: str, identity: SshIdentity) -> None:
-        """Update the person's Secret and annotate their pods. The kubelet looks for changed Secrets
-        about once a minute, but at once when the pod itself has changed. A person without a
-        notebook has no Secret, and does not get one.
+        """Update the person's Secret and annotate their pods.
+
+        The kubelet looks for changed Secrets about once a minute, but at once when the pod itself
+        has changed. A person without a notebook has no Secret, and does not get one.
         """
         if self._cluster.patch("secrets", key_name(volume), keysecret.keys_patch(identity)):
             change = {"metadata": {"annotations": {KEYS_HASH: keysecret.keys_hash(identity)}}}
@@ -282,11 +298,13 @@ class KubernetesBackend:
                 self._cluster.patch("pods", name, change)
 
     def adopt_volume(self, volume: str, owner_id: int) -> bool:
+        """Label the claim as the person's; return False without one, or if it already is."""
         return namespace.adopt_claim(self._cluster, volume)
 
     def forget_identity(self, volume: str) -> None:
-        """Delete the person's Secret; running pods keep their files. The cluster itself does this
-        with the last of their runs.
+        """Delete the person's Secret; running pods keep their files.
+
+        The cluster itself does this with the last of their runs.
         """
         self._cluster.delete("secrets", key_name(volume))
 
@@ -294,16 +312,20 @@ class KubernetesBackend:
         return self._object_names(kind, f"{SERVERS},{SESSION}={session_id}")
 
     def _object_names(self, kind: str, selector: str) -> list[str]:
-        items = self._cluster.list(kind, {"labelSelector": selector}).items
-        return [item["metadata"]["name"] for item in self._namespace.exclude_foreign(items)]
+        return [item["metadata"]["name"] for item in self._own_objects(kind, selector)]
 
     def remove_project(self, name: str, volume: str = "") -> bool:
+        """Delete the project's pods and Secrets, and its folder in the person's claim.
+
+        A pod of its own deletes the folder; return whether it has finished.
+        """
         for kind in ("pods", "secrets"):
             for each in self._object_names(kind, f"{SERVERS},{PROJECT}={name}"):
                 self._cluster.delete(kind, each)
         return not volume or self._helper_pods.drop(name, volume)
 
     def measure_project(self, name: str, volume: str) -> ProjectSize | None:
+        """Return what a pod of its own has measured; None while it runs."""
         return self._helper_pods.measure(name, volume)
 
     @property
@@ -311,30 +333,34 @@ class KubernetesBackend:
         return HelperPods(self._cluster, self._namespace, self.site)
 
     def projects(self) -> list[str]:
-        things = [*self._server_objects("secrets"), *self._server_objects("pods")]
+        """Return the projects of all runs whose objects are not on their way out."""
+        things = [*self._own_objects("secrets", SERVERS), *self._own_objects("pods", SERVERS)]
         return sorted({label(thing, PROJECT) for thing in things if not is_terminating(thing)})
 
     def sweep(self) -> list[str]:
         """Delete keys of builds whose pod was never made, or went before the key was tied to it.
+
         Anything else left half made carries its run's number and is reported with it.
         """
-        query = {"labelSelector": BUILD_KEYS}
-        secrets = self._namespace.exclude_foreign(self._cluster.list("secrets", query).items)
+        secrets = self._own_objects("secrets", BUILD_KEYS)
         pods = self._cluster.list("pods", {"labelSelector": BUILDS}).items  # created after its key
-        found = reports.orphaned_keys(secrets, pods, datetime.now(UTC))
+        now = datetime.now(UTC)
+        found = reports.orphaned_keys(secrets, pods, now)
         for name in found:
             self._cluster.delete("secrets", name)
-        self._helper_pods.sweep(datetime.now(UTC))
+        self._helper_pods.sweep(now)
         return found
 
     def builds(self) -> list[BuildReport]:
-        query = {"labelSelector": BUILDS}
-        pods = self._namespace.exclude_foreign(self._cluster.list("pods", query).items)
-        return [reports.build_report(pod) for pod in pods]
+        """Return a report for each build's pod."""
+        return [reports.build_report(pod) for pod in self._own_objects("pods", BUILDS)]
 
     def servers(self) -> list[ServerReport]:
-        pods = self._server_objects("pods")
-        secrets = self._server_objects("secrets")  # after the pods: one may be created in between
+        """Return a report for each run that has a Secret or a pod, after probing the servers."""
+        pods = self._own_objects("pods", SERVERS)
+        secrets = self._own_objects(
+            "secrets", SERVERS
+        )  # after the pods: one may be created in between
         self._readiness.probe(probe_addresses(pods))
         snapshot = Snapshot(
             secrets={secret["metadata"]["name"]: secret for secret in secrets},
@@ -346,11 +372,11 @@ class KubernetesBackend:
         )
         return reports.reports(snapshot, self.site)
 
-    def _server_objects(self, kind: str) -> list[Manifest]:
-        return self._namespace.exclude_foreign(
-            self._cluster.list(kind, {"labelSelector": SERVERS}).items
-        )
+    def _own_objects(self, kind: str, selector: str) -> list[Manifest]:
+        found = self._cluster.list(kind, {"labelSelector": selector})
+        return self._namespace.exclude_foreign(found.items)
 
     def changes(self) -> Iterator[BuildReport | ServerReport | None]:
+        """Yield reports as the cluster's watch brings changes, starting with all of them."""
         self._changes = Changes(self._cluster, self.site, self._readiness, self._namespace)
         yield from self._changes

@@ -16,7 +16,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from sessions.backends import Inventory
+from sessions.backends import Inventory, SetAsideItem
 from sessions.errors import BinderyError, InternalError, NotAllowed, UserError
 
 from .cluster import FORBIDDEN, Cluster, Manifest
@@ -206,3 +206,24 @@ def _translate_forbidden(error: InternalError) -> InternalError | NotAllowed:
         return error
     message = _("The portal may not read who owns the objects in its namespace: %(why)s")
     return NotAllowed("kubernetes.rights", message % {"why": error.message})
+
+
+class NothingSetAside:
+    """The part of a back end that sets nothing aside: objects end with their runs."""
+
+    def set_aside(self, name: str) -> None:
+        """Do nothing: a project's objects belong to its runs and end with them."""
+
+    def set_aside_items(self) -> list[SetAsideItem]:
+        """Return nothing, as nothing is set aside here."""
+        return []
+
+    def set_aside_size(self, item_id: str) -> int | None:
+        """Return None, as nothing is set aside here."""
+        return None
+
+    def put_back(self, item_id: str) -> None:
+        """Do nothing, as in `set_aside`."""
+
+    def remove_set_aside(self, item_id: str) -> None:
+        """Do nothing, as in `set_aside`."""

@@ -53,6 +53,7 @@ class LogCursor:
 
     @property
     def container(self) -> str:
+        """Return the name of the container that the position is in."""
         return STAGES[self.stage]
 
     @property
@@ -62,6 +63,7 @@ class LogCursor:
 
     @property
     def is_last_stage(self) -> bool:
+        """Return whether no other container comes after this one."""
         return self.stage + 1 == len(STAGES)
 
     def next_stage(self) -> LogCursor:

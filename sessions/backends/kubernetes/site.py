@@ -70,10 +70,12 @@ class Site:
 
     @property
     def registry_address(self) -> str:
+        """Return the registry's ``host[:port]``; "" without a registry."""
         return self.registry.partition("/")[0]
 
     @property
     def registry_path(self) -> str:
+        """Return the path of the images in the registry, without a slash at its ends."""
         return self.registry.partition("/")[2]
 
     @property

@@ -48,7 +48,7 @@ from . import (
     reports,
     toolbox,
 )
-from . import installation as place
+from . import orphans as place
 from .folders import BUILD, SERVER, Folders
 from .reports import Changes, Report
 from .toolbox import interpreters
@@ -64,15 +64,18 @@ class LocalBackend:
 
     @property
     def folders(self) -> Folders:
+        """Return the folders below ``PORTAL_DATA``."""
         return Folders(settings.PORTAL_DATA)
 
     def problems(self) -> list[Problem]:
+        """Return what is missing on this machine, as found within the last 30 seconds."""
         now = time.monotonic()
         if self._problems is None or now - self._problems[0] > _PROBLEMS_SECONDS:
             self._problems = (now, list(health.problems(self.folders)))
         return self._problems[1]
 
     def examine(self) -> Iterator[Problem]:
+        """Yield accounts that share uids with notebooks, and limits that do not hold."""
         return health.examine()
 
     def capacity(self) -> Capacity:
@@ -119,13 +122,16 @@ class LocalBackend:
             owners.record_uids(homes, own=there)
 
     def installation(self) -> str:
+        """Return the id in the data folder, "" if it has none."""
         return place.read_id(self.folders)
 
     @outages.retry_on_disk_error()
     def ensure_installation(self, installation_id: str) -> str:
+        """Write the id into the data folder unless it has one; return the one it has now."""
         return place.ensure_id(self.folders, installation_id)
 
     def inventory(self) -> Inventory:
+        """Return what the data folder's names stand for."""
         return place.inventory(self.folders)
 
     def foreign(self) -> list[str]:
@@ -136,34 +142,47 @@ class LocalBackend:
         """Do nothing: single things carry no mark here."""
 
     def set_aside(self, name: str) -> None:
+        """Move the project's folder to those that are set aside, if it exists."""
         orphans.set_aside(self.folders, name)
 
     def set_aside_items(self) -> list[SetAsideItem]:
+        """Return the folders that are set aside."""
         return orphans.set_aside_items(self.folders)
 
     def set_aside_size(self, item_id: str) -> int | None:
+        """Return the folder's bytes on disk; None if unknown."""
         return orphans.set_aside_size(self.folders, item_id)
 
     def put_back(self, item_id: str) -> None:
+        """Move the folder back to its name. Raises `StateConflict` if that is taken."""
         orphans.put_back(self.folders, item_id)
 
     def remove_set_aside(self, item_id: str) -> None:
+        """Remove the folder for good; does nothing if it does not exist."""
         orphans.remove_set_aside(self.folders, item_id)
 
     def has_image(self, image: str) -> bool:
+        """Return whether an environment is finished and whole on the disk."""
         return environments.read_result(self.folders.environment(image)) is not None
 
     def images(self) -> list[Image]:
+        """Return the environments that notebooks can use."""
         return environments.finished_images(self.folders)
 
     def image_size(self, image: str) -> int | None:
+        """Return the environment's bytes on disk; None if it does not exist or takes too long."""
         return environments.size(self.folders, image)
 
     def remove_image(self, image: str) -> None:
+        """Remove the environment. Raises `TemporaryError` if that fails."""
         environments.drop(self.folders, image)
 
     @outages.retry_on_disk_error()
     def ensure_build(self, spec: BuildSpec) -> None:
+        """Start a keeper for the build unless there is one, or the environment is finished.
+
+        Raises `TemporaryError` if this machine lacks something that builds need.
+        """
         folder = self.folders.keeper(BUILD, spec.id)
         if _is_over(folder):
             return
@@ -176,16 +195,24 @@ class LocalBackend:
         keeper_processes.start(folder, owners.builder_uid(), job, keeper_jobs.fetch_key(spec))
 
     def cancel_build(self, build_id: int) -> None:
+        """Tell the build's keeper to end, and to report it as cancelled."""
         keeper_processes.request_stop(self.folders.keeper(BUILD, build_id), keeper_processes.CANCEL)
 
     def forget_build(self, build_id: int) -> None:
+        """Kill the build's keeper if it still runs, and have its folder removed."""
         keeper_processes.kill(self.folders.keeper(BUILD, build_id), keeper_processes.REMOVE)
 
     def read_log(self, build_id: int, position: str) -> LogLines | None:
+        """Return the next whole lines of the keeper's log, all of one phase, or None."""
         return reports.read_log_lines(self.folders.keeper(BUILD, build_id), position)
 
     @outages.retry_on_disk_error()
     def ensure_server(self, spec: ServerSpec) -> None:
+        """Start a keeper for the notebook unless there is one.
+
+        Raises `UserError` without the environment, and `TemporaryError` if this machine lacks
+        something that notebooks need.
+        """
         folder = self.folders.keeper(SERVER, spec.id)
         if _is_over(folder):
             return
@@ -209,36 +236,48 @@ class LocalBackend:
         keeper_processes.start(folder, uid, job)
 
     def remove_server(self, session_id: int) -> None:
+        """Tell the notebook's keeper to end, and to report it as stopped."""
         keeper_processes.request_stop(
             self.folders.keeper(SERVER, session_id), keeper_processes.CANCEL
         )
 
     def kill_server(self, session_id: int) -> None:
+        """Kill the keeper; its sandbox ends with it."""
         keeper_processes.kill(self.folders.keeper(SERVER, session_id), keeper_processes.CANCEL)
 
     def forget_server(self, session_id: int) -> None:
+        """Have the keeper's folder removed."""
         keeper_processes.request_stop(
             self.folders.keeper(SERVER, session_id), keeper_processes.REMOVE
         )
 
     def renew_identity(self, volume: str, identity: SshIdentity) -> None:
+        """Write these keys into the run folders of the person's live notebooks."""
         keyfiles.renew(self.folders.run, volume, identity)
 
     def forget_identity(self, volume: str) -> None:
+        """Remove the keys from the run folders of the person's ended notebooks."""
         keyfiles.forget(self.folders.run, volume)
 
     def adopt_volume(self, volume: str, owner_id: int) -> bool:
+        """Give the person their folder; return whether it had another owner.
+
+        Does nothing unless the portal runs as root: then all folders have the same owner.
+        """
         folder, uid = self.folders.volume(volume), owners.person_uid(owner_id)
         return folder.exists() and os.geteuid() == 0 and owners.chown_all(folder, uid)
 
     def remove_project(self, name: str, volume: str = "") -> bool:
+        """Have the project's folder removed; return whether it is gone."""
         removal.drop(self.folders.project(name))
         return not removal.is_being_removed(self.folders.projects, name)
 
     def measure_project(self, name: str, volume: str) -> ProjectSize:
+        """Return the folder's bytes on disk, None inside if counting takes too long."""
         return ProjectSize(environments.disk_usage(self.folders.project(name)))
 
     def builds(self) -> list[BuildReport]:
+        """Return a report for each keeper of a build, except forgotten ones."""
         found = keeper_processes.list_keepers(self.folders.run, BUILD)
         forgotten = keeper_processes.REMOVE
         return [
@@ -248,6 +287,7 @@ class LocalBackend:
         ]
 
     def servers(self) -> list[ServerReport]:
+        """Return a report for each keeper of a notebook, except forgotten ones."""
         found = keeper_processes.list_keepers(self.folders.run, SERVER)
         return [
             reports.server_report(number, folder)
@@ -256,12 +296,15 @@ class LocalBackend:
         ]
 
     def projects(self) -> list[str]:
+        """Return the names of the projects' folders."""
         return place.projects(self.folders)
 
     def sweep(self) -> list[str]:
+        """Remove leftovers of dead builds and removed projects; return their names."""
         return orphans.sweep(self.folders)
 
     def changes(self) -> Iterator[BuildReport | ServerReport | None]:
+        """Yield reports as keepers write them, starting with all of them."""
         owners.make_shared_folder(self.folders.run, 0o711)
         yield from Changes(self.folders.run, self._all_reports)
 

@@ -34,30 +34,37 @@ class Folders:
 
     @property
     def toolboxes(self) -> Path:
+        """Return the folder of the build tools, one folder for each version."""
         return self.root / "toolbox"
 
     @property
     def cache(self) -> Path:
+        """Return the folder of downloads that builds share."""
         return self.root / "cache"
 
     @property
     def environments(self) -> Path:
+        """Return the folder of built environments, one folder for each image."""
         return self.root / "environments"
 
     @property
     def projects(self) -> Path:
+        """Return the folder of projects' own files, one folder for each project."""
         return self.root / "projects"
 
     @property
     def homes(self) -> Path:
+        """Return the folder of people's volumes, one folder for each person."""
         return self.root / "homes"
 
     @property
     def installation(self) -> Path:
+        """Return the path of the file with the installation id."""
         return self.root / "installation"
 
     @property
     def set_aside(self) -> Path:
+        """Return the folder of projects' folders that are set aside."""
         return self.root / "set-aside" / "projects"
 
     @property
@@ -67,6 +74,7 @@ class Folders:
 
     @property
     def run(self) -> Path:
+        """Return the folder of keepers, one folder for each build and each session."""
         return self.root / "run"
 
     def all_untrusted(self) -> tuple[Path, ...]:

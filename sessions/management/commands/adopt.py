@@ -10,9 +10,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.translation import gettext as _
 
 from sessions.errors import BinderyError
-from sessions.installation import adopt, ownership
-from sessions.installation.adopt import InstallationReport
+from sessions.installation import ownership
 from sessions.installation.known import OwnershipStatus, has_too_many_unknown
+from sessions.installation.ownership import InstallationReport
 from sessions.watch.conditions import describe_problem
 
 MAX_NAMED = 10
@@ -33,7 +33,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            report = adopt.take_inventory()
+            report = ownership.take_inventory()
             for line in describe(report):
                 self.stdout.write(line)
             if report.status == OwnershipStatus.MATCHES and not options["part"]:
@@ -132,7 +132,7 @@ def _separation_notice() -> str:
 
 
 def _apply(parted: bool) -> OwnershipStatus:
-    return adopt.separate() if parted else adopt.adopt()
+    return ownership.separate() if parted else ownership.adopt()
 
 
 def _conclusion(status: OwnershipStatus, *, parted: bool) -> str:

@@ -43,13 +43,13 @@ _MODULES = ("rule", "tree", "record", "gitfolders", "gitplan", "plan", "staging"
 
 
 def program() -> str:
-    """Return all of it as the text of one program."""
+    """Return the package as the text of one program, which needs nothing else of the portal."""
     texts = (_text_without_imports(Path(__file__).with_name(f"{name}.py")) for name in _MODULES)
     return "from __future__ import annotations\n" + "".join(texts)
 
 
 def _text_without_imports(path: Path) -> str:
-    """The text of a module, but for what it imports of its neighbours: that stands above."""
+    """Return the text of a module without imports of its neighbours, which stand above it."""
     text = path.read_text()
     left_out = set()
     for node in ast.parse(text).body:

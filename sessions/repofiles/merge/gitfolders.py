@@ -1,4 +1,4 @@
-"""Read git's own folders without git: where it is at, what its refs are, what is staged.
+"""Read git's own folders without git: HEAD, refs, and what is staged.
 
 `scan_repository` lists the repository as it was built, and what of it cannot be taken.
 """
@@ -32,6 +32,7 @@ def git_folder_of(path: bytes, git: Iterable[bytes]) -> bytes | None:
 
 
 def is_object(path: bytes, git: set[bytes]) -> bool:
+    """Return whether the path is one of the objects of these git folders."""
     home = git_folder_of(path, git) if git else None
     return home is not None and path.startswith(home + b"/objects/")
 
@@ -46,7 +47,7 @@ TAGS = "refs/tags/"
 
 
 def read_git(tree: Tree, home: bytes) -> GitState | None:
-    """Return how a git folder is; None where it is none."""
+    """Return the state of a git folder; None if it is none."""
     head = tree.read(home + b"/HEAD", 10_000)
     if head is None or kind_of(tree.lstat(home + b"/objects")) != FOLDER:
         return None
@@ -55,6 +56,7 @@ def read_git(tree: Tree, home: bytes) -> GitState | None:
 
 
 def _refs(tree: Tree, home: bytes) -> dict[str, str]:
+    """Return the values of all refs by name, packed or not."""
     found = {}
     for line in (tree.read(home + b"/packed-refs") or b"").splitlines():
         value, _blank, name = as_text(line).partition(" ")
@@ -85,13 +87,16 @@ def _index_digest(tree: Tree, home: bytes) -> str:
 
 
 def object_name_bytes(tree: Tree, home: bytes) -> int:
-    """Return the bytes of an object's name."""
+    """Return the length of an object's name in bytes: 20 for SHA-1, 32 for SHA-256."""
     settings = tree.read(home + b"/config", 1_000_000) or b""
     return 32 if b"objectformat = sha256" in settings.lower() else 20
 
 
 def _index_entries(index: bytes, wide: int) -> Iterator[bytes]:
-    """Yield mode, flags, object and path of each entry of an index (gitformat-index)."""
+    """Yield mode, flags, object and path of each entry of an index (gitformat-index).
+
+    Raises `ValueError`, `IndexError` or `struct.error` for anything else.
+    """
     mark, version, count = struct.unpack_from(">4sLL", index)
     if mark != b"DIRC" or version not in {2, 3, 4}:
         raise ValueError("no index")
@@ -148,7 +153,10 @@ GIT_FILES = (b"objects/", b"refs/", b"logs/", b"index", b"HEAD", b"packed-refs",
 
 
 def should_move_ref(name: str, old: str | None, new: str, bases: list[GitState], mode: str) -> bool:
-    """Return whether a ref of the person's becomes what the repository has."""
+    """Return whether a ref of the person's becomes what the repository has.
+
+    ``old`` is the person's value, ``new`` the repository's, ``mode`` one of `GitPlan.modes`.
+    """
     if old == new:
         return False
     was = {base.refs.get(name) for base in bases}
@@ -182,6 +190,7 @@ def scan_repository(tree: Tree) -> tuple[dict[bytes, Entry], set[bytes]]:
 
 
 def _stat_all(tree: Tree) -> tuple[dict[bytes, os.stat_result], set[bytes]]:
+    """Return everything below the root, and the folders that cannot be read."""
     found: dict[bytes, os.stat_result] = {}
     unreadable = set()
     for path, there in tree.walk():

@@ -39,9 +39,11 @@ def superseded_packs(
     *,
     are_arriving: bool,
 ) -> list[bytes]:
-    """Return the files in ``target`` of those packs among ``ours`` that the packs of ``source``
-    among ``theirs`` make superfluous. ``are_arriving``: these are put into ``target``; otherwise
-    those count that are there already, brought by a run that was killed.
+    """Return the files in ``target`` of packs that newer packs make superfluous.
+
+    The old ones are the packs among ``ours``, the new ones those of ``source`` among ``theirs``.
+    ``are_arriving``: these are put into ``target``; otherwise those count that are there already,
+    brought by a run that was killed.
     """
     folder = home + b"/objects/pack/"
     if object_name_bytes(source, home) != object_name_bytes(target, home) or target.lstat(
@@ -72,8 +74,9 @@ def _packs(folder: bytes, paths: Iterable[bytes]) -> dict[bytes, list[bytes]]:
 
 
 def _objects(tree: Tree, home: bytes, pack: bytes) -> set[bytes] | None:
-    """Return the names of the objects in a pack (gitformat-pack, version 2); None where its index
-    cannot be read.
+    """Return the names of the objects in a pack (gitformat-pack, version 2).
+
+    None where its index cannot be read.
     """
     index = tree.read(pack + b".idx")
     start, wide = len(_MAGIC) + 4 * _FANOUT, object_name_bytes(tree, home)
@@ -90,7 +93,7 @@ ORDINARY, IF_MISSING, IF_OTHER, LEAVE = "ordinary", "if-missing", "if-other", "l
 
 
 class GitPlan:
-    """What becomes of git's own folders: the repository's, and its submodules'.
+    """A plan for git's own folders: the repository's, and its submodules'.
 
     ``modes`` tells of each: ``fill``: like other files; ``follow``: the person did nothing in it;
     ``same``: they have that commit themselves; ``keep``: objects and what the remote has are added,
@@ -112,15 +115,16 @@ class GitPlan:
         self.modes: dict[bytes, str] = {}
 
     def decide(self) -> None:
+        """Decide on the mode of each git folder, and fill ``modes`` and ``states``."""
         for home in {*self._theirs, *self._known[0].git}:
             self.modes[home] = self._decide_mode(home)
 
     def git_folder(self, path: bytes) -> bytes | None:
-        """Return the git folder that the path lies in."""
+        """Return the innermost git folder that the path lies in; None if none."""
         return git_folder_of(path, self.modes)
 
     def rule(self, path: bytes) -> str:
-        """Return how a path is decided."""
+        """Return how a path is treated: ORDINARY, IF_MISSING, IF_OTHER or LEAVE."""
         home = self.git_folder(path)
         if home is None or self.modes[home] == "fill":
             return ORDINARY
@@ -153,7 +157,7 @@ class GitPlan:
         }
 
     def install_order(self, path: bytes) -> int:
-        """Return when it is put in place: in a git folder what is named before what names it."""
+        """Return the path's turn (0 to 4): in a git folder, what is named before what names it."""
         home = self.git_folder(path)
         if home is None or self.modes[home] == "fill":
             return 1
@@ -177,6 +181,7 @@ class GitPlan:
         return self._mode_of_existing(home, mine, theirs) if mine and theirs else "leave"
 
     def _mode_of_existing(self, home: bytes, mine: GitState, theirs: GitState) -> str:
+        """Return the mode of a folder that both sides have."""
         if is_same(mine, theirs):
             self.states[home] = mine
             return "same"
@@ -189,9 +194,11 @@ class GitPlan:
         return "keep"
 
     def _bases(self, home: bytes) -> list[GitState]:
+        """Return how the folder may have been left: as recorded, or by a killed run."""
         return [state.git[home] for state in self._known if home in state.git]
 
     def _moving_refs_of(self, home: bytes, mode: str, mine: GitState) -> Iterator[tuple[str, str]]:
+        """Yield name and value of each ref that moves, symbolic ones last."""
         bases, known = self._bases(home), set(mine.refs)
         refs = self._theirs[home].refs.items()
         for name, value in sorted(refs, key=lambda ref: ref[1].startswith("ref: ")):

@@ -41,8 +41,10 @@ class MergeRun:
         return report
 
     def merge(self, *, sync: bool) -> dict[str, Any]:
-        """Merge; the report is kept in the record, too. Without ``sync`` what fills an empty
-        folder is not waited for, see `sync_target`.
+        """Merge, and return the report, which is kept in the record, too.
+
+        Without ``sync``, what fills an empty folder is not waited for: see `sync_target`. Raises
+        `MergeFailed` or `OSError`.
         """
         base, begun = self._record.state() or State(), self._record.plan()
         if begun and begun.staging:
@@ -71,11 +73,13 @@ class MergeRun:
         return report
 
     def _remove(self, staging: bytes) -> None:
+        """Remove a staging folder, if it is there."""
         if kind_of(self._target.lstat(staging)) == FOLDER:
             self._target.remove(staging)
             self._target.close_folders()
 
     def _carry_out(self, plan: Plan, *, is_empty: bool) -> None:
+        """Write what is new, put it in place, and note how each file was left."""
         written: dict[bytes, tuple[int, ...]] = {}
         if plan.puts or plan.drops or plan.clears or plan.modes:
             token = os.urandom(8).hex()
@@ -93,7 +97,7 @@ class MergeRun:
     def _write_staging(
         self, plan: Plan, staging: bytes, token: str, *, is_empty: bool
     ) -> StagingArea:
-        """Write all that is new, then what it leads to. Where that fails nothing has changed.
+        """Write all that is new, then what it leads to; nothing has changed if that fails.
 
         In a folder that was empty nothing can be taken for the person's: the plan is not needed,
         and one sync at the end is enough.
@@ -118,6 +122,7 @@ class MergeRun:
         return stage
 
     def _sync_folders(self, changed: set[bytes]) -> None:
+        """Sync the folders above these paths."""
         self._target.close_folders()
         for above in {os.path.dirname(path) for path in changed}:
             with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
@@ -138,6 +143,7 @@ class MergeRun:
                 plan.entries[path] = entry._replace(stat_data=stat_data_of(there))
 
     def _report(self, plan: Plan, state: str, was: str) -> dict[str, Any]:
+        """Return the report; see `merge`."""
         beside_each = [
             [printable_path(path), printable_path(name)] for path, name in sorted(plan.conflicts)
         ]
@@ -155,7 +161,7 @@ class MergeRun:
 
 
 def printable_path(path: bytes) -> str:
-    """Return a name as it can be shown to anybody: bounded, and nothing in it is a control."""
+    """Return a path for showing: at most 200 characters, none of them a control."""
     text = "".join(
         each if each.isprintable() else "\ufffd" for each in path.decode("utf-8", "replace")
     )
@@ -194,7 +200,7 @@ def merge(
 
 
 def sync_target(target: str, record: str) -> None:
-    """Have on the disk what was filled without waiting for it. Raises `OSError`."""
+    """Write to the disk what was filled without waiting for it. Raises `OSError`."""
     with ExitStack() as stack:
         held = Record(os.fsencode(record))
         stack.callback(held.close)
@@ -204,6 +210,7 @@ def sync_target(target: str, record: str) -> None:
 
 @contextmanager
 def _ensured_folder(target: str) -> Iterator[int]:
+    """Make the folder unless it exists, and yield its descriptor."""
     with suppress(FileExistsError):
         os.mkdir(target, 0o755)
     with opened_folder(target) as descriptor:
@@ -211,6 +218,7 @@ def _ensured_folder(target: str) -> Iterator[int]:
 
 
 def _failure_for(error: OSError) -> MergeFailed:
+    """Return the failure that tells people about this error."""
     for numbers, code, message in (
         (DISK_FULL_ERRNOS, "merge.full", "There is no space left for the repository's files."),
         ({errno.EROFS}, "merge.read-only", "The disk with your files is read-only right now."),
@@ -228,7 +236,10 @@ def _failure_for(error: OSError) -> MergeFailed:
 
 
 def main(argv: list[str]) -> int:
-    """See the module. Returns the status of the program."""
+    """Run one merge, and print the report or the error as JSON; see the package.
+
+    Return the status of the program: 0, or 1 after an error.
+    """
     adopt = argv[:1] == ["--adopt"]
     try:
         source, target, record, commit = argv[1:] if adopt else argv

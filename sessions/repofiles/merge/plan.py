@@ -1,4 +1,4 @@
-"""The plan of a merge: looks at all three sides, and decides path by path; changes nothing."""
+"""Plan a merge: look at all three sides, decide path by path, and change nothing."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from .tree import Tree, blocks, kind_of, permissions_of
 
 
 class Put(NamedTuple):
-    """Something to be put at a path: ``text``, or what stands at ``source`` in the repository."""
+    """A thing to be put at a path: ``text``, or what stands at ``source`` in the repository."""
 
     entry: Entry
     source: bytes = b""
@@ -38,7 +38,7 @@ class Put(NamedTuple):
 
 
 class Plan:
-    """What is to be done, decided path by path; nothing is changed here.
+    """A merge as decided, path by path; nothing is changed here.
 
     ``puts``, ``drops``, ``clears``, ``modes`` and ``packs`` are the work; ``entries`` and ``git``
     the record that it leads to; ``up_to_date`` those paths that stand as the repository has them.
@@ -87,6 +87,7 @@ class Plan:
         self._replaced: list[bytes] = []
 
     def decide(self) -> None:
+        """Decide on every path of the three sides. Raises `OSError` if the disk fails."""
         self.git.decide()
         paths = {
             *self.theirs,
@@ -107,10 +108,11 @@ class Plan:
             self.entries.pop(path, None)
 
     def lstat(self, path: bytes) -> os.stat_result | None:
+        """Return what stands at the path in the target; None if nothing does."""
         return self._target.lstat(path)
 
     def give_up(self, path: bytes) -> None:
-        """Note that it could not be done: the next merge tries again."""
+        """Leave the path out: the next merge tries again."""
         self.left_out.add(path)
         self.entries.pop(path, None)
         if path in self._base.entries:
@@ -122,6 +124,7 @@ class Plan:
         return [*bases, self._interrupted.entries.get(path)] if self._interrupted else bases
 
     def _decide(self, path: bytes) -> None:
+        """Decide on one path; those above it have been decided."""
         base, theirs = self._base.entries.get(path), self.theirs.get(path)
         above = os.path.dirname(path)
         if above in self._kept or above in self._unknown:
@@ -150,6 +153,7 @@ class Plan:
     def _decide_by_rule(
         self, path: bytes, there: os.stat_result | None, theirs: Entry | None
     ) -> None:
+        """Decide on a path by the common rule, and record the decision."""
         untouched, same = self._is_untouched(path, there), self._matches(path, there, theirs)
         kind = decide_action(
             self._base_kind(path, there),
@@ -172,16 +176,21 @@ class Plan:
         return FOLDER if FOLDER in kinds and kind_of(there) == FOLDER else kinds[0]
 
     def _leave_out(self, path: bytes) -> None:
+        """Leave out a path that cannot be read."""
         self.left_out.add(path)
         self._keep_as_is(path, self._base.entries.get(path), False)
 
     def _keep_as_is(self, path: bytes, entry: Entry | None, known: bool) -> None:
-        """All there stays as it is."""
+        """Keep everything at and below the path as it is.
+
+        ``known``: record what the repository has there; otherwise, what was recorded.
+        """
         (self._kept if known else self._unknown).add(path)
         if entry:
             self.entries[path] = entry
 
     def _is_untouched(self, path: bytes, there: os.stat_result | None) -> bool:
+        """Return whether the person has left the path as it was put there."""
         bases = self._bases(path)
         if self._may_be_incomplete and bases[0] and self._is_blank(path, there):
             return True
@@ -219,8 +228,10 @@ class Plan:
         )
 
     def _cached_digest(self, path: bytes, there: os.stat_result, entry: Entry) -> str:
-        """Return the digest of the person's file; known without reading where its times are those
-        with which it was left. A clock of whole seconds is not believed.
+        """Return the digest of the person's file.
+
+        It is known without reading where the times are those with which the file was left. A clock
+        of whole seconds is not believed.
         """
         if not entry.digest_or_target:
             return ""
@@ -236,6 +247,7 @@ class Plan:
         return self._digests[path]
 
     def _read_digest(self, path: bytes) -> str:
+        """Return the digest of the person's file; one that nothing has if it cannot be read."""
         try:
             return self._target.digest(path)
         except OSError as error:
@@ -254,7 +266,7 @@ class Plan:
         )
 
     def _take_mode(self, path: bytes, there: os.stat_result | None, theirs: Entry) -> None:
-        """The mode follows the repository unless the person has set one."""
+        """Have the mode follow the repository unless the person has set one."""
         bases = [base for base in self._bases(path) if base and base.kind == theirs.kind]
         if not bases or there is None or theirs.kind == LINK or kind_of(there) != theirs.kind:
             return
@@ -271,6 +283,7 @@ class Plan:
     def _record_action(
         self, kind: str, path: bytes, there: os.stat_result | None, theirs: Entry | None
     ) -> None:
+        """Note what has to be done at the path for this decision."""
         if kind == DROP or (kind == MAKE and there):
             self.drops.append(path)
             self._count("removed", path)
@@ -297,6 +310,7 @@ class Plan:
             self.counts[what] += 1
 
     def _put_beside(self, path: bytes, theirs: Entry) -> None:
+        """Put the repository's version next to the person's."""
         if theirs.kind == FOLDER and (
             path in self.git.modes or self.git.git_folder(path) is not None
         ):
@@ -310,7 +324,10 @@ class Plan:
             self.puts[free + inner[len(path) :]] = Put(self.theirs[inner], inner)
 
     def _free_name(self, path: bytes, theirs: Entry) -> bytes:
-        """Return the name beside; that of an earlier run where it has put there the very same."""
+        """Return the name for the version beside.
+
+        It is that of an earlier run if that has put the very same there. Raises `MergeFailed`.
+        """
         above, name = os.path.split(path)
         for number in range(1, 10_000):
             free = os.path.join(above, conflict_name(name, self._commit, number))
@@ -322,7 +339,7 @@ class Plan:
         raise MergeFailed("merge.failed", "There are too many versions of one file.")
 
     def _refuse_folders_in_use(self) -> None:
-        """A folder that became a file stays where something of the person's is in it."""
+        """Keep each folder that became a file but has something of the person's in it."""
         going = {*self.drops, *self.clears}
         for path in self._replaced:
             inside = self._target.walk(path)
@@ -335,16 +352,20 @@ class Plan:
 
 
 def path_parts(path: bytes) -> list[bytes]:
+    """Return the parts of the path: sorted by them, a folder comes before what is in it."""
     return path.split(b"/")
 
 
 def content_of(entry: Entry | None) -> tuple[str, int, str] | None:
+    """Return the kind, size and digest or target by which entries are compared."""
     return (entry.kind, entry.size, entry.digest_or_target) if entry else None
 
 
 def paths_below(entries: dict[bytes, Entry], top: bytes) -> list[bytes]:
+    """Return the paths of all entries below a folder."""
     return [path for path in entries if path.startswith(top + b"/")]
 
 
 def contents_below(entries: dict[bytes, Entry], top: bytes) -> dict[bytes, Any]:
+    """Return the contents of all entries below a folder, by path."""
     return {path: content_of(entries[path]) for path in paths_below(entries, top)}

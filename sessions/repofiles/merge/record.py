@@ -1,6 +1,6 @@
-"""The record of a merge: how each file was left, and beside it the plan of one that has begun.
+"""Keep the record of a merge: how each file was left, and the plan of one that has begun.
 
-It lies where its person may reach it, so whatever is no record counts as none.
+The record lies where its person may reach it, so whatever is no record counts as none.
 """
 
 from __future__ import annotations
@@ -29,11 +29,15 @@ class Record:
         self._name = os.path.basename(path)
 
     def close(self) -> None:
+        """Close the folder; the record cannot be used any more."""
         os.close(self._folder)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep out others that merge. Raises `MergeFailed` where one is at it for a minute."""
+        """Keep other merges of this record out for the block.
+
+        Raises `MergeFailed` if another one still holds the lock after a minute.
+        """
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(self._name + b".lock", flags, 0o600, dir_fd=self._folder)
         try:
@@ -43,20 +47,24 @@ class Record:
             os.close(descriptor)
 
     def state(self) -> State | None:
+        """Return the record; None if there is none, or nothing that can be read as one."""
         return self._read(self._name)
 
     def plan(self) -> State | None:
+        """Return the plan of a merge that has begun and not ended; None if there is none."""
         return self._read(self._name + b".next")
 
     def save(self, state: State) -> None:
-        """Make it the record, whole also after a power cut, and drop the plan."""
+        """Make this the record, whole also after a power cut, and drop the plan. Raises `OSError`."""
         self._write(self._name, state)
         self.drop_plan()
 
     def save_plan(self, state: State) -> None:
+        """Write the plan, whole also after a power cut. Raises `OSError`."""
         self._write(self._name + b".next", state)
 
     def drop_plan(self) -> None:
+        """Remove the plan, if there is one."""
         with suppress(FileNotFoundError):
             os.unlink(self._name + b".next", dir_fd=self._folder)
 
@@ -65,11 +73,12 @@ class Record:
         self._replace(self._name + b".unsynced", _boot_id())
 
     def clear_unsynced(self) -> None:
+        """Note that all that was written is on the disk."""
         with suppress(FileNotFoundError):
             os.unlink(self._name + b".unsynced", dir_fd=self._folder)
 
     def may_be_incomplete(self) -> bool:
-        """Return whether the machine has been started anew before all was on the disk."""
+        """Return whether the machine has restarted before all was on the disk."""
         mark = Tree(self._folder).read(self._name + b".unsynced", 1000)
         return mark is not None and mark != _boot_id()
 
@@ -86,6 +95,7 @@ class Record:
         self._replace(name, json.dumps(_state_to_json(state)).encode())
 
     def _replace(self, name: bytes, content: bytes) -> None:
+        """Write the content under a draft's name, sync it, and rename it into place."""
         draft = name + b".draft"
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(draft, flags, 0o600, dir_fd=self._folder)
@@ -103,7 +113,7 @@ class Record:
 
 
 def _boot_id() -> bytes:
-    """Return what names the time since the machine was started; b"" where nothing does."""
+    """Return the id of the machine's present run; b"" if it has none."""
     try:
         with open("/proc/sys/kernel/random/boot_id", "rb") as file:
             return file.read().strip()
@@ -112,6 +122,7 @@ def _boot_id() -> bytes:
 
 
 def _lock(descriptor: int) -> None:
+    """Lock the open file. Raises `MergeFailed` after a minute without success."""
     for _try in range(_LOCK_SECONDS * 10):
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -136,6 +147,7 @@ def _state_to_json(state: State) -> dict[str, Any]:
 
 
 def _state_from_json(plain: dict[str, Any]) -> State:
+    """Return the record that this JSON stands for. Raises `ValueError`, `TypeError` or `KeyError`."""
     if plain["version"] != _VERSION:
         raise ValueError("another version")
     entries = {
@@ -152,6 +164,7 @@ def _state_from_json(plain: dict[str, Any]) -> State:
 
 
 def _is_inside(path: bytes) -> bool:
+    """Return whether the path stays in its folder."""
     return b"\0" not in path and not {b"", b".", b".."} & set(path.split(b"/"))
 
 

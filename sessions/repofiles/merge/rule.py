@@ -1,6 +1,6 @@
-"""The rule of a merge: what becomes of a path, and what a second version is called. Pure.
+"""Decide what becomes of a path in a merge, and name second versions. Pure functions.
 
-Its values are here as well: what stands at a path, how a git folder is, what a record says.
+The values of a merge are here as well: an entry of a folder, the state of a git folder, a record.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ DISK_UNREACHABLE_ERRNOS = frozenset({
 
 
 class MergeFailed(Exception):
-    """Nothing could be merged, or not all of it; another run goes on. ``code`` is stable."""
+    """Raised if nothing could be merged, or not all of it; another run goes on.
+
+    ``code`` is stable, ``message`` is for people.
+    """
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -28,10 +31,10 @@ class MergeFailed(Exception):
 
 
 class Entry(NamedTuple):
-    """What stands at a path.
+    """A file, link or folder at a path.
 
-    ``digest_or_target`` is a file's digest or a link's target. ``stat_data`` tells how the target's
-    file was left: mode, mtime and ctime (ns).
+    ``digest_or_target`` is a file's digest or a link's target, ``size`` is in bytes. ``stat_data``
+    tells how the target's file was left: mode, mtime and ctime (ns).
     """
 
     kind: str
@@ -42,9 +45,10 @@ class Entry(NamedTuple):
 
 
 class GitState(NamedTuple):
-    """How a git folder is, apart from its objects.
+    """The state of a git folder, apart from its objects.
 
-    ``in_progress``: git is in the middle of a merge, say.
+    ``head`` is the content of HEAD, ``refs`` has the values of refs by name, ``staged`` is a digest
+    of the index. ``in_progress``: git is in the middle of a merge, say.
     """
 
     head: str
@@ -64,7 +68,7 @@ class State(NamedTuple):
 
 
 def is_disk_failure(error: OSError) -> bool:
-    """Return whether it is the disk that fails, and not a single file."""
+    """Return whether the disk as a whole fails, and not a single file."""
     return error.errno in DISK_FULL_ERRNOS | DISK_UNREACHABLE_ERRNOS | {
         errno.EROFS,
         errno.EMFILE,
@@ -89,8 +93,8 @@ def decide_action(
     """Return what becomes of a path, from the kinds of the three sides (None: nothing is there).
 
     ``untouched``: mine is as it was left. ``same``: mine is as theirs. ``unchanged``: theirs is as
-    base. Folders are ``clear``ed when they are empty, and ``replace``d where nothing of the
-    person's is in them.
+    base. The result is one of the constants above. Folders are ``clear``ed when they are empty, and
+    ``replace``d where nothing of the person's is in them.
     """
     if theirs is None:
         return _action_if_removed(base, mine, untouched=untouched)
@@ -106,6 +110,7 @@ def decide_action(
 
 
 def _action_if_removed(base: str | None, mine: str | None, *, untouched: bool) -> str:
+    """Return what becomes of a path that the repository does not have (any more)."""
     if mine is None:
         return NOTHING
     if mine == FOLDER:
@@ -116,6 +121,7 @@ def _action_if_removed(base: str | None, mine: str | None, *, untouched: bool) -
 def _action_if_folder(
     base: str | None, mine: str | None, *, untouched: bool, unchanged: bool
 ) -> str:
+    """Return what becomes of a path that is a folder in the repository."""
     if mine == FOLDER:
         return NOTHING
     if mine is None:  # a folder that the person removed comes back only for new files in it
@@ -128,7 +134,8 @@ def _action_if_folder(
 def conflict_name(name: bytes, commit: str, number: int = 1) -> bytes:
     """Return the name for the repository's version of a file that the person changed, too.
 
-    Notebooks keep their ending, without which Jupyter does not open them.
+    It has at most 255 bytes. Notebooks keep their ending, without which Jupyter does not open them.
+    ``number`` tells several versions of one commit apart.
     """
     tail = b".from-" + commit[:7].encode() + (b"-%d" % number if number > 1 else b"")
     stem, ending = os.path.splitext(name)
@@ -138,7 +145,7 @@ def conflict_name(name: bytes, commit: str, number: int = 1) -> bytes:
 
 
 def _truncate_name(name: bytes, most: int) -> bytes:
-    """Return at most so many bytes of a name; no half of a letter, where it is UTF-8."""
+    """Return at most ``most`` bytes of a name, without half a letter where it is UTF-8."""
     try:
         name.decode()
     except UnicodeDecodeError:

@@ -19,7 +19,7 @@ from .tree import Tree, as_bytes, copy_content, is_unmodified, kind_of, set_perm
 class StagingArea:
     """A folder of the target in which new content is written whole before it gets its place.
 
-    Where ``each`` is set, each file and folder is synced by itself. A top is a path that is put in
+    With ``sync_each``, each file and folder is synced by itself. A top is a path that is put in
     place by one renaming: a file, or a whole folder where the target has none. The folder has it
     under a number.
     """
@@ -36,7 +36,10 @@ class StagingArea:
         self._gone = {*plan.drops, *plan.clears}
 
     def write_all(self) -> None:
-        """Write everything. Raises `OSError` where there is no room."""
+        """Write everything. Raises `OSError` if there is no room, or the disk fails.
+
+        What cannot be written for another reason is in ``failed``.
+        """
         for path in sorted(self._plan.puts, key=path_parts):
             try:
                 self._write(path, self._plan.puts[path])
@@ -71,6 +74,7 @@ class StagingArea:
         return kind_of(there) == FOLDER and folder not in self._gone
 
     def _write(self, path: bytes, put: Put) -> None:
+        """Write one path of the plan, with the folders above it."""
         top = self.top(path)
         place = b"%d" % self.tops.setdefault(top, len(self.tops)) + path[len(top) :]
         self._make_folders(os.path.dirname(place), os.path.dirname(path))
@@ -92,6 +96,7 @@ class StagingArea:
         self.written[path] = (there.st_ino, there.st_size, there.st_mtime_ns)
 
     def _make_folders(self, place: bytes, path: bytes) -> None:
+        """Make the folder at this place, and those above it, if they are missing."""
         missing = []
         while place and place not in self.folders:
             missing.append((place, path))
@@ -102,13 +107,14 @@ class StagingArea:
             self.folders[place] = self._folder_mode(path)
 
     def _folder_mode(self, path: bytes) -> int:
+        """Return the mode that the folder gets."""
         if path in self._plan.puts:
             return self._plan.puts[path].entry.mode
         entry = self._plan.theirs.get(path)
         return entry.mode if entry and entry.kind == FOLDER else 0o755
 
     def _try_hard_link(self, there: os.stat_result, mode: int, place: bytes) -> bool:
-        """Return whether it became one file with another name of it, as in the repository."""
+        """Make it one file with another name of it, as in the repository; return whether it is."""
         if there.st_nlink < 2:
             return False
         first = self._links.setdefault((there.st_dev, there.st_ino, mode), place)
@@ -125,6 +131,7 @@ class StagingArea:
         return True
 
     def _write_file(self, place: bytes, put: Put, source: int | None) -> None:
+        """Write the text or copy the source, with its times and mode."""
         folder, name = self._tree.locate(place)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         target = os.open(name, flags, 0o600, dir_fd=folder)
@@ -143,13 +150,17 @@ class StagingArea:
 
 
 class PlanApplier:
-    """What makes a plan come true, by renaming and removing; none of it needs room."""
+    """The part of a merge that carries out a plan by renaming and removing; it needs no room."""
 
     def __init__(self, plan: Plan, stage: StagingArea, target: Tree, staging: int) -> None:
         self._plan, self._stage, self._target, self._staging = plan, stage, target, staging
         self._gone = {*plan.drops, *plan.clears}
 
     def apply(self) -> None:
+        """Put everything into place, git's objects first, and remove what goes.
+
+        A path that somebody has changed meanwhile is given up. Raises `OSError` if the disk fails.
+        """
         for path in self._stage.failed:
             self._plan.give_up(path)
         tops = sorted(
@@ -172,6 +183,7 @@ class PlanApplier:
             self._change_if_unmodified(path, self._plan.stats[path], change, [path])
 
     def _drop(self, paths: Iterable[bytes]) -> None:
+        """Remove these files."""
         for path in paths:
             planned = self._plan.stats[path]
             self._change_if_unmodified(
@@ -179,6 +191,7 @@ class PlanApplier:
             )
 
     def _put(self, top: bytes) -> None:
+        """Rename a top into its place."""
         number = b"%d" % self._stage.tops[top]
         inside = [
             path for path in self._paths_by_top().get(top, ()) if path not in self._stage.failed
@@ -207,7 +220,11 @@ class PlanApplier:
         action: Callable[[int, bytes], None],
         concerned: Iterable[bytes],
     ) -> None:
-        """Change it unless somebody has since it was looked at; what cannot be is left out."""
+        """Change the path unless somebody has since it was looked at.
+
+        If it cannot be changed, the paths ``concerned`` are given up. Raises `OSError` if the disk
+        fails.
+        """
         try:
             now = self._target.lstat(path)
             if not is_unmodified(now, planned):
@@ -220,6 +237,7 @@ class PlanApplier:
                 self._plan.give_up(each)
 
     def _clear(self, path: bytes) -> None:
+        """Remove the folder if it is empty."""
         try:
             self._target.change(path, lambda folder, name: os.rmdir(name, dir_fd=folder))
         except OSError as error:

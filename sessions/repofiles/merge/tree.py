@@ -24,7 +24,7 @@ _FICLONE = 0x40049409  # FICLONE
 
 
 def blocks(descriptor: int) -> Iterator[tuple[int, bytes]]:
-    """Yield position and content of each block that does not consist of zeros."""
+    """Yield position (bytes) and content of each block that does not consist of zeros."""
     at, size = 0, os.fstat(descriptor).st_size
     while at < size:
         if size > _BLOCK:
@@ -36,7 +36,7 @@ def blocks(descriptor: int) -> Iterator[tuple[int, bytes]]:
 
 
 def _next_data(descriptor: int, at: int, size: int) -> int:
-    """Return where the next data of a file with holes lies; its end where there is none."""
+    """Return the position of the file's next data from ``at`` on; its size if only a hole follows."""
     try:
         return max(at, os.lseek(descriptor, at, os.SEEK_DATA))
     except OSError as error:
@@ -44,6 +44,7 @@ def _next_data(descriptor: int, at: int, size: int) -> int:
 
 
 def _read_block(descriptor: int, at: int) -> bytes:
+    """Return the block at the position, whole unless the file ends in it."""
     block = os.pread(descriptor, _BLOCK, at)
     while 0 < len(block) < _BLOCK:
         more = os.pread(descriptor, _BLOCK - len(block), at + len(block))
@@ -54,7 +55,7 @@ def _read_block(descriptor: int, at: int) -> bytes:
 
 
 def digest_of(descriptor: int) -> str:
-    """Return a SHA-256 of the content, in which zeros cost nothing, whether holes or not."""
+    """Return a SHA-256 (hex) of the content, in which zeros cost nothing, whether holes or not."""
     found = hashlib.sha256()
     for at, block in blocks(descriptor):
         found.update(struct.pack(">Q", at))
@@ -64,7 +65,10 @@ def digest_of(descriptor: int) -> str:
 
 
 def copy_content(source: int, target: int) -> None:
-    """Copy the content; shares the data where the file system can, and keeps holes."""
+    """Copy all content; share the data where the file system can, and keep holes.
+
+    Both are descriptors of files, ``target`` is empty. Raises `OSError` if it has no room.
+    """
     try:
         fcntl.ioctl(target, _FICLONE, source)
     except OSError as error:
@@ -80,7 +84,7 @@ def copy_content(source: int, target: int) -> None:
 
 
 def sync_disk(descriptor: int) -> None:
-    """Have the whole file system on its disk. Raises `OSError` where it does not take it."""
+    """Write everything in the descriptor's file system to its disk. Raises `OSError`."""
     library = ctypes.CDLL(None, use_errno=True)
     if not hasattr(library, "syncfs"):
         os.sync()
@@ -132,8 +136,9 @@ class Tree:
             raise
 
     def walk(self, top: bytes = b"") -> Iterator[tuple[bytes, os.stat_result | None]]:
-        """Yield everything below ``top``, folders before what is in them; None as the second where
-        a folder cannot be read.
+        """Yield everything below ``top``, folders before what is in them.
+
+        The second of each pair is None where a folder cannot be read.
         """
         todo = [top]
         while todo:
@@ -158,7 +163,7 @@ class Tree:
         return found
 
     def open(self, path: bytes) -> int:
-        """Return a descriptor of the file. Raises `OSError` where it is anything else."""
+        """Return a descriptor of the file, for reading. Raises `OSError` where it is anything else."""
         folder, name = self.locate(path)
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         descriptor = os.open(name, flags, dir_fd=folder)
@@ -168,6 +173,7 @@ class Tree:
         return descriptor
 
     def digest(self, path: bytes) -> str:
+        """Return the digest of a file, as `digest_of`. Raises `OSError`."""
         descriptor = self.open(path)
         try:
             return digest_of(descriptor)
@@ -175,6 +181,7 @@ class Tree:
             os.close(descriptor)
 
     def readlink(self, path: bytes) -> str:
+        """Return the target of a link. Raises `OSError` where there is none."""
         folder, name = self.locate(path)
         return as_text(os.readlink(name, dir_fd=folder))
 
@@ -191,12 +198,12 @@ class Tree:
         return content if len(content) <= max_bytes else None
 
     def close_folders(self) -> None:
-        """Close what is open: folders have moved."""
+        """Close the folders that are held open, because folders have moved."""
         while self._open:
             os.close(self._open.popitem()[1])
 
     def remove(self, top: bytes) -> None:
-        """Remove a folder of ours and all in it."""
+        """Remove a folder of ours and all in it. Raises `OSError`."""
         folders = [top]
         for path, there in self.walk(top):
             if there and stat.S_ISDIR(there.st_mode):
@@ -208,7 +215,10 @@ class Tree:
             self.change(path, lambda folder, name: os.rmdir(name, dir_fd=folder))
 
     def change(self, path: bytes, action: Callable[[int, bytes], None]) -> None:
-        """Do something to a name in a folder, also where its owner took away the right to."""
+        """Do something to a name in a folder, also where its owner took away the right to.
+
+        ``action`` gets the folder's descriptor and the name. Raises what it raises.
+        """
         folder, name = self.locate(path)
         try:
             action(folder, name)
@@ -224,19 +234,26 @@ class Tree:
 
 
 def open_folder(name: bytes | str, at: int | None = None) -> int:
+    """Return a descriptor of the folder ``name``, relative to the descriptor ``at``.
+
+    Raises `OSError` where it is anything else, such as a link.
+    """
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
     return os.open(name, flags, dir_fd=at)
 
 
 def as_text(name: bytes) -> str:
+    """Return a name as text; bytes that are not UTF-8 survive the way back by `as_bytes`."""
     return name.decode("utf-8", "surrogateescape")
 
 
 def as_bytes(text: str) -> bytes:
+    """Return the name that `as_text` has turned into this text."""
     return text.encode("utf-8", "surrogateescape")
 
 
 def kind_of(there: os.stat_result | None) -> str | None:
+    """Return FILE, FOLDER, LINK or OTHER; None for nothing."""
     if there is None:
         return None
     for is_one, kind in ((stat.S_ISREG, FILE), (stat.S_ISDIR, FOLDER), (stat.S_ISLNK, LINK)):
@@ -246,16 +263,20 @@ def kind_of(there: os.stat_result | None) -> str | None:
 
 
 def permissions_of(there: os.stat_result) -> int:
+    """Return the nine bits of permission."""
     return there.st_mode & _PERMISSION_BITS
 
 
 def stat_data_of(there: os.stat_result) -> tuple[int, int, int]:
+    """Return permissions, mtime and ctime (ns), by which a change is noticed."""
     return permissions_of(there), there.st_mtime_ns, there.st_ctime_ns
 
 
 def is_unmodified(now: os.stat_result | None, before: os.stat_result | None) -> bool:
-    """Return whether nobody changed the file since it was looked at; of a folder, whether it is
-    one. A file with several names has a new ctime when we replace another of them.
+    """Return whether nobody changed the file since it was looked at.
+
+    A folder only has to be one still. A file with several names has a new ctime when we replace
+    another of them.
     """
     if now is None or before is None or kind_of(now) != kind_of(before):
         return now is before
@@ -268,6 +289,7 @@ def is_unmodified(now: os.stat_result | None, before: os.stat_result | None) -> 
 
 @contextmanager
 def opened_folder(name: bytes | str, at: int | None = None) -> Iterator[int]:
+    """Open the folder for the block, as `open_folder`, and yield its descriptor."""
     descriptor = open_folder(name, at)
     try:
         yield descriptor
