@@ -199,7 +199,7 @@ class Token(models.Model):
 
     @property
     def expires_soon(self) -> bool:
-        """Whether it is time to make the next one."""
+        """Return whether it is time to make the next one."""
         return self.expires is not None and self.expires <= timezone.now() + EXPIRES_SOON
 
 

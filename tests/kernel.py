@@ -16,7 +16,7 @@ from tests.stack import Api
 
 
 class Kernel:
-    """``with Kernel(api, name) as kernel: kernel.run("print(1)") == "1\\n"``"""
+    r"""A kernel: ``with Kernel(api, name) as kernel: kernel.run("print(1)") == "1\n"``."""
 
     def __init__(self, api: Api, name: str, kernel_id: str = "") -> None:
         self.api = api

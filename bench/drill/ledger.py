@@ -30,7 +30,7 @@ class Memory:
 
     @property
     def shown(self) -> str:
-        """The output of the kernel if it is still the same one."""
+        """Return the output of the kernel if it is still the same one."""
         return f"{self.pid} {self.value}\n"
 
 

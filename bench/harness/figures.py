@@ -35,7 +35,7 @@ class Values:
 
     @property
     def p95(self) -> float:
-        """The value that 95 of 100 reach or beat: the 5th percentile where more is better."""
+        """Return the value that 95 of 100 reach or beat: the 5th percentile if more is better."""
         return quantile(self.all, 1 - TAIL if self.more_is_better else TAIL)
 
 
@@ -78,7 +78,7 @@ class Figure:
 
     @property
     def ratio(self) -> float | None:
-        """How many times as good as the peer the portal is, by the medians; above 1 is better.
+        """Return how many times as good as the peer the portal is, by the medians; above 1: better.
 
         None without a peer, or if one of them is zero.
         """
@@ -90,7 +90,7 @@ class Figure:
 
     @property
     def is_reached(self) -> bool | None:
-        """Whether the target is reached; None if there is none, or nothing to compare."""
+        """Return whether the target is reached; None if there is none, or nothing to compare."""
         if self.target is None:
             return None
         if self.target.of == "ratio":

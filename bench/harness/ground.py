@@ -52,7 +52,7 @@ class Ground:
 
     @cached_property
     def gateway(self) -> Alone:
-        """The gateway in front of both upstreams: notebooks ``plain``, ``local`` and ``live``."""
+        """Return the gateway before both upstreams: notebooks ``plain``, ``local`` and ``live``."""
         from bench.portals import alone  # noqa: PLC0415 -- the same
 
         notebooks = {name: getattr(self.upstream, name) for name in ("plain", "local", "live")}
@@ -60,7 +60,7 @@ class Ground:
 
     @cached_property
     def nginx(self) -> str:
-        """The address of an nginx in front of the gateway."""
+        """Return the address of an nginx in front of the gateway."""
         from tests import nginx  # noqa: PLC0415 -- the same
 
         web = self.gateway
@@ -69,7 +69,7 @@ class Ground:
 
     @cached_property
     def proxies(self) -> dict[str, Proxy]:
-        """A proxy in front of each upstream, by the same names."""
+        """Return a proxy in front of each upstream, by the same names."""
         from bench.peers import proxy  # noqa: PLC0415 -- the same
 
         upstreams = {"plain": self.upstream.plain, "live": self.upstream.live}

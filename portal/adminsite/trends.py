@@ -44,7 +44,7 @@ class TrendRow:
 
     @property
     def share(self) -> str:
-        """The percentage that went well; "" if there were none."""
+        """Return the percentage that went well; "" if there were none."""
         return f"{self.bucket.succeeded / self.bucket.total:.0%}" if self.bucket.total else ""
 
 

@@ -113,7 +113,7 @@ class Manifest:
 
     @property
     def is_complete(self) -> bool:
-        """Whether the backup has everything that it should."""
+        """Return whether the backup has everything that it should."""
         return not self.missing and not any(each.missing for each in self.folders.values())
 
     def omissions(self, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -86,7 +86,7 @@ class Survey:
 
     @property
     def totals(self) -> tuple[int, int]:
-        """The number of entries, and the bytes of the files, each counted once."""
+        """Return the number of entries, and the bytes of the files, each counted once."""
         total, seen = 0, set()
         for state in self.files.values():
             if state.kind == "file" and state.device_inode not in seen:

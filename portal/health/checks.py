@@ -54,7 +54,7 @@ class PartState(NamedTuple):
 
     @property
     def state(self) -> str:
-        """`OK`, `FAILING` or `UNCLEAR`: unlike the problem's sentence, this never changes."""
+        """Return `OK`, `FAILING` or `UNCLEAR`: unlike the problem's sentence, it never changes."""
         if not self.problem:
             return OK
         return UNCLEAR if self.problem in {UNKNOWN, UNWATCHED} else FAILING

@@ -160,7 +160,7 @@ class Letter(models.Model):
 
     @property
     def recipient(self) -> str:
-        """The address that it goes to, "" if the person has none or may no longer come in."""
+        """Return the address it goes to, "" if the person has none or may no longer come in."""
         if self.to is None:
             return self.address
         return (self.address or self.to.email) if self.to.is_active else ""

@@ -115,19 +115,19 @@ class User(AbstractUser):
 
     @property
     def may_enter(self) -> bool:
-        """Whether the portal lets this person in at all; see the function of the same name."""
+        """Return whether the portal lets this person in at all; see the function of this name."""
         vouched = self.vouched_until is None or self.vouched_until > timezone.now()
         return self.is_active and vouched
 
     @property
     def must_choose_password(self) -> bool:
-        """Whether staff set the password: it is then valid only for choosing another."""
+        """Return whether staff set the password: it is then valid only for choosing another."""
         chosen, given = self.password_chosen, self.password_given
         return given is not None and (chosen is None or chosen < given)
 
     @property
     def shows_password_notice(self) -> bool:
-        """Whether pages say that staff have set a password.
+        """Return whether pages say that staff have set a password.
 
         They do so for some days, but not for the first password of an account.
         """

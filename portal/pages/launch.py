@@ -52,13 +52,13 @@ class LaunchFields:
 
     @property
     def link(self) -> str:
-        """The home page's address with these fields in its form."""
+        """Return the home page's address with these fields in its form."""
         named = {"repository": self.repository, "ref": self.ref, "path": self.path}
         return f"{reverse('home')}?{urlencode({k: v for k, v in named.items() if v})}"
 
     @property
     def description(self) -> tuple[str, ...]:
-        """What is to be launched, in a few words a part; empty if it is not understood."""
+        """Return what is to be launched, as `describe`; empty if it is not understood."""
         try:
             return self.describe()
         except BinderyError:

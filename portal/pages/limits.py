@@ -61,7 +61,7 @@ class LimitRow:
 
     @property
     def in_use(self) -> str:
-        """Use and limit, as ``3 of 5`` or ``2 of 8 CPU``."""
+        """Return use and limit, as ``3 of 5`` or ``2 of 8 CPU``."""
         if self.used is None:
             return ""
         return _("%(used)s of %(allowed)s") % {
@@ -76,7 +76,7 @@ class LimitRow:
 
     @property
     def excess_notice(self) -> str:
-        """The consequence of using more than is allowed, as after staff lowered the limit."""
+        """Return the consequence of using more than is allowed, as when staff lower the limit."""
         if self.used is None or self.used <= self.effective.value + 1e-9:
             return ""
         if self.field.name == "projects":

@@ -66,7 +66,7 @@ class Step:
 
     @property
     def shape(self) -> str:
-        """The template of the step's icon."""
+        """Return the template of the step's icon."""
         return f"portal/steps/{self.state}.svg"
 
 

@@ -1,4 +1,4 @@
-"""Limit request bodies, and refuse requests that no page or API call can use.
+r"""Limit request bodies, and refuse requests that no page or API call can use.
 
 The limits are for the portal's own addresses; notebooks' hosts take any body. A body is checked by
 its announced length and again while it arrives, before anything is kept. It is read into memory:
@@ -7,7 +7,7 @@ nothing that a stranger sends reaches the disk. Nobody uploads files here, so th
 
 `RequestGuard` refuses requests before anything else looks at them. PostgreSQL stores no NUL, and
 raises wherever one gets as far as a query: from the path, the query string, or a cookie, in which
-``\\000`` stands for one. The API checks its query strings itself, with a code for each error. And
+``\000`` stands for one. The API checks its query strings itself, with a code for each error. And
 browsers send only UTF-8: any other charset in a header would have Python look for a codec of that
 name.
 """

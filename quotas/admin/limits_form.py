@@ -41,7 +41,7 @@ class LimitRow:
 
     @property
     def is_exceeded(self) -> bool:
-        """Whether more is in use than the limit allows."""
+        """Return whether more is in use than the limit allows."""
         return self.in_use is not None and self.in_use > self.effective.value
 
 

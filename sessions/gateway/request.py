@@ -121,14 +121,14 @@ class GatewayRequest:
 
     @property
     def wants_page(self) -> bool:
-        """Whether a person, not a program, will look at the answer."""
+        """Return whether a person, not a program, will look at the answer."""
         if self.is_socket or self.method not in {"GET", "HEAD"}:
             return False
         return "text/html" in self.header(b"accept") and "/api/" not in self.path
 
     @property
     def is_navigation(self) -> bool:
-        """Whether this loads the page of a tab, which may be redirected."""
+        """Return whether this loads the page of a tab, which may be redirected."""
         return self.wants_page and self.header(b"sec-fetch-dest") in {"", "document"}
 
 

@@ -75,7 +75,7 @@ class Outcome:
 
     @property
     def succeeded(self) -> bool:
-        """Whether ``output`` is git's whole answer."""
+        """Return whether ``output`` is git's whole answer."""
         return self.status == 0 and not self.truncated
 
 

@@ -166,7 +166,7 @@ class Build(models.Model):
 
     @property
     def public_message(self) -> str:
-        """The message as staff may read it, whoever the build belongs to."""
+        """Return the message as staff may read it, whoever the build belongs to."""
         return self.message if self.owner_id is None else disclosure.redact(self.message, self.code)
 
     def is_wanted(self) -> bool:

@@ -246,7 +246,7 @@ class Project(models.Model):
 
     @property
     def state(self) -> ProjectState:
-        """The current session's state, with the build's part of it while it waits."""
+        """Return the current session's state, with the build's part of it while it waits."""
         if self.current is None:
             return ProjectState.STOPPED
         build = self.current.build
@@ -256,17 +256,17 @@ class Project(models.Model):
 
     @property
     def is_restorable(self) -> bool:
-        """Whether it was deleted and can be restored."""
+        """Return whether it was deleted and can be restored."""
         return bool(self.removed and self.drops and self.drops > self.removed)
 
     @property
     def is_private(self) -> bool:
-        """Whether it is fetched with its owner's SSH key: then its build is theirs alone."""
+        """Return whether it is fetched with its owner's SSH key: then its build is theirs alone."""
         return is_private(self.url)
 
     @property
     def is_third_party(self) -> bool:
-        """Whether somebody else may have written the repository.
+        """Return whether somebody else may have written the repository.
 
         This is assumed unless it is fetched with its owner's key or is one of the portal's own
         examples.
@@ -290,12 +290,12 @@ class Project(models.Model):
 
     @property
     def notebook_url(self) -> str:
-        """The notebook's own address, which is an origin of its own."""
+        """Return the notebook's own address, which is an origin of its own."""
         return f"{settings.GATEWAY_SCHEME}://{self.name}.{settings.PORTAL_GATEWAY_DOMAIN}/"
 
     @property
     def is_live(self) -> bool:
-        """Whether a session is on its way, running, or not yet gone."""
+        """Return whether a session is on its way, running, or not yet gone."""
         return self.state not in {ProjectState.STOPPED, ProjectState.FAILED}
 
 

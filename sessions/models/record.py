@@ -216,7 +216,7 @@ class SetAside(models.Model):
 
     @property
     def until(self) -> datetime:
-        """When it is removed, by the present setting."""
+        """Return when it is removed, by the present setting."""
         return self.since + keep_time()
 
 

@@ -122,13 +122,13 @@ class Session(models.Model):
 
     @property
     def public_message(self) -> str:
-        """The message as staff may read it, whoever the project belongs to."""
+        """Return the message as staff may read it, whoever the project belongs to."""
         shown = disclosure.redact(self.message, self.code)
         return shown if self.project.is_private else self.message
 
     @property
     def server_token(self) -> str:
-        """The notebook server's own token. Raises `keys.sealing.UnsealError`."""
+        """Return the notebook server's own token. Raises `keys.sealing.UnsealError`."""
         return unseal(self.sealed_token, SEAL_PURPOSE)
 
     @property

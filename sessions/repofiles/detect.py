@@ -1,4 +1,6 @@
-"""Find how a repository is to be built, by repo2docker's own rules. A program of its own:
+"""Find how a repository is to be built, by repo2docker's own rules.
+
+A program of its own:
 
     detect.py <answer.json> <python version>...
 

@@ -128,18 +128,18 @@ class Month:
 
     @property
     def day(self) -> date:
-        """Its first day."""
+        """Return its first day."""
         return date(self.year, self.number, 1)
 
     @property
     def begin(self) -> datetime:
-        """Its first moment."""
+        """Return its first moment."""
         zone = timezone.get_default_timezone()
         return datetime(self.year, self.number, 1, tzinfo=zone)
 
     @property
     def end(self) -> datetime:
-        """The first moment after it."""
+        """Return the first moment after it."""
         return self.plus(1).begin
 
 

@@ -125,7 +125,7 @@ def test_hostile_input_to_other_admin_pages_causes_no_server_error(as_root, path
 
 
 def test_cookie_with_a_nul_character_is_refused():
-    """Between quotes, \\000 stands for a NUL."""
+    r"""Between quotes, \000 stands for a NUL."""
     from django.conf import settings
 
     for name in (settings.SESSION_COOKIE_NAME, "other"):

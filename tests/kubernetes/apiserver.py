@@ -242,8 +242,8 @@ class ApiServer(ThreadServer):
         self.wrong.append((0, b""))
 
     def tell(self, kind: str, event: Manifest | bytes) -> None:
-        """Send something that is no change: a bookmark, an error, half a line (ending in
-        ``\\``).
+        r"""Send something that is no change: a bookmark, an error, half a line (ending in
+        ``\``).
         """
         with self._changed:
             self._version += 1

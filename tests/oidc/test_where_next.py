@@ -62,8 +62,8 @@ OWN = ["/account/", "/projects/a/?b=c#d", "/launch/?q=%2F%2Fx"]
 
 
 def stays(address: str) -> bool:
-    """Return whether the address stays here as a browser reads it: tabs and line ends are dropped,
-    and a \\ counts as a /.
+    r"""Return whether the address stays here, as a browser reads it: tabs and line ends go, and
+    a \ counts as a /.
     """
     read = re.sub(r"[\t\r\n]", "", address.strip("".join(map(chr, range(33))))).replace("\\", "/")
     return urljoin("http://testserver/sign-in/", read).startswith("http://testserver/")

@@ -55,12 +55,12 @@ class BuildSpec:
 
     @property
     def images(self) -> Path:
-        """The folder in which `build` leaves its result for `push` (`export`)."""
+        """Return the folder in which `build` leaves its result for `push` (`export`)."""
         return self.work / "image"
 
     @property
     def declared(self) -> dict[str, str]:
-        """The variables of steps that a Dockerfile has to declare so that steps see them."""
+        """Return the variables of steps that a Dockerfile has to declare so that steps see them."""
         return {k: v for k, v in self.variables.items() if k.lower() not in PROXIES}
 
     @property

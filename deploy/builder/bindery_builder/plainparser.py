@@ -49,7 +49,7 @@ class Instruction:
 
     @property
     def rest(self) -> str:
-        """Everything after the word."""
+        """Return everything after the word."""
         parts = _BLANKS.split(self.original.strip(), maxsplit=1)
         return parts[1] if len(parts) > 1 else ""
 

@@ -1,4 +1,6 @@
-"""Find the build pack and render it, with repo2docker as a library. A separate program:
+"""Find the build pack and render it, with repo2docker as a library.
+
+A separate program:
 
     python -I -m bindery_builder.render <what is wanted, JSON> <answer.json>
 

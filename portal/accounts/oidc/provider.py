@@ -48,7 +48,7 @@ class Provider:
 
     @property
     def is_set_by_hand(self) -> bool:
-        """Whether it can be used without its own description."""
+        """Return whether it can be used without its own description."""
         return all(self.endpoints.get(name) for name in REQUIRED_ENDPOINTS)
 
 

@@ -40,7 +40,7 @@ EMOJI = "\u200d\ufe0e\ufe0f"
 
 
 def escape_invisible(text: str, kept: str = "") -> str:
-    """Return the text with invisible characters escaped, such as ``\\x1b`` or ``\\u202e``.
+    r"""Return the text with invisible characters escaped, such as ``\x1b`` or ``\u202e``.
 
     Tabs, line feeds and the characters in ``kept`` stay.
     """
@@ -48,7 +48,7 @@ def escape_invisible(text: str, kept: str = "") -> str:
 
 
 def one_line(text: str) -> str:
-    """Return the text on one line: like `escape_invisible`, with ``\\n`` for each line feed."""
+    r"""Return the text on one line: like `escape_invisible`, with ``\n`` for each line feed."""
     return escape_invisible(text.rstrip("\n")).replace("\n", "\\n")
 
 

@@ -19,7 +19,6 @@ from sessions.backends import (
     BuildSpec,
     Capacity,
     Image,
-    Inventory,
     LogLines,
     Problem,
     ProjectSize,
@@ -51,7 +50,7 @@ from .labels import (
     key_name,
     server_name,
 )
-from .namespace import Namespace, NothingSetAside
+from .namespace import Namespace, OwnedNamespace
 from .output import LogCursor
 from .podstatus import ReadinessProbe, annotation, is_terminating, label
 from .registry import Registry
@@ -61,7 +60,7 @@ from .site import IMAGE_TAG, site_from_settings
 _AT_ONCE = {"gracePeriodSeconds": 0}
 
 
-class KubernetesBackend(NothingSetAside):
+class KubernetesBackend(OwnedNamespace):
     """The back end for a cluster; `sessions.backends.Backend` says what each method promises."""
 
     def __init__(self) -> None:
@@ -72,11 +71,7 @@ class KubernetesBackend(NothingSetAside):
         self._changes: Changes | None = None
 
     def problems(self) -> list[Problem]:
-        """Return what is not configured.
-
-        Does not check whether the cluster answers: pages must not wait for that, and a launch waits
-        until it does.
-        """
+        """Return what is not configured. Pages call this, so it does not ask the cluster."""
         return list(preflight.problems(self.site))
 
     def examine(self) -> Iterator[Problem]:
@@ -86,50 +81,20 @@ class KubernetesBackend(NothingSetAside):
         )
 
     def capacity(self) -> Capacity | None:
-        """Return the total of all nodes that take pods.
-
-        Reading nodes needs a right of its own, which an operator need not grant
-        (``deploy/kubernetes/nodes.yaml``).
-        """
+        """Return the total of all nodes that take pods, or None without the right to read nodes."""
         found = self._cluster.nodes()
         return None if found is None else podstatus.capacity(found, self.site.gpu)
 
     def prepare(self) -> None:
-        """Check the connection; nothing has to be set up.
-
-        Raises `TemporaryError` when the cluster cannot be reached.
-        """
+        """Check the connection. Raises `TemporaryError` if the cluster cannot be reached."""
         self._cluster.list("pods", {"labelSelector": OURS, "limit": 1})
-
-    def installation(self) -> str:
-        """Return the id on the namespace, "" if it has none. Raises as in `Backend`."""
-        return self._namespace.id()
-
-    def ensure_installation(self, installation_id: str) -> str:
-        """Give the namespace this id unless it has one; return the id that it has now."""
-        return self._namespace.ensure_id(installation_id)
-
-    def inventory(self) -> Inventory:
-        """Return what the namespace's Secrets, pods and claims stand for."""
-        return self._namespace.inventory()
-
-    def foreign(self) -> list[str]:
-        """Return other installations' objects, as ``kind name (id)``."""
-        return self._namespace.foreign()
-
-    def assign_installation(self, known: Inventory) -> None:
-        """Label those objects that have a row and no id."""
-        self._namespace.assign_installation(known)
 
     def has_image(self, image: str) -> bool:
         """Return whether the registry has the image. Raises `TemporaryError` as in `Backend`."""
         return self._registry().digest(self.site.repository(image), IMAGE_TAG) is not None
 
     def images(self) -> list[Image]:
-        """Return no images: a registry lists names, but cannot say whose they are.
-
-        If two portals shared a path, each would take the other's images for leftovers.
-        """
+        """Return no images: a registry lists names, but cannot say whose they are."""
         return []
 
     def image_size(self, image: str) -> int | None:

@@ -208,8 +208,33 @@ def _translate_forbidden(error: InternalError) -> InternalError | NotAllowed:
     return NotAllowed("kubernetes.rights", message % {"why": error.message})
 
 
-class NothingSetAside:
-    """The part of a back end that sets nothing aside: objects end with their runs."""
+class OwnedNamespace:
+    """The part of the back end that is about whose objects are in the namespace.
+
+    Nothing is ever set aside: objects end with their runs.
+    """
+
+    _namespace: Namespace
+
+    def installation(self) -> str:
+        """Return the id on the namespace, "" if it has none. Raises as in `Backend`."""
+        return self._namespace.id()
+
+    def ensure_installation(self, installation_id: str) -> str:
+        """Give the namespace this id unless it has one; return the id that it has now."""
+        return self._namespace.ensure_id(installation_id)
+
+    def inventory(self) -> Inventory:
+        """Return what the namespace's Secrets, pods and claims stand for."""
+        return self._namespace.inventory()
+
+    def foreign(self) -> list[str]:
+        """Return other installations' objects, as ``kind name (id)``."""
+        return self._namespace.foreign()
+
+    def assign_installation(self, known: Inventory) -> None:
+        """Label those objects that have a row and no id."""
+        self._namespace.assign_installation(known)
 
     def set_aside(self, name: str) -> None:
         """Do nothing: a project's objects belong to its runs and end with them."""

@@ -58,7 +58,7 @@ class LogCursor:
 
     @property
     def since(self) -> str:
-        """The second from which to read again."""
+        """Return the second from which to read again."""
         return _FRACTION.sub("", self.timestamp)
 
     @property

@@ -80,18 +80,18 @@ class Site:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Variables of build steps and notebooks: the site's own, and its authorities' paths."""
+        """Return the variables of build steps and notebooks: the site's, its authorities' paths."""
         authorities = dict.fromkeys(_CA_VARIABLES, CA_FILE) if self.ca_configmap else {}
         return {**authorities, **self.variables}
 
     @property
     def pull_secrets(self) -> dict[str, list[dict[str, str]]]:
-        """The part of a pod that lets the node pull private images."""
+        """Return the part of a pod that lets the node pull private images."""
         return {"imagePullSecrets": [{"name": self.pull_secret}]} if self.pull_secret else {}
 
     @property
     def seccomp(self) -> dict[str, str]:
-        """The seccomp profile of pods that run untrusted code."""
+        """Return the seccomp profile of pods that run untrusted code."""
         if not self.seccomp_profile:
             return {"type": "RuntimeDefault"}
         return {"type": "Localhost", "localhostProfile": self.seccomp_profile}

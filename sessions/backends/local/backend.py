@@ -262,7 +262,7 @@ class LocalBackend:
     def adopt_volume(self, volume: str, owner_id: int) -> bool:
         """Give the person their folder; return whether it had another owner.
 
-        Does nothing unless the portal runs as root: then all folders have the same owner.
+        Does nothing unless the portal runs as root; otherwise all folders have one owner.
         """
         folder, uid = self.folders.volume(volume), owners.person_uid(owner_id)
         return folder.exists() and os.geteuid() == 0 and owners.chown_all(folder, uid)

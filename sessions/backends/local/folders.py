@@ -69,7 +69,7 @@ class Folders:
 
     @property
     def set_aside_beside_projects(self) -> Path:
-        """Like `set_aside`, if projects have a disk of their own: a rename cannot leave it."""
+        """Return the same for projects on a disk of their own: a rename cannot leave it."""
         return self.projects / SET_ASIDE
 
     @property

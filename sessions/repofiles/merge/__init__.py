@@ -1,6 +1,8 @@
-"""Brings a repository as it was built into a person's folder: fills an empty one, merges into any
-other as a pull would. Files that the person left alone follow the repository, their own edits win,
-and where both changed a file the repository's version is put beside it (`notes.txt.from-1a2b3c4`).
+"""Bring a repository as it was built into a person's folder.
+
+An empty folder is filled; into any other the repository is merged as by a pull. Files that the
+person left alone follow the repository, their own edits win, and where both changed a file the
+repository's version is put beside it (`notes.txt.from-1a2b3c4`).
 
 Run by its text (`program`): ``python3 -c TEXT [--adopt] SOURCE TARGET RECORD COMMIT``. It prints
 one line of JSON: the report (see `merge`), or ``{"error": {"code", "message"}}`` with status 1.
@@ -8,10 +10,10 @@ one line of JSON: the report (see `merge`), or ``{"error": {"code", "message"}}`
 the merge. ``--adopt`` changes no file: it records that the target was filled from the source before
 there were records.
 
-What holds whenever it is killed, and when the disk is full: new content is written to a hidden
-folder of the target, synced, and only then renamed into place; so each file is the old one or the
-new one, a full disk is known before anything was changed, and another run goes on (a plan beside
-the record tells the files that the killed one had put in place from the person's own).
+It may be killed at any time, and the disk may be full: new content is written to a hidden folder of
+the target, synced, and only then renamed into place. So each file is the old one or the new one, a
+full disk is known before anything was changed, and another run goes on. A plan beside the record
+tells the files that the killed run had put in place from the person's own.
 
 The target belongs to a stranger's code: no link in it is followed, everything is reached by
 descriptors, and a file that changed since it was looked at is left alone. Standard library only,

@@ -55,7 +55,7 @@ class Record:
         return self._read(self._name + b".next")
 
     def save(self, state: State) -> None:
-        """Make this the record, whole also after a power cut, and drop the plan. Raises `OSError`."""
+        """Make this the record, whole even after a power cut; drop the plan. Raises `OSError`."""
         self._write(self._name, state)
         self.drop_plan()
 
@@ -147,7 +147,10 @@ def _state_to_json(state: State) -> dict[str, Any]:
 
 
 def _state_from_json(plain: dict[str, Any]) -> State:
-    """Return the record that this JSON stands for. Raises `ValueError`, `TypeError` or `KeyError`."""
+    """Return the record that this JSON stands for.
+
+    Raises `ValueError`, `TypeError`, `KeyError` or `AttributeError` for anything else.
+    """
     if plain["version"] != _VERSION:
         raise ValueError("another version")
     entries = {

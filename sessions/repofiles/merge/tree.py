@@ -36,7 +36,7 @@ def blocks(descriptor: int) -> Iterator[tuple[int, bytes]]:
 
 
 def _next_data(descriptor: int, at: int, size: int) -> int:
-    """Return the position of the file's next data from ``at`` on; its size if only a hole follows."""
+    """Return the position of the next data from ``at`` on; the file's size if there is none."""
     try:
         return max(at, os.lseek(descriptor, at, os.SEEK_DATA))
     except OSError as error:
@@ -163,7 +163,7 @@ class Tree:
         return found
 
     def open(self, path: bytes) -> int:
-        """Return a descriptor of the file, for reading. Raises `OSError` where it is anything else."""
+        """Return a descriptor of the file, for reading. Raises `OSError` if it is anything else."""
         folder, name = self.locate(path)
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         descriptor = os.open(name, flags, dir_fd=folder)
