@@ -177,10 +177,7 @@ class ProjectSize:
 
 @dataclass(frozen=True)
 class Inventory:
-    """Everything that is kept where a back end works.
-
-    The names of projects, the names of people's volumes, the numbers of notebooks and builds.
-    """
+    """All that a back end keeps: names of projects and volumes, numbers of notebooks and builds."""
 
     projects: frozenset[str] = frozenset()
     volumes: frozenset[str] = frozenset()
@@ -190,10 +187,7 @@ class Inventory:
 
 @dataclass(frozen=True)
 class SetAsideItem:
-    """Something that no row asked for, set aside.
-
-    ``id`` is what the back end calls it now, ``name`` what it was called before.
-    """
+    """Something without a row that was set aside as ``id``; its name was ``name``."""
 
     id: str
     name: str
@@ -239,25 +233,16 @@ class Backend(Protocol):
         """Give the place this installation id unless it has one; return the id that it has now."""
 
     def inventory(self) -> Inventory:
-        """Return all that is kept in the place, except what carries another installation's id.
-
-        Raises `TemporaryError` when nobody can say.
-        """
+        """Return all kept things but another installation's. Raises as `has_image` does."""
 
     def foreign(self) -> list[str]:
         """Return the names of things that carry another installation's id; they are left alone."""
 
     def assign_installation(self, known: Inventory) -> None:
-        """Put the installation's id on those of these things that have none.
-
-        They were made before the place had an id.
-        """
+        """Put the installation's id on those of these things that were made without one."""
 
     def set_aside(self, name: str) -> None:
-        """Set aside, with the date, what is kept of a project that nobody knows.
-
-        Nothing is removed. Does nothing if there is no such project.
-        """
+        """Set aside, with the date, what is kept of a project without a row, if anything."""
 
     def set_aside_items(self) -> list[SetAsideItem]:
         """Return what has been set aside and still exists."""
@@ -275,17 +260,10 @@ class Backend(Protocol):
         """Return whether a finished image exists. Raises `TemporaryError` when nobody can say."""
 
     def images(self) -> list[Image]:
-        """Return the finished images that are kept.
-
-        Only those that the back end can list and that cannot be anybody else's. Raises
-        `TemporaryError` when nobody can say.
-        """
+        """Return the kept images that are surely the portal's own. Raises as `has_image` does."""
 
     def image_size(self, image: str) -> int | None:
-        """Return the bytes that an image takes, None if unknown or if it does not exist.
-
-        Raises `TemporaryError` when nobody can say.
-        """
+        """Return an image's bytes, None if unknown or absent. Raises as `has_image` does."""
 
     def remove_image(self, image: str) -> None:
         """Remove a finished image; notebooks that run from it go on.
@@ -301,10 +279,7 @@ class Backend(Protocol):
         """Cancel the build and drop what it has made so far. A finished image stays."""
 
     def forget_build(self, build_id: int) -> None:
-        """Drop what was kept for a build whose end and log are stored.
-
-        A build that is still running is ended at once.
-        """
+        """Drop what was kept for a build whose end and log are stored; end it if it runs."""
 
     def read_log(self, build_id: int, position: str) -> LogLines | None:
         """Return the next lines after ``position`` ("" is the beginning), or None."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from .gitfolders import git_folders, read_git, scan_repository
 from .gitplan import IF_MISSING, IF_OTHER, ORDINARY, GitPlan
@@ -24,7 +24,11 @@ from .rule import (
     MergeFailed,
     State,
     conflict_name,
+    content_of,
+    contents_below,
     decide_action,
+    path_parts,
+    paths_below,
 )
 from .tree import Tree, blocks, kind_of, permissions_of
 
@@ -349,23 +353,3 @@ class Plan:
                 self.clears.remove(path)
                 self.counts["updated"] -= 1
                 self._put_beside(path, theirs)
-
-
-def path_parts(path: bytes) -> list[bytes]:
-    """Return the parts of the path: sorted by them, a folder comes before what is in it."""
-    return path.split(b"/")
-
-
-def content_of(entry: Entry | None) -> tuple[str, int, str] | None:
-    """Return the kind, size and digest or target by which entries are compared."""
-    return (entry.kind, entry.size, entry.digest_or_target) if entry else None
-
-
-def paths_below(entries: dict[bytes, Entry], top: bytes) -> list[bytes]:
-    """Return the paths of all entries below a folder."""
-    return [path for path in entries if path.startswith(top + b"/")]
-
-
-def contents_below(entries: dict[bytes, Entry], top: bytes) -> dict[bytes, Any]:
-    """Return the contents of all entries below a folder, by path."""
-    return {path: content_of(entries[path]) for path in paths_below(entries, top)}

@@ -151,3 +151,23 @@ def _truncate_name(name: bytes, most: int) -> bytes:
     except UnicodeDecodeError:
         return name[:most]
     return name[:most].decode("utf-8", "ignore").encode()
+
+
+def path_parts(path: bytes) -> list[bytes]:
+    """Return the parts of the path: sorted by them, a folder comes before what is in it."""
+    return path.split(b"/")
+
+
+def content_of(entry: Entry | None) -> tuple[str, int, str] | None:
+    """Return the kind, size and digest or target by which entries are compared."""
+    return (entry.kind, entry.size, entry.digest_or_target) if entry else None
+
+
+def paths_below(entries: dict[bytes, Entry], top: bytes) -> list[bytes]:
+    """Return the paths of all entries below a folder."""
+    return [path for path in entries if path.startswith(top + b"/")]
+
+
+def contents_below(entries: dict[bytes, Entry], top: bytes) -> dict[bytes, Any]:
+    """Return the contents of all entries below a folder, by path."""
+    return {path: content_of(entries[path]) for path in paths_below(entries, top)}

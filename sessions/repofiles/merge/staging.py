@@ -11,8 +11,8 @@ import os
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from .plan import Plan, Put, path_parts
-from .rule import FOLDER, LINK, is_disk_failure
+from .plan import Plan, Put
+from .rule import FOLDER, LINK, is_disk_failure, path_parts
 from .tree import Tree, as_bytes, copy_content, is_unmodified, kind_of, set_permissions
 
 
