@@ -58,21 +58,16 @@ class Plan:
         *,
         may_be_incomplete: bool = False,
     ) -> None:
-        self._source, self._target, self._base, self._interrupted = (
-            source,
-            target,
-            base,
-            interrupted,
-        )
+        self._source, self._target = source, target
+        self._base, self._interrupted = base, interrupted
         self._commit, self._may_be_incomplete = commit, may_be_incomplete
         self.theirs, unreadable = scan_repository(source)
         if b"" in unreadable:
             raise MergeFailed("merge.unreadable", "The repository's files cannot be read.")
         found = {home: read_git(source, home) for home in git_folders(self.theirs)}
         theirs = {home: git for home, git in found.items() if git}
-        self.git = GitPlan(
-            target, base, interrupted, theirs, is_new=may_be_incomplete and base.commit == commit
-        )
+        is_new = may_be_incomplete and base.commit == commit
+        self.git = GitPlan(target, base, interrupted, theirs, is_new=is_new)
         self.stats: dict[bytes, os.stat_result | None] = {}
         self.puts: dict[bytes, Put] = {}
         self.drops: list[bytes] = []
