@@ -12,7 +12,7 @@ from django.core.exceptions import ValidationError as DjangoValidationError
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from drf_spectacular.utils import extend_schema, extend_schema_view
+from drf_spectacular.utils import extend_schema, extend_schema_serializer, extend_schema_view
 from rest_framework import generics, serializers
 from rest_framework.exceptions import PermissionDenied, ValidationError
 from rest_framework.request import Request
@@ -50,7 +50,8 @@ class NewTokenSerializer(TokenSerializer):
         read_only_fields = fields  # type: ignore[assignment]
 
 
-class TokenWishSerializer(serializers.Serializer[Any]):
+@extend_schema_serializer(component_name="TokenWish")
+class TokenRequestSerializer(serializers.Serializer[Any]):
     """A token to make.
 
     Without `scopes` it has all scopes of the token or person that makes it; without `expires` or
@@ -118,7 +119,7 @@ class TokensView(OwnTokens, generics.ListAPIView[Token]):
     @extend_schema(
         operation_id="make_token",
         summary="Create a token",
-        request=TokenWishSerializer,
+        request=TokenRequestSerializer,
         responses={201: NewTokenSerializer},
     )
     def post(self, request: Request) -> Response:
@@ -127,7 +128,7 @@ class TokensView(OwnTokens, generics.ListAPIView[Token]):
         Its secret is in this answer only: nobody can read it again. If you make it with a token, it
         can have no more scopes and no later end than that one.
         """
-        given = TokenWishSerializer(data=request.data)
+        given = TokenRequestSerializer(data=request.data)
         given.is_valid(raise_exception=True)
         token, secret = _issue_token(request, **given.validated_data)
         body = {**TokenSerializer(token).data, "secret": secret}

@@ -218,9 +218,9 @@ def digest(secret: str) -> str:
 
 def with_implied(scopes: Iterable[str]) -> list[str]:
     """Return these scopes with those that they need, in their usual order."""
-    asked = set(scopes)
-    needed = {each for scope in asked for each in IMPLIED_SCOPES.get(scope, ())}
-    return [scope for scope in SCOPES if scope in asked | needed]
+    wanted = set(scopes)
+    needed = {each for scope in wanted for each in IMPLIED_SCOPES.get(scope, ())}
+    return [scope for scope in SCOPES if scope in wanted | needed]
 
 
 def latest_expiry() -> datetime:

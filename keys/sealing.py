@@ -110,7 +110,7 @@ def seal(text: str, purpose: str) -> str:
 
 
 def unseal(sealed: str, purpose: str) -> str:
-    """Return the text that was sealed. Raises `UnsealError`."""
+    """Return the text that was sealed for this ``purpose``. Raises `UnsealError`."""
     try:
         return (
             _cipher(purpose, tuple(settings.PORTAL_ENCRYPTION_KEYS))

@@ -131,14 +131,14 @@ def _serialize(user: User) -> dict[str, Any]:
 
 
 def _serialize_limit(found: Effective) -> dict[str, Any]:
-    shown = {
+    result = {
         "own": found.own,
         "inherited": found.inherited,
         "effective": found.value,
         "source": found.source.value,
     }
     if found.group:
-        shown["group"] = found.group
+        result["group"] = found.group
     if found.until:
-        shown["until"] = found.until.isoformat()
-    return shown
+        result["until"] = found.until.isoformat()
+    return result

@@ -142,11 +142,11 @@ def _excess_error(
     kind: _Maximum, key: str, line: int, figure: float, allowed: float
 ) -> ResourcesRefused:
     template = _(
-        "Line %(line)d of .resources asks for %(asked)g %(unit)s (%(key)s), but you may "
+        "Line %(line)d of .resources asks for %(requested)g %(unit)s (%(key)s), but you may "
         "ask for at most %(allowed)g %(unit)s in one notebook. Ask staff for more, or "
         "lower the value."
     )
-    values = {"line": line, "asked": figure, "unit": kind.unit, "key": key, "allowed": allowed}
+    values = {"line": line, "requested": figure, "unit": kind.unit, "key": key, "allowed": allowed}
     message = template % values
     return ResourcesRefused(
         kind.code, message, line, limit=kind.limit, requested=figure, allowed=allowed

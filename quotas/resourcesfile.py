@@ -23,7 +23,7 @@ _MAX_VALUE = 1_000_000
 # Kubernetes counts CPUs in thousandths, and a limit rounded to 0 would mean no limit.
 _MIN_LIMIT = 0.001
 _MAX_WARNINGS = 20
-_MAX_SHOWN = 40
+_MAX_QUOTED = 40
 
 # Each part of these patterns begins with a character that the part before cannot end with, so a
 # line of 64 KB is read once, without backtracking.
@@ -240,5 +240,5 @@ def _unknown_key_message(line: int, key: str) -> str:
 
 def _excerpt(text: str) -> str:
     """Return at most 40 characters of what somebody wrote, none of them invisible."""
-    short = text if len(text) <= _MAX_SHOWN else f"{text[: _MAX_SHOWN - 1]}…"
+    short = text if len(text) <= _MAX_QUOTED else f"{text[: _MAX_QUOTED - 1]}…"
     return "".join(each if each.isprintable() else "\ufffd" for each in short)

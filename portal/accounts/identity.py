@@ -51,10 +51,10 @@ def provider_of(user: User) -> str:
 
 
 def _membership(name: str, is_claimed: bool, provider: str) -> Membership:
-    shown = str(TITLES.get(name, name))
+    title = str(TITLES.get(name, name))
     if is_claimed:
-        return Membership(shown, _("from %(provider)s") % {"provider": provider})
-    return Membership(shown, _("added by staff"))
+        return Membership(title, _("from %(provider)s") % {"provider": provider})
+    return Membership(title, _("added by staff"))
 
 
 def _name_of(issuer: str) -> str:

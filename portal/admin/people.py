@@ -326,8 +326,8 @@ class PersonAdmin(
             return str(_("never"))
         moment = timezone.localtime(user.last_login)
         words = '<time datetime="{}" title="{}">{}</time>'
-        shown = date_format(moment, "SHORT_DATE_FORMAT")
-        return format_html(words, moment.isoformat(), date_format(moment, "DATETIME_FORMAT"), shown)
+        day = date_format(moment, "SHORT_DATE_FORMAT")
+        return format_html(words, moment.isoformat(), date_format(moment, "DATETIME_FORMAT"), day)
 
 
 def _may_change(by: User, person: User) -> bool:

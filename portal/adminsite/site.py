@@ -42,7 +42,7 @@ from sessions.watch.conditions import describe_problem
 from . import trends
 from .guard import with_guard
 
-WAITING_SHOWN = 5
+MAX_WAITING = 5
 SESSIONS, BUILDS = "notebook_sessions.view_session", "notebook_sessions.view_build"
 REQUESTS, PEOPLE = "quotas.view_limitrequest", "portal.view_user"
 
@@ -97,7 +97,7 @@ def _running(now: CurrentUsage) -> dict[str, Any]:
 
 def _waiting() -> dict[str, Any]:
     waiting = LimitRequest.objects.open()
-    oldest = waiting.select_related("user").order_by("created")[:WAITING_SHOWN]
+    oldest = waiting.select_related("user").order_by("created")[:MAX_WAITING]
     requests = [(each, FIELDS[each.limit]) for each in oldest]
     return {"open_request_count": waiting.count(), "open_requests": requests}
 

@@ -149,8 +149,10 @@ def read(folder: Path) -> Manifest:
             raise BackupError(
                 _("This backup was made by a newer version. Restore it with that version.")
             )
-        told = fields.pop("folders", {})
-        made = Manifest(**fields, folders={name: Contents(**each) for name, each in told.items()})
+        folders = fields.pop("folders", {})
+        made = Manifest(
+            **fields, folders={name: Contents(**each) for name, each in folders.items()}
+        )
         for name in made.files:
             _refuse_outside(name)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

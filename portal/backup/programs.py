@@ -61,7 +61,10 @@ def run(words: Sequence[str | Path], *, environment: Mapping[str, str] | None = 
 
 
 def untranslated_environment(environment: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return an environment in which programs do not translate their messages."""
+    """Return the variables for a program that is not to translate its messages.
+
+    They are those of this process, ``environment`` on top.
+    """
     return {**os.environ, **(environment or {}), "LC_ALL": "C"}
 
 

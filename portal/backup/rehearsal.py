@@ -41,7 +41,7 @@ MAX_SEALED_ROWS = 1000
 
 
 def find_problems() -> Iterator[str]:
-    """Yield a sentence for everything that is wrong."""
+    """Yield a sentence for everything that is wrong: columns that stay sealed, pages that fail."""
     static_files.refresh()
     yield from find_unreadable_columns()
     yield from _check_page(Client(), reverse("home"), _("nobody"))
@@ -93,7 +93,10 @@ _DROPPED_PREFIXES = (
 
 @contextmanager
 def scratch_folder(place: Path, source: Path, *, keep: bool) -> Iterator[Path]:
-    """Yield a new data folder in ``place``. Raises `BackupError` if the backup has no room."""
+    """Yield a new data folder in ``place``; remove it at the end, unless it is to ``keep``.
+
+    Raises `BackupError` if the backup in ``source`` does not fit.
+    """
     size = sum(path.stat().st_size for path in source.rglob("*") if path.is_file())
     if (free := shutil.disk_usage(place).free) < size:
         text = _(
@@ -138,7 +141,10 @@ def scratch_database(*, keep: bool) -> Iterator[str]:
 
 
 def rehearse(source: Path, folder: Path, url: str, keys: Path | None) -> Iterator[str]:
-    """Restore into ``folder`` and inspect it; yield the output of each step.
+    """Restore the backup in ``source`` into ``folder`` and inspect it; yield each step's output.
+
+    ``url`` is the database's, "" for SQLite in ``folder``. ``keys`` is a folder with the encryption
+    keys, which replace those of ``folder``.
 
     Raises `BackupError` with the output of the step that failed.
     """
@@ -147,13 +153,16 @@ def rehearse(source: Path, folder: Path, url: str, keys: Path | None) -> Iterato
         if keys and (keys / key).exists():
             shutil.copy2(keys / key, folder / key)
     variables = isolated_environment(os.environ, folder, url)
-    told = _run_command(["restore", str(source)], variables).splitlines()
-    yield "\n".join(told[:-1])  # the last line says to start the portal
+    output = _run_command(["restore", str(source)], variables).splitlines()
+    yield "\n".join(output[:-1])  # the last line says to start the portal
     yield _run_command(["rehearse_restore", "--inspect", str(source)], variables)
 
 
 def isolated_environment(variables: Mapping[str, str], folder: Path, url: str) -> dict[str, str]:
-    """Return the variables for a portal in this folder that is cut off from everything else."""
+    """Return the variables for a portal in this folder that is cut off from everything else.
+
+    ``variables`` are those of this process, ``url`` is the database's, "" for SQLite.
+    """
     kept = {
         name: value for name, value in variables.items() if not name.startswith(_DROPPED_PREFIXES)
     }

@@ -132,7 +132,7 @@ def walk(folder: Path, found: Survey) -> Iterator[tuple[str, FileState]]:
 
 
 def digest(folder: Path, path: str, expected: FileState) -> str | None:
-    """Return the SHA-256 of a file below ``folder``.
+    """Return the SHA-256 of the file at ``path`` below ``folder``, in hex.
 
     Returns None if the file is not ``expected``, changes meanwhile or cannot be read.
     """

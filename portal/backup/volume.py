@@ -66,8 +66,8 @@ def pack(volume: Path, backup: Path) -> int:
     for kind in ("left_out", "missing"):
         for each in getattr(contents, kind):
             names = ", ".join(map(ascii, each["names"]))
-            told = f"{kind.replace('_', ' ')}: {each['count']}, {each['why']}: {names}"
-            sys.stdout.write(f"{told}\n")
+            line = f"{kind.replace('_', ' ')}: {each['count']}, {each['why']}: {names}"
+            sys.stdout.write(f"{line}\n")
     amount = f"{contents.entries} files and folders, {contents.bytes} bytes"
     sys.stdout.write(f"{archive.name}: {amount}\n")
     return INCOMPLETE if contents.missing else 0

@@ -68,9 +68,9 @@ class CompiledQuery(Generic[Row]):
         made = sql, tuple(value(place) for place in places)
         compiler: Any = copy.copy(ready)
         compiler.connection, compiler.as_sql = connection, lambda *_args, **_more: made
-        asked = queryset._clone()  # noqa: SLF001 -- as each of its own methods does
-        asked.query.get_compiler = lambda *_args, **_more: compiler
-        return list(asked._iterable_class(asked))  # noqa: SLF001
+        clone = queryset._clone()  # noqa: SLF001 -- as each of its own methods does
+        clone.query.get_compiler = lambda *_args, **_more: compiler
+        return list(clone._iterable_class(clone))  # noqa: SLF001
 
     @cached_property
     def _compiled_query(self) -> tuple[Any, SQLCompiler, SqlWithParams]:

@@ -67,7 +67,11 @@ def render_letter(
     context: Mapping[str, Any],
     announcement: Announcement | None = None,
 ) -> Letter:
-    """Return a letter to a person, or to an operator's address; it is not stored yet."""
+    """Return a letter to a person, or to an operator's address; it is not stored yet.
+
+    ``key`` is unique to what the letter reports. ``template`` is a name without its ending in
+    ``templates/mail``, which has a subject, a text and HTML for it; ``context`` is for all three.
+    """
     words = {**context, "recipient": to, "portal_url": settings.PORTAL_URL}
     subject, text, html = (
         render_to_string(f"mail/{template}.{kind}", words)

@@ -31,7 +31,7 @@ from sessions.lifecycle import sshkey
 
 from .responses import redirect_to
 
-REQUESTS_SHOWN = 20
+MAX_REQUESTS = 20
 
 
 @never_cache
@@ -64,7 +64,7 @@ def render_account(
         **key_context(user),
         **tokens.template_context(user),
         **usage.template_context(user),
-        "limit_requests": list(mine.order_by("-created", "-pk")[:REQUESTS_SHOWN]),
+        "limit_requests": list(mine.order_by("-created", "-pk")[:MAX_REQUESTS]),
     }
     requests.mark_seen(user)
     return render(request, "portal/account.html", context, status=status)

@@ -27,7 +27,7 @@ from sessions.errors import BinderyError
 from sessions.lifecycle.admission import default_resources
 from sessions.models import Project
 
-GONE_SHOWN = timedelta(days=7)
+RECENT_PERIOD = timedelta(days=7)
 ROOM_ACTIONS: dict[str, Callable[[Project, User], Any]] = {
     "stop": lifecycle.stop,
     "delete": lifecycle.delete,
@@ -153,9 +153,10 @@ def _in_the_way(request: HttpRequest, error: BinderyError | None) -> list[Projec
 def deleted_context(user: User) -> dict[str, Any]:
     """Return this person's deleted projects, each with a link that launches it anew.
 
-    These are all that can be restored, and those that the portal deleted in the last `GONE_SHOWN`.
+    These are all that can be restored, and those that the portal deleted in the last
+    `RECENT_PERIOD`.
     """
-    gone = Project.objects.deleted_of(user, timezone.now() - GONE_SHOWN)
+    gone = Project.objects.deleted_of(user, timezone.now() - RECENT_PERIOD)
     return {
         "deleted_projects": [
             (each, LaunchFields(each.repository, each.ref, each.path).link) for each in gone

@@ -23,7 +23,8 @@ from .responses import person, redirect_to, return_address, signed_in
 def request_limits(request: HttpRequest) -> HttpResponseBase:
     """Send the request and go on to where it is listed; errors are shown on the form.
 
-    A GET comes from the way back after signing in, and asks for nothing.
+    A GET comes from the way back after signing in, and asks for nothing. Raises `Http404` for a
+    limit that cannot be raised by request.
     """
     if request.method == "GET":
         return redirect_to(request, reverse("account"))

@@ -68,8 +68,8 @@ def strip_control(line: str) -> str:
 
 
 LAUNCHING_STATES = frozenset({ProjectState.WAITING, ProjectState.BUILDING, ProjectState.SPAWNING})
-EVENTS_SHOWN = 100
-LINES_SHOWN = 500
+MAX_EVENTS = 100
+MAX_LINES = 500
 """Lines of the log for browsers without JavaScript; the download has all."""
 
 
@@ -85,12 +85,12 @@ def project(request: HttpRequest, name: str) -> HttpResponseBase:
         return _deleted(request, gone)
     found = find_project(request, name)
     build = found.current.build if found.current else None
-    shown = build if found.shows_log_to(person(request)) else None
+    readable = build if found.shows_log_to(person(request)) else None
     context = {
         **_status(request, found),
         "start_cursor": journal.session_start(found),
         "last_cursor": Cursor(found.events_written).pack(),
-        "lines": "\n".join(last_lines(shown.pk, LINES_SHOWN)) if shown else "",
+        "lines": "\n".join(last_lines(readable.pk, MAX_LINES)) if readable else "",
     }
     return render(request, "portal/project.html", context)
 
@@ -117,7 +117,10 @@ def status(request: HttpRequest, name: str) -> HttpResponseBase:
 @require_safe
 @signed_in
 def log(request: HttpRequest, name: str) -> HttpResponseBase:
-    """Send ``log.txt``: the whole log of the current session's build, as plain text."""
+    """Send ``log.txt``: the whole log of the current session's build, as plain text.
+
+    Raises `Http404` if there is none, or none that this person may read.
+    """
     found = find_project(request, name)
     if not found.current or not found.current.build_id or not found.shows_log_to(person(request)):
         raise Http404
@@ -149,7 +152,7 @@ def _status(request: HttpRequest, project: Project) -> dict[str, Any]:
     session, state = project.current, project.state
     build = session.build if session else None
     shows_log = project.shows_log_to(person(request))
-    events = list(Event.objects.filter(project=project).order_by("-seq")[:EVENTS_SHOWN])
+    events = list(Event.objects.filter(project=project).order_by("-seq")[:MAX_EVENTS])
     events = events if shows_log else [journal.redacted(event) for event in events]
     of_session = [event for event in reversed(events) if session and event.session_id == session.pk]
     refusal = None if project.is_live else admission.start_refusal(project)

@@ -60,9 +60,9 @@ def _audit(person: User, names: Names, alias: str) -> None:
     entries = LogEntry.objects.filter(own | Q(additional_data__user=person.pk))
     for entry in entries.select_related("content_type").iterator():
         is_own = entry.content_type.model_class() in {User, Token}  # named after the person
-        shown = alias if is_own else _replace_names(entry.object_repr, names, alias)
+        text = alias if is_own else _replace_names(entry.object_repr, names, alias)
         entry.object_repr, entry.changes = (
-            shown,
+            text,
             _without_personal_values(entry.changes or {}, alias),
         )
         entry.save(update_fields=["object_repr", "changes"])
@@ -83,8 +83,8 @@ def _admin_history(person: User, names: Names, alias: str) -> None:
     AdminEntry.objects.filter(own).update(object_repr=alias)
     named = AdminEntry.objects.filter(_any("object_repr__contains", names))
     for row in named.filter(content_type__app_label__in=["quotas", "keys"]).iterator():
-        shown = _replace_names(row.object_repr, names, alias)
-        AdminEntry.objects.filter(pk=row.pk).update(object_repr=shown)
+        text = _replace_names(row.object_repr, names, alias)
+        AdminEntry.objects.filter(pk=row.pk).update(object_repr=text)
 
 
 def _transitions_and_events(person: User, names: Names, alias: str) -> None:

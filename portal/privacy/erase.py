@@ -108,8 +108,8 @@ def finish() -> None:
 def unfinished_erasures(rows: Iterable[Erasure]) -> set[int]:
     """Return the keys of ``rows`` that are not finished: their volumes are in use."""
     names = {digest(person.username) for person in people_being_erased()}
-    going_on = set(Erasure.objects.exclude(person=None).values_list("pk", flat=True))
-    return {row.pk for row in rows if row.pk in going_on or row.username in names}
+    unfinished = set(Erasure.objects.exclude(person=None).values_list("pk", flat=True))
+    return {row.pk for row in rows if row.pk in unfinished or row.username in names}
 
 
 def _delete_everything(person: User, by: User) -> None:

@@ -76,7 +76,7 @@ def publish() -> None:
 
 @require_safe
 def serve(request: HttpRequest, name: str, path: str) -> HttpResponse:
-    """Send one file of an example's repository; `Http404` for files that git does not ask for."""
+    """Send one file of an example. Raises `Http404` for files that git does not ask for."""
     file = _repository(name) / path
     if name not in NAMES or not SERVED.fullmatch(path) or not file.is_file():
         raise Http404

@@ -33,7 +33,7 @@ def listen() -> socket.socket:
     give_up = time.monotonic() + PORT_WAIT
     while True:
         try:
-            door = socket.create_server((host, port), family=family, backlog=1024)
+            listener = socket.create_server((host, port), family=family, backlog=1024)
         except OSError as error:
             if time.monotonic() < give_up and error.errno == errno.EADDRINUSE:
                 time.sleep(0.1)
@@ -43,8 +43,8 @@ def listen() -> socket.socket:
         # Accepted connections inherit this. Web does not set it, because it takes an inherited
         # socket for one without a network; each answer's body then waited 40 ms for the
         # acknowledgement of its header.
-        door.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return door
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return listener
 
 
 def unhealthy_parts(listener: socket.socket) -> dict[str, str]:

@@ -45,7 +45,11 @@ class Socket(WebSocketsSansIOProtocol):
     def begin(
         self, method: str, target: bytes, headers: list[tuple[bytes, bytes]], version: str
     ) -> None:
-        """Offer the application an upgrade with this head; refuse it if it is invalid."""
+        """Offer the application an upgrade with this head; answer 400 if it is invalid.
+
+        ``target`` is path and query as they were sent, ``headers`` have names in lower case, and
+        ``version`` is a number such as ``1.1``.
+        """
         if any(name == b"transfer-encoding" for name, _value in headers) or any(
             name == b"content-length" and value != b"0" for name, value in headers
         ):

@@ -44,7 +44,7 @@ REQUEST_BADGES = {
 
 @register.inclusion_tag("portal/_state.html")
 def state_badge(state: str) -> dict[str, Any]:
-    """Show a state as a word, a shape and a colour."""
+    """Show a `ProjectState` as a word, a shape and a colour."""
     shape = f"portal/states/{state}.svg"
     return {"state": state, "label": ProjectState(state).label, "icon": shape}
 

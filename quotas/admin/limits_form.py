@@ -77,16 +77,16 @@ def owner_of(instance: models.Model) -> Owner:
 
 def limit_rows(form: forms.BaseForm, owner: Owner, usage: Usage | None = None) -> list[LimitRow]:
     """Return the table: each limit, with its field in ``form`` if there is one."""
-    shown = []
+    rows = []
     for name, found in effective_limits(owner).items():
         bound = form[PREFIX + name] if PREFIX + name in form.fields else None
         if bound:
             bound.field.widget.attrs["placeholder"] = format_number(found.inherited)
         in_use = usage_of_limit(usage, name) if usage else None
-        shown.append(
+        rows.append(
             LimitRow(FIELDS[name], bound, found, describe_source(found, str(owner or "")), in_use)
         )
-    return shown
+    return rows
 
 
 def effective_limits(owner: Owner) -> Mapping[str, Effective]:

@@ -61,8 +61,8 @@ class AnswerForm(forms.Form):
     @classmethod
     def for_request(cls, limit_request: LimitRequest, data: Any = None) -> AnswerForm:
         """Return the form for a request, bound to ``data`` if given."""
-        asked = {"value": f"{limit_request.value:g}", "until": limit_request.until}
-        form = cls(data, initial=asked, use_required_attribute=False)
+        initial = {"value": f"{limit_request.value:g}", "until": limit_request.until}
+        form = cls(data, initial=initial, use_required_attribute=False)
         form.limit_request = limit_request
         if data is not None and data.get("verdict") == "decline":
             form.fields["value"].required = form.fields["until"].required = False
@@ -91,7 +91,7 @@ class AnswerForm(forms.Form):
 
 
 OPEN = Q(state=LimitRequest.State.OPEN)
-EARLIER_SHOWN = 10
+MAX_EARLIER = 10
 
 
 class RequesterLimits:
@@ -130,11 +130,11 @@ class LimitRequestAdmin(ReadOnlyMixin, admin.ModelAdmin[LimitRequest]):
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         changelist = super().get_changelist_instance(request)
-        shown = list(changelist.result_list)
-        limits = RequesterLimits(shown)
-        for limit_request in shown:
+        rows = list(changelist.result_list)
+        limits = RequesterLimits(rows)
+        for limit_request in rows:
             limit_request.requester_limits = limits
-        changelist.result_list = shown
+        changelist.result_list = rows
         return changelist
 
     @admin.display(description=gettext_lazy("limit"), ordering="limit")
@@ -186,7 +186,10 @@ class LimitRequestAdmin(ReadOnlyMixin, admin.ModelAdmin[LimitRequest]):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        """Show the request; staff who may answer do so there."""
+        """Show the request; staff who may answer do so there.
+
+        Raises `PermissionDenied` for others than staff who may view it, and `Http404`.
+        """
         limit_request = self.get_object(request, object_id)
         if not self.has_view_permission(request, limit_request):
             raise PermissionDenied
@@ -251,4 +254,4 @@ def _grant_errors(by: User, limit_request: LimitRequest) -> list[str]:
 
 def _earlier(limit_request: LimitRequest) -> QuerySet[LimitRequest]:
     theirs = LimitRequest.objects.filter(user=limit_request.user_id).exclude(pk=limit_request.pk)
-    return theirs.select_related("grant").order_by("-created")[:EARLIER_SHOWN]
+    return theirs.select_related("grant").order_by("-created")[:MAX_EARLIER]

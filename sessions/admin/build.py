@@ -248,7 +248,10 @@ class BuildAdmin(ReadOnlyAdmin[Build]):
         return [path("<int:pk>/log.txt", view, name="build_log"), *super().get_urls()]
 
     def log_text(self, request: HttpRequest, pk: int) -> HttpResponseBase:
-        """Serve the whole log as plain text; only the owner gets that of a private repository."""
+        """Serve the whole log as plain text; only the owner gets that of a private repository.
+
+        Raises `Http404` for everyone else.
+        """
         user = cast(User, request.user)
         build = Build.objects.visible_to(user).filter(pk=pk).first()
         if build is None or not build.shows_log_to(user):

@@ -133,9 +133,9 @@ def sessions_context(row: Project | Build, user: User, limit: int) -> dict[str, 
     }
 
 
-def _session_cells(session: Session, shown_with: Project | Build) -> list[Any]:
+def _session_cells(session: Session, parent: Project | Build) -> list[Any]:
     about: list[Any]
-    if isinstance(shown_with, Build):
+    if isinstance(parent, Build):
         owner = session.project.owner
         about = [link(session.project), link(owner, owner.username)]
     else:

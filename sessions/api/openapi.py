@@ -248,8 +248,10 @@ def _add_to_operation(operation: dict[str, Any], path: str, method: str) -> None
         _add_header(answers, REPLAYED_HEADER, "`true` if this repeats an earlier response.")
     if any(parameter["name"] == "cursor" for parameter in parameters):
         _add_header(answers, "Link", 'The next page, as `<address>; rel="next"` (RFC 8288).')
-    told = [status for status in answers if status >= "4" and "content" not in answers[status]]
-    for status in {*told, *error_statuses(operation, path, method)}:
+    undocumented = [
+        status for status in answers if status >= "4" and "content" not in answers[status]
+    ]
+    for status in {*undocumented, *error_statuses(operation, path, method)}:
         answers[status] = {"$ref": f"#/components/responses/{RESPONSE_NAMES[status]}"}
     operation["responses"] = dict(sorted(answers.items()))
 

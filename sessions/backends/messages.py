@@ -97,10 +97,10 @@ def _conflict_sentence(report: Mapping[str, Any], count: int) -> str:
 
 def _join_names(names: list[str], count: int) -> str:
     """Return the first names, and how many more there are."""
-    shown = [printable(each)[:MAX_NAME_LENGTH] for each in names[:MAX_NAMES]]
-    if (more := count - len(shown)) > 0:
-        shown.append(ngettext("%(count)d more", "%(count)d more", more) % {"count": more})
-    return ", ".join(shown)
+    listed = [printable(each)[:MAX_NAME_LENGTH] for each in names[:MAX_NAMES]]
+    if (more := count - len(listed)) > 0:
+        listed.append(ngettext("%(count)d more", "%(count)d more", more) % {"count": more})
+    return ", ".join(listed)
 
 
 def _number(report: Mapping[str, Any], key: str) -> int:

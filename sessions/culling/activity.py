@@ -222,14 +222,14 @@ def probe_all(batch_size: int = BATCH_SIZE) -> None:
     This is a sign of life for `HeartbeatName.ACTIVITY`, unless there are several notebooks and none
     has answered: then the fault is more likely ours.
     """
-    asked_count = answer_count = 0
+    probed_count = answer_count = 0
     for some in _slices(batch_size):
         now = timezone.now()
         activities = probe_servers(some, now)
         store(activities, now)
-        asked_count, answer_count = asked_count + len(some), answer_count + len(activities)
-    if asked_count > 1 and not answer_count:
-        log.warning("none of %s notebooks reports its activity", asked_count)
+        probed_count, answer_count = probed_count + len(some), answer_count + len(activities)
+    if probed_count > 1 and not answer_count:
+        log.warning("none of %s notebooks reports its activity", probed_count)
         return
     pause = timedelta(seconds=settings.PORTAL_ACTIVITY_SECONDS)
     Heartbeat.objects.beat(HeartbeatName.ACTIVITY, within=BREAK_ROUNDS * pause)

@@ -116,8 +116,8 @@ def _delete_due(
     mine: ProjectQuerySet, days: int, since: datetime, now: datetime, limit: int
 ) -> int:
     """Delete at most ``limit`` projects that are due; return how many there were."""
-    told = Q(goes__lte=now, warned__gte=since, warned__lte=now - WARNING_PERIOD)
-    rows = mine.expiring().filter(told, _known_to_be_idle()).select_related("current")
+    announced = Q(goes__lte=now, warned__gte=since, warned__lte=now - WARNING_PERIOD)
+    rows = mine.expiring().filter(announced, _known_to_be_idle()).select_related("current")
     rows = rows.exclude(pk__in=mine.awaiting_letter().order_by().values("pk"))
     due = list(rows[:limit])
     for project in due:

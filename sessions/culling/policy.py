@@ -93,7 +93,7 @@ def continuous_since(clock: JumpDetector) -> datetime | None:
     mine = Heartbeat.objects.filter(name=HeartbeatName.CULLING)
     if clock.has_jumped():
         mine.delete()
-    if not (_back_end_answers() and _notebooks_are_asked()):
+    if not (_back_end_answers() and _notebooks_are_probed()):
         return None
     Heartbeat.objects.beat(HeartbeatName.CULLING, within=OUTAGE)
     return mine.values_list("since", flat=True).get()
@@ -144,7 +144,7 @@ def _back_end_answers() -> bool:
     return seen is not None and now - MAX_ANSWER_AGE < seen.at <= now
 
 
-def _notebooks_are_asked() -> bool:
+def _notebooks_are_probed() -> bool:
     """Return whether notebooks are being probed; True if none runs."""
     if not Session.objects.filter(state=SessionState.READY).exists():
         return True

@@ -78,8 +78,8 @@ def issue_ticket(
     _refuse_others(user, project)
     secret = secrets.token_urlsafe(32)
     Access.objects.create(user=user, project=project, browser=session_key, ticket=digest(secret))
-    goes = safe_path(path) or _file_path(project.path)
-    ticket = signing.dumps([secret, goes, entrant], salt=SALT)
+    target = safe_path(path) or _file_path(project.path)
+    ticket = signing.dumps([secret, target, entrant], salt=SALT)
     return f"{project.notebook_url.rstrip('/')}{ENTER_PATH}?{urlencode({'ticket': ticket})}"
 
 
@@ -111,16 +111,16 @@ def _file_path(path: str) -> str:
 def redeem(ticket: str, label: str, entrant: str, held_cookie: str = "") -> Entry | None:
     """Swap a ticket for a cookie on the host ``label``.
 
-    ``entrant`` is the digest of the secret that the browser holds. ``held`` is a cookie that the
+    ``entrant`` is the digest of the secret that the browser holds. ``held_cookie`` is one that the
     browser already has there: a valid one stays, so that open sockets stay open.
 
     Return None if the ticket is not valid, has expired, is used, or was made for another browser.
     """
     try:
-        secret, path, asked = signing.loads(ticket, salt=SALT, max_age=LIFETIME_SECONDS)
+        secret, path, issued_to = signing.loads(ticket, salt=SALT, max_age=LIFETIME_SECONDS)
     except (signing.BadSignature, ValueError):  # or from an earlier version
         return None
-    if not entrant or not constant_time_compare(asked, entrant):
+    if not entrant or not constant_time_compare(issued_to, entrant):
         return None
     cookie = secrets.token_urlsafe(32)
     project = Project.objects.existing().filter(name=label).first()

@@ -154,8 +154,8 @@ def _no_such_ref(repository: Repository, ref: str, refs: Iterable[str]) -> UserE
 def _nearest(ref: str, refs: Iterable[str]) -> list[str]:
     """Return a few of the existing branches, those most like ``ref`` first."""
     names = [name.removeprefix("refs/heads/") for name in refs if name.startswith("refs/heads/")]
-    shown = [name for name in names[:MAX_COMPARED_BRANCHES] if len(name) <= MAX_BRANCH_LENGTH]
-    fit = [name for name in shown if _valid_branch(name)]
+    candidates = [name for name in names[:MAX_COMPARED_BRANCHES] if len(name) <= MAX_BRANCH_LENGTH]
+    fit = [name for name in candidates if _valid_branch(name)]
     near = difflib.get_close_matches(ref, fit, MAX_NAMED_BRANCHES, cutoff=0.3)
     return (near + [name for name in fit if name not in near])[:MAX_NAMED_BRANCHES]
 

@@ -43,8 +43,8 @@ def reclaimed() -> Iterator[int]:
 
     Those that could not be put back once are left out.
     """
-    asked = SetAside.objects.filter(Exists(_claiming_projects()), problem="")
-    yield from asked.values_list("pk", flat=True)
+    claimed = SetAside.objects.filter(Exists(_claiming_projects()), problem="")
+    yield from claimed.values_list("pk", flat=True)
 
 
 def unmeasured() -> Iterator[int]:

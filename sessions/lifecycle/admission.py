@@ -278,7 +278,7 @@ def _require(shortage: Shortage | None, user: User, *, again: bool = False) -> N
 def shortage_message(shortage: Shortage, *, again: bool = False) -> str:
     """Say what is short and how to make room; ``again`` is for a project that is to be restored."""
     allowed, in_use = f"{shortage.allowed:g}", f"{shortage.in_use:g}"
-    values = {"allowed": allowed, "in_use": in_use, "asked": f"{shortage.requested:g}"}
+    values = {"allowed": allowed, "in_use": in_use, "requested": f"{shortage.requested:g}"}
     if shortage.limit == "projects" and again:
         template = ngettext(
             "You have %(in_use)s of %(allowed)s project. Delete one to restore another.",
@@ -300,7 +300,7 @@ def shortage_message(shortage: Shortage, *, again: bool = False) -> str:
     else:
         values["unit"] = str(FIELDS[shortage.limit].unit)
         template = _(
-            "This notebook needs %(asked)s %(unit)s, and your running notebooks already use "
+            "This notebook needs %(requested)s %(unit)s, and your running notebooks already use "
             "%(in_use)s of your %(allowed)s %(unit)s. Stop one of them, or ask for more."
         )
     return template % values

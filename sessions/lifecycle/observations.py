@@ -59,22 +59,22 @@ def _record_build_wait(build: Build, report: BuildReport) -> None:
     waiting = Session.objects.filter(build=build, state=SessionState.WAITING)
     for session in waiting.exclude(code=report.code):
         with transaction.atomic():
-            told = waiting.filter(pk=session.pk).exclude(code=report.code)
-            if told.update(code=report.code, message=report.message):
+            uninformed = waiting.filter(pk=session.pk).exclude(code=report.code)
+            if uninformed.update(code=report.code, message=report.message):
                 sentence = report.message or _("The build has started.")
                 journal.record(session, Phase.FETCHING, sentence, build=build, code=report.code)
 
 
 def handle_lost_build(build: Build) -> None:
-    """Handle a build that had begun and that the back end no longer knows."""
+    """Retry or fail a build that had begun and that the back end no longer knows."""
     message = _("The build was interrupted and its output lost. Start it again.")
     handle_build_report(BuildReport(build.pk, True, BUILD_LOST, message))
 
 
 def handle_refused_build(build: Build, error: BinderyError) -> None:
-    """Handle a build that the back end did not accept.
+    """Count a failed attempt of a build that the back end did not accept.
 
-    It fails after a permanent error, or after too many temporary ones.
+    The build fails after a permanent error, or after `MAX_BUILD_ATTEMPTS` temporary ones.
     """
     attempts = build.attempts + 1
     if isinstance(error, TemporaryError) and attempts < MAX_BUILD_ATTEMPTS:
@@ -208,7 +208,10 @@ def _store_ready(session: Session, report: ServerReport) -> None:
 
 
 def handle_server_gone(session: Session, code: str, message: str) -> None:
-    """Store that the server of a live session has stopped: as it was told to, or by itself."""
+    """Store that the server of a live session has stopped: as it was told to, or by itself.
+
+    ``code`` and ``message`` say why, as in `ServerReport`; both may be "".
+    """
     with transaction.atomic():
         Build.objects.filter(sessions=session).update(used=timezone.now())
         ended: dict[str, Any] = {"ended": timezone.now(), **_NO_ERROR}

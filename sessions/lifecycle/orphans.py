@@ -106,7 +106,10 @@ def drop_project(name: str) -> None:
 
 
 def set_aside(name: str) -> None:
-    """Have the back end set aside what it keeps of a project that has no row."""
+    """Have the back end set aside what it keeps of the project ``name``, if that has no row.
+
+    Raises the back end's `TemporaryError`.
+    """
     if not Project.objects.filter(name=name).exists() and ownership.ids_match():
         get_backend().set_aside(name)
         asides.sync_rows()

@@ -153,7 +153,7 @@ class ProjectQuerySet(models.QuerySet["Project"]):
 
     def expiring_of(self, user: User) -> list[Project]:
         """Return this person's own that are about to be deleted, the next one first."""
-        return _GOING(owner=user.pk) if user.may_enter else []
+        return _EXPIRING(owner=user.pk) if user.may_enter else []
 
     def deleted_of(self, user: User, since: datetime) -> list[Project]:
         """Return this person's deleted projects that can be restored, the latest deletion first.
@@ -315,7 +315,7 @@ _OWN = CompiledQuery(
         .order_by("-last_activity")
     )
 )
-_GOING = CompiledQuery(lambda: Project.objects.filter(owner=_OWNER).expiring())
+_EXPIRING = CompiledQuery(lambda: Project.objects.filter(owner=_OWNER).expiring())
 _GONE = CompiledQuery(
     lambda: Project.objects.filter(
         models.Q(removed__gt=Param("since", models.DateTimeField()), goes__isnull=False)

@@ -123,8 +123,8 @@ class Session(models.Model):
     @property
     def public_message(self) -> str:
         """Return the message as staff may read it, whoever the project belongs to."""
-        shown = disclosure.redact(self.message, self.code)
-        return shown if self.project.is_private else self.message
+        redacted = disclosure.redact(self.message, self.code)
+        return redacted if self.project.is_private else self.message
 
     @property
     def server_token(self) -> str:

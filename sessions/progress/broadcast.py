@@ -180,12 +180,12 @@ async def _pause() -> AsyncIterator[Callable[[], Awaitable[None]]]:
         yield lambda: asyncio.sleep(TICK)
         return
 
-    async def told() -> None:
+    async def next_message() -> None:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(layer.receive(channel), LAYER_TICK)
 
     try:
-        yield told
+        yield next_message
     finally:
         with contextlib.suppress(*redis_errors()):
             await layer.group_discard(GROUP, channel)
@@ -246,8 +246,8 @@ def _project_list_versions(user_ids: list[int]) -> list[tuple[int, Version]]:
     """
     rows = Project.objects.filter(owner__in=user_ids).values("owner")
     existing = Count("pk", filter=Q(removed=None))
-    told = rows.annotate(n=existing, written=Sum("events_written"), at=Max("current__changed"))
-    found = _split(told.values_list("owner", "n", "written", "at"))
+    versions = rows.annotate(n=existing, written=Sum("events_written"), at=Max("current__changed"))
+    found = _split(versions.values_list("owner", "n", "written", "at"))
     return found + [(user_id, (0,)) for user_id in set(user_ids) - {row[0] for row in found}]
 
 

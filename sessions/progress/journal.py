@@ -89,8 +89,8 @@ def record(
     [seq] = _WRITTEN(project=session.project_id)
     before = _BEFORE(project=session.project_id, seq=seq - 1)
     followed = next((build for build, phase in before if phase in FOLLOWS_BUILD), None)
-    shown = followed or (build.pk if build and phase not in FOLLOWS_BUILD else None)
-    upto = Build.objects.values_list("chunks", flat=True).get(pk=shown) if shown else 0
+    log_build = followed or (build.pk if build and phase not in FOLLOWS_BUILD else None)
+    upto = Build.objects.values_list("chunks", flat=True).get(pk=log_build) if log_build else 0
     Event.objects.create(
         project_id=session.project_id,
         seq=seq,
@@ -146,8 +146,8 @@ def read_events(project_id: int, after: int = 0, limit: int = PAGE_SIZE) -> Page
     This is for people who may see the project but not the output of its builds and notebooks.
     """
     events = Event.objects.filter(project=project_id, seq__gt=unpack_cursor(after).event)
-    shown = events.order_by("seq").select_related("project")[:limit]
-    items = [_event_item(redacted(event), Cursor(event.seq)) for event in shown]
+    page = events.order_by("seq").select_related("project")[:limit]
+    items = [_event_item(redacted(event), Cursor(event.seq)) for event in page]
     return Page(items, items[-1]["cursor"] if items else after)
 
 

@@ -46,10 +46,10 @@ class LineSplitter:
 
 def clean(line: bytes, limit: int) -> str:
     """Return one line for reading: the last state of a progress bar, no colours, limited length."""
-    shown, kept = _visible(line), _KEPT_BYTES * limit
-    text = _ESCAPES.sub("", shown[:kept].decode("utf-8", "replace"))
+    visible, kept = _visible(line), _KEPT_BYTES * limit
+    text = _ESCAPES.sub("", visible[:kept].decode("utf-8", "replace"))
     text = _CONTROLS.sub("", text)
-    return text[:limit] + CUT_MARK if len(text) > limit or len(shown) > kept else text
+    return text[:limit] + CUT_MARK if len(text) > limit or len(visible) > kept else text
 
 
 def _visible(line: bytes) -> bytes:

@@ -104,8 +104,8 @@ def events(moment: datetime) -> QuerySet[Event]:
 
     Those of current sessions of projects that exist or can be restored are left out.
     """
-    shown = Project.objects.kept().filter(current=OuterRef("session"))
-    return Event.objects.filter(~Exists(shown), at__lt=moment)
+    kept = Project.objects.kept().filter(current=OuterRef("session"))
+    return Event.objects.filter(~Exists(kept), at__lt=moment)
 
 
 def projects(moment: datetime) -> QuerySet[Project]:
@@ -116,17 +116,17 @@ def projects(moment: datetime) -> QuerySet[Project]:
 
 def sessions(moment: datetime) -> QuerySet[Session]:
     """Return sessions that ended before then, except the last one of a project that is kept."""
-    shown = Project.objects.kept().filter(current=OuterRef("pk"))
-    return Session.objects.exclude(state__in=SESSION_LIVE).filter(~Exists(shown), ended__lt=moment)
+    kept = Project.objects.kept().filter(current=OuterRef("pk"))
+    return Session.objects.exclude(state__in=SESSION_LIVE).filter(~Exists(kept), ended__lt=moment)
 
 
 def builds(moment: datetime) -> QuerySet[Build]:
     """Return builds that ended before then, have left no image, and are not mentioned any more."""
     there = Q(state=BuildState.BUILT) & ~Q(dropped=True, size=0)
-    told = Event.objects.filter(build=OuterRef("pk"))
+    mentioned = Event.objects.filter(build=OuterRef("pk"))
     had = Session.objects.filter(build=OuterRef("pk"))
     ended = Build.objects.exclude(state__in=BUILD_ACTIVE).filter(finished__lt=moment)
-    return ended.exclude(there).filter(~Exists(told), ~Exists(had))
+    return ended.exclude(there).filter(~Exists(mentioned), ~Exists(had))
 
 
 def _older_rows(model: type[Model], field: str) -> OlderThan:
@@ -177,8 +177,8 @@ def tidy_logs(deadline: Deadline) -> None:
 
 def removable() -> BuildQuerySet:
     """Return the builds that have a log that no project shows."""
-    shown = Project.objects.kept().filter(current__build=OuterRef("pk"))
-    return Build.objects.exclude(state__in=BUILD_ACTIVE).filter(~Exists(shown), log_size__gt=0)
+    kept = Project.objects.kept().filter(current__build=OuterRef("pk"))
+    return Build.objects.exclude(state__in=BUILD_ACTIVE).filter(~Exists(kept), log_size__gt=0)
 
 
 def _measure(deadline: Deadline) -> None:

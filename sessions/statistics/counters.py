@@ -115,8 +115,8 @@ SOURCES: dict[str, tuple[type[models.Model], ToSamples]] = {
 
 def count(batch: int = BATCH) -> None:
     """Count everything new, ``batch`` rows at a time."""
-    for name, (model, told) in SOURCES.items():
-        while _is_behind(name, model) and _count_batch(name, model, told, batch):
+    for name, (model, to_samples) in SOURCES.items():
+        while _is_behind(name, model) and _count_batch(name, model, to_samples, batch):
             pass
 
 

@@ -54,12 +54,12 @@ def record_all() -> None:
         set() if settings.OIDC_PROVIDERS else {SIGN_IN_CONDITION}
     )
     Condition.objects.filter(part__in=gone).delete()
-    asked: dict[str, Callable[[], str]] = {
+    always: dict[str, Callable[[], str]] = {
         "worker": worker_problem,
         "activity": _activity,
         "disk": _disk,
     }
-    for part, ask in (asked | there).items():
+    for part, ask in (always | there).items():
         Condition.objects.record(part, ask())
 
 

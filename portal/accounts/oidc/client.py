@@ -78,7 +78,7 @@ def provider_metadata(provider: Provider) -> Mapping[str, Any]:
 
 
 def fetch_metadata(provider: Provider) -> dict[str, Any]:
-    """Return the description like `provider_metadata`, but never from the cache."""
+    """Return what `provider_metadata` returns, but never from the cache. Raises the same."""
     address = f"{provider.issuer.rstrip('/')}/.well-known/openid-configuration"
     try:
         answer = requests.get(address, timeout=settings.OIDC_TIMEOUT)
@@ -161,7 +161,11 @@ class Client(OIDCAuthenticationBackend):  # type: ignore[misc]  # published with
         return {**proven, **more, **{name: proven[name] for name in ("iss", "sub") if proven}}
 
     def verify_token(self, token: str, **kwargs: Any) -> dict[str, Any]:
-        """Verify a token more strictly than the library does."""
+        """Return the claims of a token, verified more strictly than the library does.
+
+        With ``nonce`` it is an id token, without it a signed userinfo response. Raises
+        `UnverifiedResponse`, and `ProviderUnavailable` if the signing keys cannot be fetched.
+        """
         ours = {"audience": self.provider.client_id}
         try:
             if "nonce" not in kwargs:  # a signed userinfo response
@@ -221,7 +225,7 @@ class Client(OIDCAuthenticationBackend):  # type: ignore[misc]  # published with
         return found
 
     def keys(self) -> Any:
-        """Return the provider's signing keys."""
+        """Return the provider's signing keys (a JWK set). Raises `ProviderUnavailable`."""
         try:
             answer = requests.get(self.OIDC_OP_JWKS_ENDPOINT, timeout=settings.OIDC_TIMEOUT)
             answer.raise_for_status()
@@ -234,8 +238,8 @@ class Client(OIDCAuthenticationBackend):  # type: ignore[misc]  # published with
 
         The text of ``error`` is left out: it may quote the answer.
         """
-        told = _oauth_error_code(error) or type(error).__name__
-        logger.warning("%s: cannot fetch %s: %s", self.provider.slug, what, told)
+        reason = _oauth_error_code(error) or type(error).__name__
+        logger.warning("%s: cannot fetch %s: %s", self.provider.slug, what, reason)
         return provider_unavailable(self.provider)
 
 

@@ -84,17 +84,17 @@ def take_response(request: HttpRequest, provider: Provider) -> AuthorizationResp
 
     Raises `UnverifiedResponse` for any other answer, and `ProviderRefused` if the provider says no.
     """
-    asked = request.session.get(STATES, {}).pop(request.GET.get("state", ""), None)
-    if asked:
+    pending = request.session.get(STATES, {}).pop(request.GET.get("state", ""), None)
+    if pending:
         request.session.save()  # now, so that a repeated response finds nothing
-    if not asked or not _fits(request, provider, asked):
+    if not pending or not _fits(request, provider, pending):
         raise unexpected_response()
     if error := request.GET.get("error", ""):
         raise authorization_declined(provider, error)
     if not (code := request.GET.get("code", "")):
         raise unexpected_response()
     return AuthorizationResponse(
-        provider, code, asked["nonce"], asked["code_verifier"], asked["then"]
+        provider, code, pending["nonce"], pending["code_verifier"], pending["then"]
     )
 
 
@@ -114,15 +114,15 @@ def safe_next(request: HttpRequest, address: str) -> str:
     return address if safe else ""
 
 
-def _fits(request: HttpRequest, provider: Provider, asked: dict[str, object]) -> bool:
+def _fits(request: HttpRequest, provider: Provider, pending: dict[str, object]) -> bool:
     """Return whether it is an answer of this provider, in time.
 
     An answer that names its issuer (RFC 9207) must name the provider that was asked.
     """
     named = request.GET.get("iss", "")
     return (
-        asked.get("provider") == provider.slug
-        and time.time() - float(str(asked["added_on"])) < SIGN_IN_SECONDS
+        pending.get("provider") == provider.slug
+        and time.time() - float(str(pending["added_on"])) < SIGN_IN_SECONDS
         and (not named or not provider.issuer or named == provider.issuer)
     )
 

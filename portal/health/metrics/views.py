@@ -92,8 +92,8 @@ class MetricsTokenAuth(MiddlewareMixin):
         token = bearer_token(request.headers.get("Authorization", ""))
         if request.path_info != PATH or not token:
             return None
-        if asked := current_trace():
-            asked.route = "metrics"
+        if trace := current_trace():
+            trace.route = "metrics"
         return _by_token(request, token)
 
 

@@ -71,7 +71,7 @@ class RequestTrace:
 
 
 RequestListener = Callable[[RequestTrace], None]
-_current: ContextVar[RequestTrace | None] = ContextVar("asked", default=None)
+_current: ContextVar[RequestTrace | None] = ContextVar("request_trace", default=None)
 
 
 def current_trace() -> RequestTrace | None:
@@ -102,17 +102,17 @@ class RequestsMiddleware:
         if scope["type"] not in {"http", "websocket"}:
             await self._inner(scope, receive, send)
             return
-        asked = RequestTrace(scope["type"], scope.get("method", "GET"), monotonic())
+        trace = RequestTrace(scope["type"], scope.get("method", "GET"), monotonic())
         with context.log_scope() as reference:
-            _current.set(asked)
+            _current.set(trace)
             try:
-                await self._inner(scope, receive, self._wrap_send(send, asked, reference))
+                await self._inner(scope, receive, self._wrap_send(send, trace, reference))
             except Exception:
-                asked.mark_started(FAILED)
+                trace.mark_started(FAILED)
                 raise
             finally:
-                asked.mark_started(CLIENT_LEFT)
-                _notify(self._on_end, asked)
+                trace.mark_started(CLIENT_LEFT)
+                _notify(self._on_end, trace)
 
     def _wrap_send(self, send: Any, trace: RequestTrace, reference: str) -> Any:
         mark = (HEADER, reference.encode())
@@ -142,8 +142,8 @@ def log_request(trace: RequestTrace) -> None:
 
 
 def _notify(listeners: tuple[RequestListener, ...], trace: RequestTrace) -> None:
-    for told in listeners:
-        told(trace)
+    for listener in listeners:
+        listener(trace)
 
 
 class PersonMiddleware(MiddlewareMixin):
@@ -155,9 +155,9 @@ class PersonMiddleware(MiddlewareMixin):
 
     def process_view(self, request: HttpRequest, *_view: Any) -> None:
         """Note the name of the URL pattern as the request's route."""
-        asked = current_trace()
-        if asked and request.resolver_match:
-            asked.route = request.resolver_match.view_name or asked.route
+        trace = current_trace()
+        if trace and request.resolver_match:
+            trace.route = request.resolver_match.view_name or trace.route
 
 
 def _bind_user(request: HttpRequest) -> Any:

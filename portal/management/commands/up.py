@@ -53,11 +53,11 @@ class Command(BaseCommand):
 
     def check(self, *args: Any, **kwargs: Any) -> None:
         """Run the checks in a separate process: they load all pages, which nothing needs here."""
-        looking = get_context("fork").Process(target=self._check, kwargs=kwargs)
-        looking.start()
-        looking.join()
-        if looking.exitcode:  # the process has said why
-            sys.exit(looking.exitcode)
+        checks = get_context("fork").Process(target=self._check, kwargs=kwargs)
+        checks.start()
+        checks.join()
+        if checks.exitcode:  # the process has said why
+            sys.exit(checks.exitcode)
 
     def _check(self, **kwargs: Any) -> None:
         try:
@@ -72,9 +72,13 @@ class Command(BaseCommand):
         )  # no part is running that would have to be stopped
         _set_variables()
         preconditions.refuse_interrupted()
-        with exclusive_lock(), listen() as door, keeper_processes.fork_server_sockets() as doors:
+        with (
+            exclusive_lock(),
+            listen() as listener,
+            keeper_processes.fork_server_sockets() as fork_sockets,
+        ):
             password = self._prepare()
-            supervise(_parts(door, *doors), self._ready_announcer(door, password))
+            supervise(_parts(listener, *fork_sockets), self._ready_announcer(listener, password))
 
     def _prepare(self) -> str:
         """Prepare what the parts need; return the account's password if it was made just now."""
@@ -181,10 +185,10 @@ def _parts(
     written = as_json_line if settings.PORTAL_LOG_FORMAT == "json" else with_prefix
     part = partial(ManagedProcess, format_line=written)
     yielding = ["nice", "-n", "5"]  # pages come first: people who wait for a build look at one
-    sick = partial(keeper_processes.is_frozen, outside)
+    fork_stalled = partial(keeper_processes.is_frozen, outside)
     forks = [*yielding, *keeper_processes.fork_server_command(inside)]
-    fork = part("keepers", forks, descriptors=[inside.fileno()], is_stalled=sick)
-    asks = [
+    fork = part("keepers", forks, descriptors=[inside.fileno()], is_stalled=fork_stalled)
+    worker = [
         *yielding,
         "env",
         f"{keeper_processes.FORK_SERVER_VARIABLE}={outside.fileno()}",
@@ -192,11 +196,11 @@ def _parts(
         "qcluster",
         *quick,
     ]
-    deaf = _unless_database_unavailable(queue.is_stalled)
+    worker_stalled = _unless_database_unavailable(queue.is_stalled)
     return [
         part("web", web, descriptors=[listener.fileno()]),
         *([fork] if settings.PORTAL_BACKEND == "local" else []),
-        part("worker", asks, descriptors=[outside.fileno()], is_stalled=deaf),
+        part("worker", worker, descriptors=[outside.fileno()], is_stalled=worker_stalled),
         part(
             "watch",
             [*manage, "watch", *quick],
@@ -213,7 +217,7 @@ def _unless_database_unavailable(ask: Callable[[], bool]) -> Callable[[], bool]:
     """Count no part as sick while the database cannot be reached or written to."""
     trusted_from = 0.0
 
-    def asked() -> bool:
+    def is_stalled() -> bool:
         nonlocal trusted_from
         close_old_connections()
         try:
@@ -223,4 +227,4 @@ def _unless_database_unavailable(ask: Callable[[], bool]) -> Callable[[], bool]:
             return False
         return sick and time.monotonic() >= trusted_from
 
-    return asked
+    return is_stalled

@@ -161,12 +161,12 @@ class Changes:
                 reflector.stop()
 
     def _yield_forever(self) -> Iterator[Report | None]:
-        looked = time.monotonic()
+        polled_at = time.monotonic()
         while True:
             self._wait()
             yield from self._changed_reports()
-            if time.monotonic() - looked >= _POLL_SECONDS:
-                looked = time.monotonic()
+            if time.monotonic() - polled_at >= _POLL_SECONDS:
+                polled_at = time.monotonic()
                 yield None
 
     def read_log_lines(self, build_id: int, cursor: LogCursor) -> LogLines | None:

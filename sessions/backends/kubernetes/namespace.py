@@ -110,7 +110,10 @@ class Namespace:
         return self._known
 
     def ensure_id(self, installation_id: str) -> str:
-        """Give the namespace this id unless it has one; return the one that it has now."""
+        """Give the namespace this id unless it has one; return the one that it has now.
+
+        Raises what `id` raises.
+        """
         manifest = {
             "apiVersion": "v1",
             "kind": "ConfigMap",

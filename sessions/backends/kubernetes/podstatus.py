@@ -34,7 +34,10 @@ class ReadinessProbe:
         self._pool: ThreadPoolExecutor | None = None
 
     def probe(self, addresses: Mapping[str, str]) -> set[str]:
-        """Return the uids in ``addresses`` that answer now and had not before."""
+        """Return the uids of the pods that answer now and had not before.
+
+        ``addresses`` maps each pod's uid to its host.
+        """
         pending = {uid: host for uid, host in addresses.items() if uid not in self.ready_uids}
         if not pending:
             return set()
@@ -45,7 +48,7 @@ class ReadinessProbe:
         return new
 
     def keep(self, uids: Iterable[str]) -> None:
-        """Forget all others."""
+        """Forget all uids but these."""
         self.ready_uids &= frozenset(uids)
 
 
@@ -94,12 +97,12 @@ def unscheduled_reason(pod: Pod) -> str | None:
 
 
 def created_at(thing: Pod) -> datetime:
-    """Return when it was created."""
+    """Return when it was created, in UTC."""
     return parse_time(thing["metadata"]["creationTimestamp"])
 
 
 def parse_time(text: str) -> datetime:
-    """Parse a time as the cluster writes it."""
+    """Return a time of the cluster (RFC 3339) in UTC. Raises `ValueError` for anything else."""
     return datetime.fromisoformat(text).astimezone(UTC)
 
 
@@ -127,7 +130,7 @@ _UNITS = {
 
 
 def capacity(nodes: Iterable[Node], gpu: str) -> Capacity:
-    """Return the total of the nodes that take pods now; ``gpu`` names that resource.
+    """Return the total of the nodes that take pods now; ``gpu`` is the resource's name there.
 
     Nodes do not say how much disk is free, only that it is too little: if all ready nodes report
     that, nothing is free.

@@ -52,7 +52,7 @@ _DIGEST = re.compile(r"[a-z0-9]+(?:[+._-][a-z0-9]+)*:[0-9a-fA-F]{32,}")
 _BEARER = re.compile(r"(?:^|,\s*)Bearer\s+(.*)", re.IGNORECASE | re.DOTALL)
 _BASIC = re.compile(r"(?:^|,\s*)Basic\b", re.IGNORECASE)
 _PARAMETER = re.compile(r'(\w+)\s*=\s*"([^"]*)"')
-_ASKED = ("service", "scope")
+_TOKEN_PARAMETERS = ("service", "scope")
 _TOKEN = re.compile(r"[!-~]{1,16384}")
 
 
@@ -325,7 +325,7 @@ def token_url(challenge: str, scope: str) -> str | None:
     for name, value in reversed(_PARAMETER.findall(bearer[1])):  # the first of each name counts
         parameters[name.lower()] = value
     realm = parameters.get("realm", "")
-    query = urlencode([(key, value) for key in _ASKED if (value := parameters.get(key))])
+    query = urlencode([(key, value) for key in _TOKEN_PARAMETERS if (value := parameters.get(key))])
     return f"{realm}{'&' if '?' in realm else '?'}{query}" if realm else ""
 
 

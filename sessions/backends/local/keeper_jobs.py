@@ -52,8 +52,8 @@ def sandbox_site(toolbox: str, environment: Mapping[str, str], extra: list[str])
     index = addresses.get("UV_DEFAULT_INDEX") or addresses.get("PIP_INDEX_URL")
     if index:  # one is for uv, one for pip, and both run in sandboxes
         addresses = {"UV_DEFAULT_INDEX": index, "PIP_INDEX_URL": index, **addresses}
-    shown = sorted({path for path in files.values() if os.path.isabs(path)} | set(extra))
-    return Site(toolbox, dict(sorted({**files, **addresses, **plain}.items())), shown)
+    paths = sorted({path for path in files.values() if os.path.isabs(path)} | set(extra))
+    return Site(toolbox, dict(sorted({**files, **addresses, **plain}.items())), paths)
 
 
 def _is_public(address: str) -> bool:

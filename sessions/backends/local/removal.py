@@ -48,7 +48,10 @@ def is_being_removed(place: Path, name: str) -> bool:
 
 
 def start_removal(places: Iterable[Path]) -> None:
-    """Start a separate process that removes what is left in these places."""
+    """Start a separate process that removes what is left in ``.going`` of these folders.
+
+    Returns at once. Raises `OSError` or `CalledProcessError` if the process cannot be started.
+    """
     busy = [str(place) for place in places if _trash_entries(place)]
     if busy:
         words = [

@@ -150,11 +150,11 @@ class Changes:
     def __iter__(self) -> Iterator[Report | None]:
         yield from self._changed_reports()
         yield None
-        looked = time.monotonic()
+        polled_at = time.monotonic()
         for grown in self._changed_logs():
             yield from self._changed_reports(grown)
-            if time.monotonic() - looked >= _POLL_SECONDS:
-                looked = time.monotonic()
+            if time.monotonic() - polled_at >= _POLL_SECONDS:
+                polled_at = time.monotonic()
                 yield None
 
     def _changed_logs(self) -> Iterator[Set[str]]:

@@ -94,8 +94,8 @@ def _line(title: str, found: Collection[Any], known: Collection[Any]) -> str:
 
 
 def _some(names: Collection[Any]) -> str:
-    shown = ", ".join(str(name) for name in sorted(names)[:MAX_NAMED])
-    return f"{shown}, …" if len(names) > MAX_NAMED else shown
+    text = ", ".join(str(name) for name in sorted(names)[:MAX_NAMED])
+    return f"{text}, …" if len(names) > MAX_NAMED else text
 
 
 def _adoption_notice(report: InstallationReport) -> str:

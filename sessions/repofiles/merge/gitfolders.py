@@ -15,14 +15,17 @@ from .tree import Tree, as_text, kind_of, permissions_of
 
 
 def git_folders(paths: Iterable[bytes]) -> set[bytes]:
-    """Return the folders among the paths that are git's: the repository's, its submodules'."""
+    """Return the folders that are git's: the repository's own and its submodules'.
+
+    ``paths`` are all paths of a tree, relative to its root.
+    """
     known = paths if isinstance(paths, dict) else set(paths)
     heads = (path[: -len(b"/HEAD")] for path in known if path.endswith(b"/HEAD"))
     return {path for path in heads if path + b"/objects" in known and path + b"/refs" in known}
 
 
 def git_folder_of(path: bytes, git: Iterable[bytes]) -> bytes | None:
-    """Return the innermost git folder that the path lies in."""
+    """Return the innermost of the git folders ``git`` that the path lies in; None if in none."""
     path = os.path.dirname(path)
     while path:
         if path in git:
@@ -47,7 +50,7 @@ TAGS = "refs/tags/"
 
 
 def read_git(tree: Tree, home: bytes) -> GitState | None:
-    """Return the state of a git folder; None if it is none."""
+    """Return the state of the git folder at ``home``; None if that is not one."""
     head = tree.read(home + b"/HEAD", 10_000)
     if head is None or kind_of(tree.lstat(home + b"/objects")) != FOLDER:
         return None
@@ -168,7 +171,10 @@ def should_move_ref(name: str, old: str | None, new: str, bases: list[GitState],
 
 
 def scan_repository(tree: Tree) -> tuple[dict[bytes, Entry], set[bytes]]:
-    """Return everything in the repository as built, and what of it cannot be read or taken."""
+    """Return everything in the repository as built, by path, and the paths that cannot be taken.
+
+    Those cannot be read, or are neither file, folder nor link.
+    """
     found, unreadable = _stat_all(tree)
     git = git_folders(found)
     entries: dict[bytes, Entry] = {}

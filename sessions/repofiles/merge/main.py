@@ -55,9 +55,9 @@ class MergeRun:
             return {**base.report, "again": True}
         if is_empty:
             base, begun = State(), None
-        going_on = begun if begun and begun.entries else None
+        resumed = begun if begun and begun.entries else None
         plan = Plan(
-            self._source, self._target, base, going_on, self._commit, may_be_incomplete=in_doubt
+            self._source, self._target, base, resumed, self._commit, may_be_incomplete=in_doubt
         )
         plan.decide()
         self._sync_each = not is_empty and len(plan.puts) <= _MAX_SYNCED_SINGLY

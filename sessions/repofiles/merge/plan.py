@@ -339,10 +339,10 @@ class Plan:
 
     def _refuse_folders_in_use(self) -> None:
         """Keep each folder that became a file but has something of the person's in it."""
-        going = {*self.drops, *self.clears}
+        removed = {*self.drops, *self.clears}
         for path in self._replaced:
             inside = self._target.walk(path)
-            if any(there is None or inner not in going for inner, there in inside):
+            if any(there is None or inner not in removed for inner, there in inside):
                 theirs = self.puts.pop(path).entry
                 self.up_to_date.discard(path)
                 self.clears.remove(path)

@@ -43,7 +43,10 @@ def open_path(volume: str, parts: Sequence[str], *, make: bool) -> int:
 
 
 def open_below(start: int, parts: Sequence[str], *, make: bool) -> int:
-    """Open ``parts`` from an open folder on, and close that folder."""
+    """Return what `open_path` does, from the open folder ``start`` on, which is closed.
+
+    Raises the same.
+    """
     here = start
     for depth, part in enumerate(parts, 1):
         try:

@@ -116,9 +116,9 @@ def home_volume(volume: str) -> dict[str, Any]:
 
 
 def same_node_affinity(volume: str, site: Site) -> dict[str, Any]:
-    """Return the affinity that keeps all pods of a person on one node.
+    """Return the part of a pod's spec that keeps all pods of a person on one node.
 
-    Empty unless the volume can be mounted by one node only.
+    ``volume`` is the name of the person's volume. Empty unless one node only can mount it.
     """
     if site.volume_access != "ReadWriteOnce":
         return {}

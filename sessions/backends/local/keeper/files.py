@@ -66,7 +66,10 @@ async def copy(source: Path, target: Path) -> None:
 
 
 def rename_unless_exists(draft: Path, target: Path) -> None:
-    """Give a finished folder its name; if somebody else was faster, theirs stays."""
+    """Rename the folder ``draft`` to ``target``; if another process was faster, its folder stays.
+
+    Both are on one file system. Raises `OSError`.
+    """
     try:
         os.rename(draft, target)
     except OSError:

@@ -28,11 +28,11 @@ def main() -> None:
 
     Returns when no client is left, and in each keeper at its end.
     """
-    door = socket.socket(fileno=int(sys.argv[-1]))
+    server = socket.socket(fileno=int(sys.argv[-1]))
     gc.collect()
     gc.freeze()  # so that keepers keep sharing the memory of loaded modules
     while True:
-        message, descriptors, _flags, _from = socket.recv_fds(door, MAX_MESSAGE_BYTES, 2)
+        message, descriptors, _flags, _from = socket.recv_fds(server, MAX_MESSAGE_BYTES, 2)
         if not message:
             return
         if len(descriptors) != 2:
@@ -44,7 +44,7 @@ def main() -> None:
                 continue
             child = os.fork()
             if not child:
-                door.close()
+                server.close()
                 _redirect_streams(descriptors[0], asker)
                 break
             os.close(descriptors[0])

@@ -16,7 +16,10 @@ _SECONDS = 5
 
 
 async def send_request(socket: str, method: str, path: str, token: str) -> int:
-    """Return the status of the answer, or 0 if none comes within seconds."""
+    """Send an empty request and return the answer's status; 0 if none comes in 5 seconds.
+
+    ``socket`` is the path of the notebook's socket, ``token`` the one of `configuration`.
+    """
     try:
         async with asyncio.timeout(_SECONDS):
             return await _send(socket, f"{method} {path}", token)
@@ -51,7 +54,11 @@ exec "$@"
 
 
 def command(python: str, start: str) -> list[str]:
-    """Return the command; ``start`` is the repository's start script or ""."""
+    """Return the command that runs JupyterLab.
+
+    ``python`` is the environment's version, such as ``3.12``. ``start`` is the path of the
+    repository's start script in it, "" if it has none.
+    """
     lab = [f"{ENVIRONMENT}/bin/jupyter-lab", "--no-browser"]
     script = f"{HOME}/{start}" if start else ""
     return ["sh", "-c", _START, "sh", user_site_packages(python), script, *lab]
@@ -63,7 +70,7 @@ def user_site_packages(python: str) -> str:
 
 
 def configuration(token: str) -> str:
-    """Return the server's own configuration."""
+    """Return the text of the server's configuration file; requests must carry ``token``."""
     return jupyter.server_config(
         {
             "IdentityProvider.token": token,
@@ -77,7 +84,10 @@ def configuration(token: str) -> str:
 
 
 def binds(job: ServerJob, home: str, io_folder: str, config: str) -> list[Bind]:
-    """Return the notebook's mounts; only its own files and the person's volume are writable."""
+    """Return the notebook's mounts; only its own files and the person's volume are writable.
+
+    ``home``, ``io_folder`` and ``config`` are paths outside the sandbox.
+    """
     return [
         Bind(f"{job.environment}/env", ENVIRONMENT),
         Bind(home, HOME, writable=True),
@@ -93,7 +103,7 @@ def links(job: ServerJob) -> dict[str, str]:
 
 
 def volume_target(owner: str) -> str:
-    """Return the path of the volume in the sandbox."""
+    """Return the path in the sandbox of the volume of the person named ``owner``."""
     return f"/home/{owner}-nfs-pvc"
 
 

@@ -50,7 +50,7 @@ def drop(uid: int) -> None:
     """Give up root for ``uid`` (and its group) irrevocably; an ordinary user stays as is.
 
     Everything needed later must be imported already. When memory is short, the kernel kills
-    sandboxes before the portal.
+    sandboxes before the portal. Exits if root cannot be given up.
     """
     os.umask(0o022)
     files = min(_OPEN_FILES, resource.getrlimit(resource.RLIMIT_NOFILE)[1])

@@ -62,19 +62,19 @@ def remove_stepwise(folder: Path) -> Generator[None]:
 
 def _empty_trash(place: Path) -> bool:
     """Remove what is in ``.going`` there; return whether to look again."""
-    going = place / TRASH
+    trash = place / TRASH
     try:
-        lock = os.open(going, os.O_RDONLY | os.O_DIRECTORY)
+        lock = os.open(trash, os.O_RDONLY | os.O_DIRECTORY)
     except OSError:
         return False
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         names = os.listdir(lock)
         for name in names:
-            _run_throttled(remove_stepwise(going / name))
+            _run_throttled(remove_stepwise(trash / name))
         after = set(os.listdir(lock))
         with suppress(OSError):
-            going.rmdir()
+            trash.rmdir()
     except BlockingIOError:
         return False
     finally:

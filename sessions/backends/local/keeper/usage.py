@@ -198,8 +198,8 @@ def namespace_netlink_bytes(process: int) -> int:
 
 def max_socket_bytes() -> int:
     """Return the most bytes that this machine lets wait in one socket, both ways."""
-    asked = sum(2 * _sysctl(f"core/{way}mem_max") for way in "rw")
-    return max(USUAL_SOCKET_BYTES, asked, sum(_sysctl(f"ipv4/tcp_{way}mem") for way in "rw"))
+    configured = sum(2 * _sysctl(f"core/{way}mem_max") for way in "rw")
+    return max(USUAL_SOCKET_BYTES, configured, sum(_sysctl(f"ipv4/tcp_{way}mem") for way in "rw"))
 
 
 def _sysctl(name: str) -> int:
@@ -242,16 +242,16 @@ def _descriptor_size(copy: int, there: os.stat_result) -> int:
 
 
 def _socket_size(copy: int) -> int:
-    with socket.socket(fileno=os.dup(copy)) as asked:
-        if asked.family == socket.AF_NETLINK:
+    with socket.socket(fileno=os.dup(copy)) as duplicate:
+        if duplicate.family == socket.AF_NETLINK:
             return 0  # `namespace_netlink_bytes` has it
-        said = asked.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, struct.calcsize(_MEMINFO))
+        said = duplicate.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, struct.calcsize(_MEMINFO))
         received, _, sent, _, ahead, queued, _, backlog, _ = memoryview(said).cast("I")
         counted: int = received + max(sent, queued) + ahead + backlog
-        if asked.family != socket.AF_UNIX or not (waiting := _unread_bytes(copy)):
+        if duplicate.family != socket.AF_UNIX or not (waiting := _unread_bytes(copy)):
             return counted
         # Only the sender is charged here, and it may be gone.
-        if asked.type == socket.SOCK_STREAM:
+        if duplicate.type == socket.SOCK_STREAM:
             return max(counted, waiting)
         return _MAX_QUEUED_MESSAGES * USUAL_SOCKET_BYTES // 2
 
