@@ -39,6 +39,7 @@ def insist(words: list[str], output: Output, seconds: float = 30) -> bool:
         "Error: reading manifest 1 in a/b: received unexpected HTTP status code 503",
         "dial tcp 192.0.2.1:443: connect: connection refused",
         "Get https://a/v2/: net/http: TLS handshake timeout",
+        "initializing source docker://a/b:1: can't talk to a V1 container registry",
     ],
 )
 def test_a_transient_registry_error_is_retried(tmp_path, output, says):

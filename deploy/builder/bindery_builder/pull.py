@@ -25,7 +25,8 @@ PORTAL_ACCOUNT = "pull"
 
 _TRANSIENT_ERROR = re.compile(
     r"time(?:d )?out|connection (?:refused|reset)|unreachable|temporary failure"
-    r"|unexpected EOF|too many requests|StatusCode: 50\d|status code 50\d",
+    r"|unexpected EOF|too many requests|StatusCode: 50\d|status code 50\d"
+    r"|V1 container registry",  # its first request was lost, and a later one answered
     re.IGNORECASE,
 )
 
