@@ -129,7 +129,7 @@ def test_an_empty_log_says_so(page: Page, git: GitServer) -> None:
     launch(page, git.repository("ada/there", {"index.ipynb": "{}"}).replace("there", "gone"))
     expect(page.get_by_role("alert")).to_contain_text("The launch failed")
     said = "l => [l.childElementCount, getComputedStyle(l, '::before').content]"
-    assert page.locator("#lines").evaluate(said) == [0, '"No lines of a build so far."']
+    assert page.locator("#lines").evaluate(said) == [0, '"No build log yet."']
 
 
 def test_a_launch_can_be_cancelled(page: Page, git: GitServer, ada: Api) -> None:

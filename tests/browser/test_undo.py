@@ -38,7 +38,7 @@ def test_a_deleted_project_can_be_restored_or_deleted_for_good(
     card.locator(".menu summary").click()
     card.get_by_role("button", name="Delete…").click()
     asked = page.get_by_role("dialog")
-    expect(asked).to_contain_text("can be restored for 7 days")
+    expect(asked).to_contain_text("restore the project and its files in /home/jovyan for 7 days")
     asked.get_by_role("button", name="Delete", exact=True).click()
     expect(card).to_be_hidden()
     message = page.locator("#messages")
