@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import random
-import threading
 import time
 from dataclasses import dataclass, field
-from typing import Any
 
 from bench.datadrill import notebook
 from bench.datadrill.files import Shelf
 from bench.datadrill.gate import Gate
 from bench.datadrill.notebook import PROJECT, VOLUME
-from bench.drill.asking import Asker, Mute, code
-from bench.drill.ledger import Ledger
+from bench.drill.asking import Asker, code
+from bench.drill.people import Actor
 from bench.drill.plan import Plan
 from tests.githttp import GitServer
 
-THINKING = 1.5
-"""Mean seconds between two actions of a person."""
 PATHS = (
     "notes.txt", "data/table.csv", ".hidden", "projects/own/.git/config", "projects/own/.env",
     "homes/.profile", "a folder/größe.txt", "deep/er/and/deeper.txt", "README.md", "data.csv",
@@ -39,22 +34,20 @@ class Work:
         self.shelf = Shelf(self.name)
 
 
-class Writer(threading.Thread):
-    """A person's thread. At ``until`` they stop, but finish an action under way."""
+class Writer(Actor):
+    """A person who writes files, and acts only while ``gate`` is open."""
+
+    thinking = 1.5
 
     def __init__(
         self, name: str, asker: Asker, git: GitServer, gate: Gate, plan: Plan, until: float
     ) -> None:
-        super().__init__(name=name, daemon=True)
-        self.asker = asker
-        self.ledger: Ledger = asker.ledger
+        super().__init__(name, asker, plan, until)
         self.username = name
         self.works: list[Work] = []
         self.volume = Shelf(f"the volume of {name}")
         self._git = git
         self._gate = gate
-        self._chance: random.Random = plan.chance(name)
-        self._until = until
         self._commits = 0
         self._written = 0
         self._url = self.publish()
@@ -71,22 +64,6 @@ class Writer(threading.Thread):
         }
         return self._git.repository(f"people/{self.name}", files)
 
-    def run(self) -> None:
-        try:
-            while time.monotonic() < self._until:
-                with self._gate.inside():
-                    self._act()
-                time.sleep(min(self._chance.expovariate(1 / THINKING), 4 * THINKING))
-        except Mute as error:
-            self.ledger.accuse(f"{self.name} got no answer to {error} at all")
-        except Exception as error:  # noqa: BLE001 -- it is told, and fails the drill
-            self.ledger.accuse(f"{self.name} gave up: {error!r}")
-
-    def shows(self, work: Work) -> dict[str, Any]:
-        """Return the project as the portal shows it; {} if it does not exist. Raises `Mute`."""
-        answer = self.asker.ask("GET", f"projects/{work.name}/")
-        return dict(answer.json()) if answer.is_success else {}
-
     def command(self, work: Work, verb: str) -> bool:
         """Send the command; return whether it was accepted. Raises `Mute`."""
         method, path = ("DELETE", "") if verb == "delete" else ("POST", f"{verb}/")
@@ -97,12 +74,15 @@ class Writer(threading.Thread):
             self.ledger.count(self.ledger.refused, f"{verb}: {code(answer)}")
         return answer.is_success
 
-    def _act(self) -> None:
-        if len(self.works) < PROJECTS:
-            self._launch()
-            return
-        work = self._chance.choice(self.works)
-        shown = self.shows(work)
+    def act(self) -> None:
+        with self._gate.inside():
+            if len(self.works) < PROJECTS:
+                self._launch()
+            else:
+                self._do_something(self._chance.choice(self.works))
+
+    def _do_something(self, work: Work) -> None:
+        shown = self.shows(work.name)
         if not shown:
             self.ledger.accuse(f"{work.name} is gone, and nobody deleted it")
             self.works.remove(work)

@@ -30,11 +30,11 @@ SMALL = {
 }
 
 
-class ClusterPart:
-    """A part of the cluster; see `targets.Target`."""
+class ClusterPart(Target):
+    """A part of the cluster."""
 
     def __init__(self, stack: Stack, name: str) -> None:
-        self._stack = stack
+        super().__init__(stack)
         self._name = name
 
     @property
@@ -42,31 +42,23 @@ class ClusterPart:
         """Return the one way to harm it: kill it, and bring it back after a while."""
         return {"killed": self._kill}
 
-    def is_back(self) -> bool:
-        """Return whether the portal is healthy."""
-        return self._stack.is_healthy()
-
     def _kill(self, chance: random.Random) -> None:
         parts.kill(self._name)
         time.sleep(chance.uniform(0, LONGEST_ABSENCE))
         parts.bring_back()
 
 
-class Pods:
-    """People's notebooks in the cluster; see `targets.Target`."""
+class Pods(Target):
+    """People's notebooks in the cluster."""
 
     def __init__(self, stack: Stack, kube: Kube) -> None:
-        self._stack = stack
+        super().__init__(stack)
         self._kube = kube
 
     @property
     def ways(self) -> Mapping[str, Callable[[random.Random], None]]:
         """Return the ways to harm a notebook: delete its pod, or evict that from its node."""
         return {"deleted": self._delete, "evicted": self._evict}
-
-    def is_back(self) -> bool:
-        """Return whether the portal is healthy."""
-        return self._stack.is_healthy()
 
     def _delete(self, chance: random.Random) -> None:
         if pods := self._kube.pods(labels.SERVERS):

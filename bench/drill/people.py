@@ -1,6 +1,6 @@
 """A person of the drill: launches now and then, and meanwhile does what people do.
 
-One thread each. A person who hits a limit frees something, as a real one would.
+One thread each (`Actor`). A person who hits a limit frees something, as a real one would.
 """
 
 from __future__ import annotations
@@ -18,8 +18,6 @@ from bench.drill.asking import Asker, Mute, code
 from bench.drill.ledger import DELETED, RUNNING, STOPPED, Ledger, Promise
 from bench.drill.plan import Plan
 
-THINKING = 4.0
-"""Mean seconds between two actions of a person."""
 ROOM = "quota."
 LIVE = frozenset({"waiting", "building", "spawning", "ready"})
 WHEN = {
@@ -34,38 +32,57 @@ WHEN = {
 OFTEN = {"open": 12, "look": 8, "start": 3, "stop": 1, "delete": 0.5, "cancel": 0.5, "rebuild": 0.3}
 
 
-class Person(threading.Thread):
-    """A person's thread. At ``until`` they stop, but finish an action under way."""
+class Actor(threading.Thread):
+    """A person's thread. At ``until`` they stop, but finish an action under way.
 
-    def __init__(
-        self, name: str, asker: Asker, urls: Sequence[str], plan: Plan, until: float
-    ) -> None:
+    ``thinking`` is the mean time between two actions, in seconds.
+    """
+
+    thinking: float
+
+    def __init__(self, name: str, asker: Asker, plan: Plan, until: float) -> None:
         super().__init__(name=name, daemon=True)
         self.asker = asker
         self.ledger: Ledger = asker.ledger
-        self.promises: list[Promise] = []
-        self._urls = urls
         self._chance: random.Random = plan.chance(name)
-        self._pace = plan.pace()
         self._until = until
-        self._next_launch = time.monotonic() + self._chance.uniform(0, self._pace)
 
     def run(self) -> None:
         try:
             while time.monotonic() < self._until:
-                self._act()
-                time.sleep(min(self._chance.expovariate(1 / THINKING), 4 * THINKING))
+                self.act()
+                pause = self._chance.expovariate(1 / self.thinking)
+                time.sleep(min(pause, 4 * self.thinking))
         except Mute as error:
             self.ledger.accuse(f"{self.name} got no answer to {error} at all")
         except Exception as error:  # noqa: BLE001 -- it is told, and fails the drill
             self.ledger.accuse(f"{self.name} gave up: {error!r}")
 
-    def shows(self, promise: Promise) -> dict[str, Any]:
+    def act(self) -> None:
+        """Do one thing that a person would do now. Raises `Mute`."""
+        raise NotImplementedError
+
+    def shows(self, name: str) -> dict[str, Any]:
         """Return the project as the portal shows it; {} if it does not exist. Raises `Mute`."""
-        answer = self.asker.ask("GET", f"projects/{promise.name}/")
+        answer = self.asker.ask("GET", f"projects/{name}/")
         return dict(answer.json()) if answer.is_success else {}
 
-    def _act(self) -> None:
+
+class Person(Actor):
+    """A person who launches one of ``urls`` now and then."""
+
+    thinking = 4.0
+
+    def __init__(
+        self, name: str, asker: Asker, urls: Sequence[str], plan: Plan, until: float
+    ) -> None:
+        super().__init__(name, asker, plan, until)
+        self.promises: list[Promise] = []
+        self._urls = urls
+        self._pace = plan.pace()
+        self._next_launch = time.monotonic() + self._chance.uniform(0, self._pace)
+
+    def act(self) -> None:
         if time.monotonic() >= self._next_launch:
             self._launch()
         elif mine := [each for each in self.promises if each.wanted != DELETED]:
@@ -92,7 +109,7 @@ class Person(threading.Thread):
             self._command(self._chance.choice(mine), "delete" if STOPPED not in gone else "stop")
 
     def _do_something(self, promise: Promise) -> None:
-        state = self.shows(promise).get("state", "")
+        state = self.shows(promise.name).get("state", "")
         fitting = [command for command, states in WHEN.items() if state in states]
         if not fitting:
             return

@@ -19,7 +19,7 @@ def broken(people: Iterable[Person]) -> Iterator[str]:
     """Yield a sentence for each project that is not as it should be."""
     for person in people:
         for promise in person.promises:
-            shown = person.shows(promise)
+            shown = person.shows(promise.name)
             if not is_kept(promise, shown):
                 yield f"{promise.name}: {promise.command} was accepted, and it is {_told(shown)}"
 

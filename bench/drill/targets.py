@@ -6,8 +6,8 @@ import os
 import random
 import signal
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Protocol
 
 from bench.drill.servers import Server
 from tests import processes
@@ -17,26 +17,31 @@ LONGEST_FREEZE = 20.0
 LONGEST_ABSENCE = 10.0
 
 
-class Target(Protocol):
+class Target(ABC):
     """Something that can be killed.
 
     ``ways`` names what can be done to it. Each returns when the harm is over, including any restart
     that the drill does; from then on the portal has to recover by itself.
     """
 
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+
     @property
+    @abstractmethod
     def ways(self) -> Mapping[str, Callable[[random.Random], None]]:
         """Return the ways to harm it by name; each takes the drill's source of randomness."""
 
     def is_back(self) -> bool:
-        """Return whether it works again."""
+        """Return whether it works again: the portal is healthy."""
+        return self._stack.is_healthy()
 
 
-class Part:
+class Part(Target):
     """Web, worker, watch or keepers, which `manage.py up` starts again."""
 
     def __init__(self, stack: Stack, name: str) -> None:
-        self._stack = stack
+        super().__init__(stack)
         self._name = name
         self._gone = 0
 
@@ -88,20 +93,16 @@ class Part:
             os.close(handle)
 
 
-class Notebooks:
-    """The keepers of people's notebooks on this machine, with which those end."""
+class Notebooks(Target):
+    """The keepers of people's notebooks on this machine, with which those end.
 
-    def __init__(self, stack: Stack) -> None:
-        self._stack = stack
+    A notebook comes back only when somebody starts it.
+    """
 
     @property
     def ways(self) -> Mapping[str, Callable[[random.Random], None]]:
         """Return the one way to harm them: kill one of their keepers."""
         return {"killed": self._kill}
-
-    def is_back(self) -> bool:
-        """Return whether the portal is well; the notebook comes back when somebody starts it."""
-        return self._stack.is_healthy()
 
     def _kill(self, chance: random.Random) -> None:
         run = f"{self._stack.data}/run/server-"
@@ -111,11 +112,11 @@ class Notebooks:
             processes.send(chance.choice(keepers), signal.SIGKILL)
 
 
-class Store:
+class Store(Target):
     """A server with the portal's data, which the drill itself starts again."""
 
     def __init__(self, stack: Stack, server: Server, at_once: signal.Signals) -> None:
-        self._stack = stack
+        super().__init__(stack)
         self._server = server
         self._at_once = at_once
 
@@ -126,10 +127,6 @@ class Store:
             "killed": lambda chance: self._away(signal.SIGKILL, chance),
             "ended at once": lambda chance: self._away(self._at_once, chance),
         }
-
-    def is_back(self) -> bool:
-        """Return whether the portal is healthy."""
-        return self._stack.is_healthy()
 
     def _away(self, number: signal.Signals, chance: random.Random) -> None:
         self._server.end(number)
