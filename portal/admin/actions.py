@@ -31,6 +31,8 @@ MAX_PEOPLE = 500
 EXPORT_PAGE_ROWS = 500
 COLUMNS = ["username", "name", "email", "groups", "active", "staff", "superuser", "projects_in_use",
            "running_in_use", *FIELDS, "joined", "last_sign_in"]  # fmt: skip
+HIGHER_SKIPPED = gettext_lazy("Skipped: anyone with more permissions than you")
+SELF_SKIPPED = gettext_lazy("Skipped: you, and anyone with more permissions than you")
 
 
 def staff_user(request: HttpRequest) -> User:
@@ -135,7 +137,7 @@ BULK_ACTIONS = (
         ),
         form=lambda data, _by, _people: BulkLimitsForm(data),
         allowed=roles.changeable_by,
-        excluded=gettext_lazy("Skipped: anyone with more permissions than you"),
+        excluded=HIGHER_SKIPPED,
         max_rows=MAX_PEOPLE,
     ),
     BulkAction[User](
@@ -160,7 +162,7 @@ BULK_ACTIONS = (
             "keep running, tokens stay valid, and they can sign in again."
         ),
         allowed=roles.changeable_by,
-        excluded=gettext_lazy("Skipped: anyone with more permissions than you"),
+        excluded=HIGHER_SKIPPED,
         max_rows=MAX_PEOPLE,
     ),
     BulkAction[User](
@@ -174,7 +176,7 @@ BULK_ACTIONS = (
         ),
         form=_disable_form,
         allowed=_others,
-        excluded=gettext_lazy("Skipped: you, and anyone with more permissions than you"),
+        excluded=SELF_SKIPPED,
         max_rows=MAX_PEOPLE,
     ),
     BulkAction[User](
@@ -184,7 +186,7 @@ BULK_ACTIONS = (
         lambda person, _by: manage.enable(person),
         lambda _person: _("They can sign in again, and their tokens are valid again."),
         allowed=_others,
-        excluded=gettext_lazy("Skipped: you, and anyone with more permissions than you"),
+        excluded=SELF_SKIPPED,
         max_rows=MAX_PEOPLE,
     ),
 )
