@@ -24,7 +24,7 @@ from rest_framework.views import APIView
 
 from portal.accounts import login_throttle
 from portal.models import User
-from sessions.progress.notify import redis_errors
+from sessions.progress.broadcast import redis_errors
 
 log = logging.getLogger(__name__)
 

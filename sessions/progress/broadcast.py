@@ -3,7 +3,10 @@
 Readers hold their own cursor and read at their own pace, so a slow one loses nothing and holds
 nobody up. A tick compares one version number for each watched thing; only a change wakes its
 readers, and readers at the same place share what one of them has read. Ticks come every 50 ms, or
-as soon as Redis says that there is more (`notify`). `journal` reads the database.
+as soon as Redis, if ``REDIS_URL`` names one, says that there is more. `journal` reads the database.
+
+The Redis library is imported by name, so that the processes of a portal without Redis do not load
+it: it is a seventh of what they load.
 """
 
 from __future__ import annotations
@@ -28,12 +31,12 @@ from channels.db import database_sync_to_async
 from channels.layers import get_channel_layer
 from django.conf import settings
 from django.db.models import Count, Max, Q, Sum
+from django.utils.module_loading import import_string
 
 from sessions.models import Build, Project
 from sessions.outages import is_database_away_error as is_away
 
 from . import journal
-from .notify import GROUP, redis_errors
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +44,7 @@ TICK = 0.05
 PROJECT_LIST_TICK = 0.5
 LAYER_TICK = 1.0
 ERROR_PAUSE = 1.0
+REDIS_TIMEOUT = 2.0
 
 Batch = list[tuple[str, int]]
 """JSON items, each with its cursor."""
@@ -188,14 +192,34 @@ async def _pause() -> AsyncIterator[Callable[[], Awaitable[None]]]:
         yield next_message
     finally:
         with contextlib.suppress(*redis_errors()):
-            await layer.group_discard(GROUP, channel)
+            await layer.group_discard(journal.GROUP, channel)
+
+
+def redis_errors() -> tuple[type[Exception], ...]:
+    """Return the exceptions to catch around calls to Redis; call it in the ``except`` clause."""
+    return OSError, import_string("redis.RedisError")
+
+
+def is_redis_answering() -> bool:
+    """Return whether Redis answers within `REDIS_TIMEOUT` seconds."""
+    connect = import_string("redis.Redis").from_url
+    try:
+        with connect(
+            settings.REDIS_URL,
+            socket_timeout=REDIS_TIMEOUT,
+            socket_connect_timeout=REDIS_TIMEOUT,
+        ) as redis:
+            redis.ping()
+    except redis_errors():
+        return False
+    return True
 
 
 async def _join_group(layer: Any) -> str | None:
     """Return the channel for Redis's messages, or None while Redis does not answer."""
     try:
         channel: str = await layer.new_channel()
-        await layer.group_add(GROUP, channel)
+        await layer.group_add(journal.GROUP, channel)
     except redis_errors() as error:
         log.warning("live readers go on without Redis: %s", error)
         return None

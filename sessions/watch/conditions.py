@@ -25,7 +25,7 @@ from sessions.installation.known import OwnershipStatus
 from sessions.lifecycle import queue
 from sessions.models import Condition, Heartbeat, HeartbeatName, Project
 from sessions.models.operations import SIGN_IN_CONDITION
-from sessions.progress import notify
+from sessions.progress import broadcast
 
 PAUSE = 15.0
 """Seconds between checks."""
@@ -97,7 +97,7 @@ def _disk() -> str:
 
 
 def _channel() -> str:
-    return "" if notify.is_answering() else REDIS_AWAY
+    return "" if broadcast.is_redis_answering() else REDIS_AWAY
 
 
 def _mail() -> str:
