@@ -212,7 +212,7 @@ def test_a_keeper_needs_nothing_but_the_standard_library():
     root = Path(__file__).parents[2]
     program = (
         f"import sys; sys.path[:0] = [{str(root / 'sessions/backends/local')!r}, {str(root)!r}];"
-        "import keeper.main, keeper.work; print(*(name.partition('.')[0] for name in sys.modules))"
+        "import keeper.main; print(*(name.partition('.')[0] for name in sys.modules))"
     )
     words = [sys.executable, "-I", "-S", "-c", program]
     loaded = set(subprocess.run(words, capture_output=True, text=True, check=True).stdout.split())

@@ -15,10 +15,8 @@ import socket
 import sys
 from pathlib import Path
 
-from . import main as keeper
-from . import work
+from .main import run_keeper
 
-PRELOADED = (work,)
 MAX_MESSAGE_BYTES = 8192
 """Bytes; a path has at most half as many."""
 
@@ -49,7 +47,7 @@ def main() -> None:
                 break
             os.close(descriptors[0])
             _send_exit_code(asker, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-    keeper.run_keeper(Path(folder), int(uid))
+    run_keeper(Path(folder), int(uid))
 
 
 def _is_connected(client: socket.socket) -> bool:
