@@ -78,17 +78,15 @@ def read_contents(project: Project, found: ResolvedRef) -> Contents:
 
     Raises `UserError`, `QuotaExceeded` or `TemporaryError`.
     """
-    return stored_contents(project, found.commit) or _fetch_contents(project, found)
-
-
-def _fetch_contents(project: Project, found: ResolvedRef) -> Contents:
+    if stored := stored_contents(project, found.commit):
+        return stored
     result = read_file.read_entry(
         project.url,
         found.commit,
         FILE_NAME,
         MAX_BYTES,
         found.ref,
-        identity=sshkey.identity_for(project.owner) if project.is_private else None,
+        identity=sshkey.fetch_identity(project),
     )
     file = result.entry
     if file is None or file.kind != "file":

@@ -25,7 +25,6 @@ from django.conf import settings
 from django.core.cache import cache
 from django.db import connections
 
-from keys.keypairs import SshIdentity
 from quotas.limits import limits_of
 from sessions.git.resolve import ResolvedRef, require_reachable, resolve
 from sessions.lifecycle import admission, sshkey
@@ -160,18 +159,21 @@ def _find_build(session: Session) -> None:
     project = session.project
     with handle_failures(session):
         if session.force_build or not project.commit:
-            found = resolve(_repository(project), _identity(project))
+            repository = Repository(
+                project.provider,
+                project.repository,
+                project.url,
+                project.ref,
+                project.path,
+                ambiguous_tail=project.tail,
+            )
+            found = resolve(repository, sshkey.fetch_identity(project))
         else:
             found = ResolvedRef(project.commit, project.ref, project.path)
         _require_own_commit(project, found)
         contents = admission.read_contents(project, found)
         wanted, warnings = admission.within_limits(contents.resources, limits_of(project.owner))
         attach_build(session, found, contents, wanted, warnings)
-
-
-def _identity(project: Project) -> SshIdentity | None:
-    """Return the key that opens the repository, or None if it is public."""
-    return sshkey.identity_for(project.owner) if project.is_private else None
 
 
 def _require_own_commit(project: Project, found: ResolvedRef) -> None:
@@ -188,16 +190,5 @@ def _require_own_commit(project: Project, found: ResolvedRef) -> None:
     known = f"own-commit:{digest}"
     if cache.get(known) or builds.exclude(ref=found.commit).exists():
         return
-    require_reachable(project.url, found.commit, _identity(project))
+    require_reachable(project.url, found.commit, sshkey.fetch_identity(project))
     cache.set(known, True, _A_DAY)
-
-
-def _repository(project: Project) -> Repository:
-    return Repository(
-        provider=project.provider,
-        repository=project.repository,
-        url=project.url,
-        ref=project.ref,
-        path=project.path,
-        ambiguous_tail=project.tail,
-    )

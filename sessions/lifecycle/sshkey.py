@@ -19,7 +19,7 @@ from sessions.backends import get_backend
 from sessions.errors import UserError
 from sessions.lifecycle import files
 from sessions.lifecycle.queue import enqueue
-from sessions.models import Session
+from sessions.models import Project, Session
 
 _RENEWAL_WINDOW = timedelta(hours=1)
 
@@ -60,6 +60,14 @@ def identity_for(user: User) -> SshIdentity:
             "Replace it on your account page and start again, or tell the staff."
         )
         raise UserError("ssh-key.unreadable", message) from None
+
+
+def fetch_identity(project: Project) -> SshIdentity | None:
+    """Return the identity that opens the project's repository, or None if it is public.
+
+    Raises `UserError` as `identity_for`.
+    """
+    return identity_for(project.owner) if project.is_private else None
 
 
 def users_with_stale_keys() -> Iterable[int]:

@@ -30,21 +30,19 @@ def start_build(build_id: int) -> None:
         build.pk, BuildState.BUILDING, by="worker", why=why, started=now, attempts=1
     )
     try:
-        get_backend().ensure_build(_spec(build))
+        get_backend().ensure_build(
+            BuildSpec(
+                id=build.pk,
+                url=build.url,
+                commit=build.commit,
+                ref=build.ref,
+                image=build.image,
+                no_cache=build.fresh,
+                identity=sshkey.identity_for(build.owner) if build.owner else None,
+            )
+        )
     except BinderyError as error:
         observations.handle_refused_build(build, error)
-
-
-def _spec(build: Build) -> BuildSpec:
-    return BuildSpec(
-        id=build.pk,
-        url=build.url,
-        commit=build.commit,
-        ref=build.ref,
-        image=build.image,
-        no_cache=build.fresh,
-        identity=sshkey.identity_for(build.owner) if build.owner else None,
-    )
 
 
 def cancel_unwanted_build(build_id: int) -> None:
