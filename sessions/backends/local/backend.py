@@ -48,9 +48,8 @@ from . import (
     reports,
     toolbox,
 )
-from . import orphans as place
 from .folders import BUILD, SERVER, Folders
-from .reports import Changes, Report
+from .reports import Changes
 from .toolbox import interpreters
 
 _PROBLEMS_SECONDS = 30.0
@@ -123,16 +122,16 @@ class LocalBackend:
 
     def installation(self) -> str:
         """Return the id in the data folder, "" if it has none."""
-        return place.read_id(self.folders)
+        return orphans.read_id(self.folders)
 
     @outages.retry_on_disk_error()
     def ensure_installation(self, installation_id: str) -> str:
         """Write the id into the data folder unless it has one; return the one it has now."""
-        return place.ensure_id(self.folders, installation_id)
+        return orphans.ensure_id(self.folders, installation_id)
 
     def inventory(self) -> Inventory:
         """Return what the data folder's names stand for."""
-        return place.inventory(self.folders)
+        return orphans.inventory(self.folders)
 
     def foreign(self) -> list[str]:
         """Return nothing: the id is that of the whole folder."""
@@ -278,26 +277,15 @@ class LocalBackend:
 
     def builds(self) -> list[BuildReport]:
         """Return a report for each keeper of a build, except forgotten ones."""
-        found = keeper_processes.list_keepers(self.folders.run, BUILD)
-        forgotten = keeper_processes.REMOVE
-        return [
-            reports.build_report(number, folder)
-            for number, folder in found
-            if not (folder / forgotten).exists()
-        ]
+        return reports.build_reports(self.folders.run)
 
     def servers(self) -> list[ServerReport]:
         """Return a report for each keeper of a notebook, except forgotten ones."""
-        found = keeper_processes.list_keepers(self.folders.run, SERVER)
-        return [
-            reports.server_report(number, folder)
-            for number, folder in found
-            if not (folder / keeper_processes.REMOVE).exists()
-        ]
+        return reports.server_reports(self.folders.run)
 
     def projects(self) -> list[str]:
         """Return the names of the projects' folders."""
-        return place.projects(self.folders)
+        return orphans.projects(self.folders)
 
     def sweep(self) -> list[str]:
         """Remove leftovers of dead builds and removed projects; return their names."""
@@ -306,10 +294,7 @@ class LocalBackend:
     def changes(self) -> Iterator[BuildReport | ServerReport | None]:
         """Yield reports as keepers write them, starting with all of them."""
         owners.make_shared_folder(self.folders.run, 0o711)
-        yield from Changes(self.folders.run, self._all_reports)
-
-    def _all_reports(self) -> list[Report]:
-        return [*self.builds(), *self.servers()]
+        yield from Changes(self.folders.run, lambda: [*self.builds(), *self.servers()])
 
     def _toolbox(self) -> Path:
         """Return the toolbox if sandboxes have everything they need. Raises `TemporaryError`."""

@@ -19,11 +19,27 @@ from sessions.backends import BuildReport, LogLines, ServerReport
 from sessions.backends.messages import files_report
 
 from . import environments, keeper_processes
-from .folders import BUILD, parse_run_folder
+from .folders import BUILD, SERVER, parse_run_folder
 from .keeper import jobs, log, status
 from .keeper.status import Status
 
 _MAX_READ_BYTES = 16_000
+
+
+def build_reports(run: Path) -> list[BuildReport]:
+    """Return a report for each keeper of a build, except forgotten ones."""
+    return [build_report(number, folder) for number, folder in _kept_folders(run, BUILD)]
+
+
+def server_reports(run: Path) -> list[ServerReport]:
+    """Return a report for each keeper of a notebook, except forgotten ones."""
+    return [server_report(number, folder) for number, folder in _kept_folders(run, SERVER)]
+
+
+def _kept_folders(run: Path, kind: str) -> Iterator[tuple[int, Path]]:
+    for number, folder in keeper_processes.list_keepers(run, kind):
+        if not (folder / keeper_processes.REMOVE).exists():
+            yield number, folder
 
 
 def build_report(number: int, folder: Path) -> BuildReport:
