@@ -4,8 +4,8 @@ It only writes what is wanted and reads what is: each build and each notebook ha
 of its own, which keeps running when the portal restarts. Neighbours: `folders` (paths),
 `environments` (finished builds), `keeper_jobs` (keepers' jobs), `keyfiles` (notebooks' SSH keys),
 `keeper_processes` (starting and stopping keepers), `reports` (statuses and their changes),
-`orphans` (leftovers of killed keepers, and folders without a row), `removal` (deleting folders),
-`installation` (whose data this is), `owners` (uids), `toolbox` (build tools), `health` (problems).
+`orphans` (whose data this is, leftovers of killed keepers, folders without a row), `removal`
+(deleting folders), `owners` (uids), `toolbox` (build tools), `health` (problems).
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ from sessions.errors import StateConflict, TemporaryError
 from . import environments, keeper_processes, removal, reports
 from .folders import BUILD, SERVER, Folders, is_valid_name
 from .keeper import cgroups
-from .keeper.files import UNSYNCED_MARK, may_be_incomplete, sync_all
+from .keeper.files import UNSYNCED_MARK, may_be_incomplete, sync_all, sync_folder
 
 
 def read_id(folders: Folders) -> str:
@@ -55,7 +55,7 @@ def ensure_id(folders: Folders, installation_id: str) -> str:
                 os.link(draft, folders.installation)
     finally:
         draft.unlink(missing_ok=True)
-    _sync(folders.root)
+    sync_folder(folders.root)
     return read_id(folders)
 
 
@@ -92,14 +92,6 @@ def _write(path: Path, text: str) -> None:
         file.write(f"{text}\n")
         file.flush()
         os.fsync(descriptor)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 MIN_AGE_SECONDS = 60.0

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import uuid
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -21,6 +20,8 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from sessions.errors import UserError
+
+from .keeper.files import write_atomically
 
 UIDS_FILE = ".uids"
 
@@ -42,7 +43,7 @@ def record_uids(homes: Path, *, base: int | None = None, own: int | None = None)
     known = known_uids(homes)
     after = replace(known, bases=_add_uid(known.bases, base), own=_add_uid(known.own, own))
     if after != known:
-        _write(homes / UIDS_FILE, json.dumps(asdict(after)))
+        write_atomically(homes / UIDS_FILE, json.dumps(asdict(after)))
 
 
 def known_uids(homes: Path) -> KnownUids:
@@ -62,18 +63,6 @@ def former_uids(homes: Path, owner_id: int) -> frozenset[int]:
 
 def _add_uid(known: Sequence[int], uid: int | None) -> Sequence[int]:
     return known if uid is None or uid in known else (*known, uid)
-
-
-def _write(path: Path, text: str) -> None:
-    draft = path.with_name(f"{UIDS_FILE}-{uuid.uuid4().hex[:8]}")
-    try:
-        with open(draft, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def builder_uid() -> int:
