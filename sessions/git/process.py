@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 from keys import keypairs
 from keys.keypairs import SshIdentity
 from sessions.egress import proxy as egress
-from sessions.egress.addresses import EgressRules
+from sessions.providers import egress_rules
 
 from . import ssh as gitssh
 
@@ -142,7 +142,6 @@ class Git:
 def run_with_git(
     work: Callable[[Git], Coroutine[Any, Any, Result]],
     url: str,
-    rules: EgressRules,
     seconds: float | None = None,
     file_bytes: int = MAX_FILE_BYTES,
     identity: SshIdentity | None = None,
@@ -161,7 +160,7 @@ def run_with_git(
         try:
             with tempfile.TemporaryDirectory(prefix="git-") as home:
                 git = Git(url, home, deadline, file_bytes, identity)
-                value = await _with_proxy(git, work, rules, new_hosts)
+                value = await _with_proxy(git, work, new_hosts)
             result.set_result(value)
         except BaseException as error:  # noqa: BLE001 -- passed on to the caller, whatever it is
             result.set_exception(error)
@@ -175,13 +174,10 @@ def run_with_git(
 
 
 async def _with_proxy(
-    git: Git,
-    work: Callable[[Git], Coroutine[Any, Any, Result]],
-    rules: EgressRules,
-    new_hosts: list[str],
+    git: Git, work: Callable[[Git], Coroutine[Any, Any, Result]], new_hosts: list[str]
 ) -> Result:
     """Return the result of ``work``, with a proxy and a key for git meanwhile."""
-    proxy = await egress.serve(rules, port=0, observe=git.connection_errors.append)
+    proxy = await egress.serve(egress_rules(), port=0, observe=git.connection_errors.append)
     git.port = proxy.sockets[0].getsockname()[1]
     try:
         if git.identity is None:

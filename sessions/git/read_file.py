@@ -20,7 +20,6 @@ from typing import Literal
 from django.conf import settings
 
 from keys.keypairs import SshIdentity
-from sessions.providers import egress_rules
 
 from .errors import commit_not_found, failure, refuses_fetch
 from .process import FETCH_SETTINGS, Git, run_with_git
@@ -94,7 +93,7 @@ def read_entry(
         raise commit_not_found(commit, url)
 
     limit = settings.PORTAL_REPOSITORY_LIMIT_MB * 10**6
-    return run_with_git(find, url, egress_rules(), seconds, limit, identity)
+    return run_with_git(find, url, seconds, limit, identity)
 
 
 def _fetch_attempts(commit: str, ref: str) -> Iterator[_FetchArguments]:

@@ -21,7 +21,7 @@ from django.utils.translation import gettext as _
 
 from keys.keypairs import SshIdentity
 from sessions.errors import BinderyError, UserError
-from sessions.providers import Repository, egress_rules
+from sessions.providers import Repository
 from sessions.providers.repository import clean_ref
 
 from .errors import failure, refuses_fetch
@@ -98,10 +98,7 @@ def _ask(
     """Return the output of ``git ls-remote``. Raises UserError or TemporaryError."""
     operands = [repository.url, *filter(None, [pattern])]
     outcome = run_with_git(
-        lambda git: git.run(["ls-remote", *options], operands),
-        repository.url,
-        egress_rules(),
-        identity=identity,
+        lambda git: git.run(["ls-remote", *options], operands), repository.url, identity=identity
     )
     if not outcome.succeeded:
         raise failure(outcome, repository.url, identity=identity)
@@ -190,7 +187,7 @@ def require_reachable(
         return commit in tips or (bool(tips) and await _history_contains(git, commit))
 
     limit = settings.PORTAL_REPOSITORY_LIMIT_MB * 10**6
-    if not run_with_git(find, url, egress_rules(), seconds, limit, identity):
+    if not run_with_git(find, url, seconds, limit, identity):
         raise UserError(
             "launch.commit-elsewhere",
             _(
