@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
@@ -23,7 +23,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from sessions.api.endpoint import current_user
+from portal.models import User
 from sessions.errors import BinderyError, StateConflict, UserError
 from sessions.models import Idempotency
 
@@ -46,7 +46,7 @@ def run_once(view: APIView, request: Request, key: str, act: Callable[[], Respon
     """
     _validate_key(key)
     digest = request_digest(request)
-    row, is_new = Idempotency.objects.claim(current_user(request), key, digest)
+    row, is_new = Idempotency.objects.claim(cast(User, request.user), key, digest)
     if not is_new:
         return _replay(row, digest)
     try:

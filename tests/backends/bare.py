@@ -17,8 +17,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from sessions.backends.local import keeper_processes, owners, toolbox
-from sessions.backends.local.keeper import cgroups
+from sessions.backends.local import owners, toolbox
+from sessions.backends.local.keeper import SEARCH_PATH, cgroups
 from sessions.backends.local.keeper.removal import remove_stepwise
 from tests import scratch
 from tests.backends.waiting import until
@@ -100,8 +100,7 @@ def run(
             "group": group, "memory": memory, "namespaces": namespaces,
         }  # fmt: skip
         words = ["env", f"--ignore-signal={ignored}"] if ignored else []
-        words += [sys.executable, "-I", "-S", "-c", _KEEPER, str(keeper_processes.HERE)]
-        words += [str(keeper_processes.HERE.parents[2]), json.dumps(given)]
+        words += [sys.executable, "-I", "-S", "-c", _KEEPER, *SEARCH_PATH, json.dumps(given)]
         done = subprocess.run(
             words, capture_output=True, text=True, errors="replace", timeout=50,
             env={"PATH": os.environ["PATH"], "PORTAL_ADMIN_PASSWORD": SECRET},

@@ -11,6 +11,7 @@ import pytest
 
 from sessions.backends.local import keeper_processes, owners, removal
 from sessions.backends.local.folders import Folders
+from sessions.backends.local.keeper import keeper_command
 from sessions.backends.local.keeper.removal import ENTRIES_PER_PAUSE, TRASH, remove_stepwise
 from tests import scratch
 from tests.backends.bare import ORDINARY
@@ -99,7 +100,7 @@ def test_an_ordinary_user_removes_folders_without_write_permission():
             os.chown(path, ORDINARY, ORDINARY)
         if path.is_dir() and path not in {place, place / TRASH}:
             path.chmod(0)
-    words = keeper_processes.keeper_command("removal", str(place))
+    words = keeper_command("removal", str(place))
     subprocess.run(words, check=True, **owners.as_user(ORDINARY))
     assert os.listdir(place) == []
     place.rmdir()

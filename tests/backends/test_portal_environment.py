@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from sessions.backends.local import keeper_processes, owners
-from sessions.backends.local.keeper import status
+from sessions.backends.local import owners
+from sessions.backends.local.keeper import SEARCH_PATH, status
 from sessions.backends.local.keeper.files import remove
 from tests import scratch
 from tests.backends.inside import Inside
@@ -103,12 +103,7 @@ def test_a_sandbox_does_not_inherit_its_keepers_environment(backend) -> None:
     uid = os.geteuid() or 65_533
     served = owners.make_folder(backend.folders.root / "served", uid, 0o700)
     words = [sys.executable, "-I", "-S", "-c", RUN_WITH_SECRET]
-    words += [
-        str(keeper_processes.HERE),
-        str(keeper_processes.HERE.parents[2]),
-        str(toolbox),
-        str(served),
-    ]
+    words += [*SEARCH_PATH, str(toolbox), str(served)]
     with socket.socket(socket.AF_UNIX) as way_out:
         way_out.bind(str(served / "net"))
         os.chown(served / "net", uid, uid)

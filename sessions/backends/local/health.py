@@ -22,9 +22,9 @@ from django.utils.translation import gettext as _
 
 from sessions.backends import Problem
 
-from . import keeper_processes, owners
+from . import owners
 from .folders import Folders
-from .keeper import cgroups, seccomp
+from .keeper import cgroups, keeper_command, seccomp
 from .toolbox import interpreters, toolbox_name
 
 _RESERVED_UIDS = 100_000
@@ -85,9 +85,7 @@ def _try_limits() -> dict[str, Any]:
     folder = Path(tempfile.mkdtemp(prefix="bindery-trial-"))
     try:
         folder.chmod(0o755)
-        words = keeper_processes.keeper_command(
-            "privileges", str(folder), str(owners.builder_uid())
-        )
+        words = keeper_command("privileges", str(folder), str(owners.builder_uid()))
         done = subprocess.run(words, capture_output=True, text=True, timeout=_SECONDS)
         with suppress(ValueError):
             found: dict[str, Any] = json.loads(done.stdout)

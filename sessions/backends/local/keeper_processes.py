@@ -26,24 +26,11 @@ from sessions.errors import InternalError
 
 from . import owners, removal
 from .folders import parse_run_folder
-from .keeper import cgroups, files, jobs, status
+from .keeper import cgroups, files, jobs, keeper_command, status
 
-HERE = Path(__file__).resolve().parent
 FORK_SERVER_VARIABLE = "BINDERY_FORK_SERVER"
 """The worker's environment variable with the file descriptor of the server's socket."""
 FROZEN_CHECKS = 10
-
-
-def keeper_command(module: str, *arguments: str) -> list[str]:
-    """Return the command that runs ``module`` of the keeper's package with these arguments.
-
-    Its environment is built from scratch: the portal's contains secrets, and keepers run under the
-    uid of the untrusted code that they start.
-    """
-    nothing_else = ["env", "-i", f"PATH={os.environ.get('PATH', os.defpath)}", "LANG=C.UTF-8"]
-    program = f"import sys; sys.path[:0] = sys.argv[1:3]; from keeper.{module} import main; main()"
-    arguments = (str(HERE), str(HERE.parents[2]), *arguments)
-    return [*nothing_else, sys.executable, "-I", "-S", "-c", program, *arguments]
 
 
 @contextmanager

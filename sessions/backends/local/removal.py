@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from . import keeper_processes
+from .keeper import keeper_command
 from .keeper.removal import ENTRIES_PER_PAUSE, TRASH, remove_stepwise
 
 _MAX_NAME_LENGTH = 200
@@ -60,7 +60,7 @@ def start_removal(places: Iterable[Path]) -> None:
             "ionice",
             "--class",
             "3",
-            *keeper_processes.keeper_command("removal", *busy),
+            *keeper_command("removal", *busy),
         ]
         nothing = subprocess.DEVNULL
         subprocess.run(words, stdin=nothing, stdout=nothing, stderr=nothing, check=True)
