@@ -28,6 +28,6 @@ class SessionsConfig(AppConfig):
         if settings.IN_WORKER:  # its processes are forked and share everything loaded before that
             import_module("sessions.tasks")
             if settings.OIDC_PROVIDERS:
-                import_module("portal.accounts.oidc.signins")
+                import_module("portal.accounts.oidc.refresh")
             import_module(BACKENDS[settings.PORTAL_BACKEND].rpartition(".")[0])
             gc.freeze()  # keep it shared: exempt it from garbage collection

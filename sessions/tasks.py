@@ -83,16 +83,16 @@ relieve = _task("relieve", retention.free_disk_space, check_ownership=False)
 def refresh_sign_in(sign_in_id: int, **_newer: Any) -> None:
     """Refresh a sign-in at its identity provider."""
     # The code for identity providers is a tenth of what a worker loads; most portals have none.
-    from portal.accounts.oidc import signins  # noqa: PLC0415
+    from portal.accounts.oidc import refresh  # noqa: PLC0415
 
-    signins.refresh(sign_in_id)
+    refresh.refresh(sign_in_id)
 
 
 def ask_providers(**_newer: Any) -> None:
     """Ask the identity providers whether they are there."""
-    from portal.accounts.oidc import signins  # noqa: PLC0415  as above
+    from portal.accounts.oidc import refresh  # noqa: PLC0415  as above
 
-    signins.probe_providers()
+    refresh.probe_providers()
 
 
 def version(**_newer: Any) -> str:

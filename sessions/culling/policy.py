@@ -114,7 +114,7 @@ def providers_available_since(since: datetime) -> Mapping[str, datetime | None]:
     """Return since when people could sign in by each provider without a break, by its issuer.
 
     The moment is not before ``since``; it is None while they cannot sign in.
-    `portal.accounts.oidc.signins` asks the providers.
+    `portal.accounts.oidc.refresh` asks the providers.
     """
     names = {provider.issuer: heartbeat_name(provider.issuer) for provider in _providers()}
     rows = {row.name: row for row in Heartbeat.objects.filter(name__in=names.values())}

@@ -42,7 +42,7 @@ class Capacity(models.Model):
 
 
 SIGN_IN_CONDITION = "sign-in"
-"""The `Condition` of the identity providers, recorded by `portal.accounts.oidc.signins`."""
+"""The `Condition` of the identity providers, recorded by `portal.accounts.oidc.refresh`."""
 
 
 class ConditionQuerySet(models.QuerySet["Condition"]):

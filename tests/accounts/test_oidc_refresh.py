@@ -17,7 +17,7 @@ from django_q.models import OrmQ
 
 from keys.models import Token
 from keys.sealing import unseal
-from portal.accounts.oidc import signins
+from portal.accounts.oidc import refresh, signins
 from portal.accounts.oidc.claims import Policy
 from portal.models import SignIn, User
 from sessions import tasks
@@ -151,7 +151,7 @@ def test_provider_that_does_not_answer_ends_no_sign_in_at_first(campus, status):
     assert is_in(client)
     assert ada().vouched_until == until
     row = SignIn.objects.get()
-    assert row.due <= timezone.now() + signins.LEASE  # and is asked soon
+    assert row.due <= timezone.now() + refresh.LEASE  # and is asked soon
     assert unseal(row.sealed, signins.REFRESH_TOKEN) == "r"
 
 

@@ -4,8 +4,8 @@
 - `client`: requests to a provider and its own description; `idtoken`: verifies id tokens.
 - `flow`: to the provider and back, and signing out; `backends`: the authentication backends.
 - `claims`: how the site uses claims; `people`: from claims to a person here and their groups.
-- `signins`: sign-ins that last, and asking the provider again meanwhile.
+- `signins`: sign-ins that last; `refresh`: asking the provider again meanwhile.
 - `errors`: the errors.
 
-The pages are in `portal.pages.sign_in`; `sessions.watch.reconcile` has the worker call `signins`.
+The pages are in `portal.pages.sign_in`; `sessions.watch.reconcile` has the worker call `refresh`.
 """
