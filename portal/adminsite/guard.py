@@ -115,9 +115,17 @@ class AdminGuard:
         return changed
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        """Fill in a form from its query string, without related rows that cannot exist."""
+        """Fill in a form from its query string, without related rows that cannot exist.
+
+        Times are left out as well: Django would show their text as a time, and fail.
+        """
         given: dict[str, Any] = super().get_changeform_initial_data(request)  # type: ignore[misc]
-        return {name: value for name, value in given.items() if self._may_exist(name, value)}
+        times = {each.name for each in self.model._meta.fields if isinstance(each, DateTimeField)}
+        return {
+            name: value
+            for name, value in given.items()
+            if name not in times and self._may_exist(name, value)
+        }
 
     def _may_exist(self, name: str, value: Any) -> bool:
         try:

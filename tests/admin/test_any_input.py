@@ -108,6 +108,13 @@ def test_hostile_input_to_model_pages_causes_no_server_error(as_root, things, ba
     assert hostile.broken(what(as_root, things), most) == []
 
 
+def test_a_time_in_the_address_of_a_form_is_ignored(as_root):
+    for text in ("inf", "2026-12-01 10:00"):
+        answer = as_root.get("/admin/portal/announcement/add/", {"ends": text, "text": "On Friday"})
+        assert answer.status_code == 200
+        assert "On Friday" in answer.content.decode()
+
+
 @pytest.mark.parametrize(
     "path", ["login/", "logout/", "password_change/", "autocomplete/", "jsi18n/", "usage.csv"]
 )
