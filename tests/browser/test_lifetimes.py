@@ -40,8 +40,10 @@ def test_an_unused_project_is_announced_kept_on_request_and_later_deleted(
     assert bob.project(name)["state"] == "stopped"
 
     stack.manage("shell", "-c", DUE.format(name=name))
+    page.goto("/")
     gone = page.get_by_text("One of your projects was recently deleted")
-    eventually(lambda: _is_on_home(page, gone), within=A_MINUTE, what="the deletion")
+    expect(gone).to_be_visible(timeout=A_MINUTE * 1000)
+    expect(announced).to_be_hidden()
     gone.click()
     expect(page.get_by_role("button", name="bob/left.git")).to_have_count(2)  # there is a way back
     assert bob.http.get(f"projects/{name}/").status_code == 404

@@ -83,6 +83,19 @@ def test_keeping_deleted_projects_says_that_nothing_is_left(as_ada, portal, goin
     assert "There was nothing left to keep" in answer.content.decode()
 
 
+def test_list_that_arrives_live_renews_the_warning(as_ada, portal, going):
+    def fragment() -> str:
+        return as_ada.get("/projects/", headers={"HX-Request": "true"}).content.decode()
+
+    shown = fragment()
+    assert shown.count('id="keep-') == 2
+    assert 'name="next" value="/"' in shown.partition('id="expiry"')[2]
+    portal.live(DAY)
+    shown = fragment()
+    assert 'id="keep-' not in shown
+    assert 'id="expiry"' in shown
+
+
 def test_keeping_needs_the_csrf_token(ada, going):
     client = Client(enforce_csrf_checks=True)
     client.force_login(ada)

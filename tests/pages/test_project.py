@@ -240,6 +240,6 @@ def test_number_of_queries_does_not_grow_with_the_list(
 ):
     for number in range(count):
         project_in(ProjectState.READY, ada, f"ada/no-{number}")
-    # The browser's session, its person, their projects; their limits and grants; deleted ones.
-    with django_assert_num_queries(6):
+    # The browser's session, its person, their projects; limits and grants; deleted, expiring ones.
+    with django_assert_num_queries(7):
         as_ada.get("/projects/", headers=HTMX)
