@@ -384,6 +384,7 @@ EMAIL_USE_SSL = _mail.get("EMAIL_USE_SSL", False)
 # --- Words and times -------------------------------------------------------------------------
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", _("English"))]
+FORMAT_MODULE_PATH = "portal.formats"
 LOCALE_PATHS = [BASE_DIR / "locale"]
 USE_I18N = True
 TIME_ZONE = ENVIRONMENT.text("PORTAL_TIME_ZONE", "UTC")

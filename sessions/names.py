@@ -1,4 +1,7 @@
-"""Names that others rely on, as pure functions: projects (DNS labels), owners' folders, images."""
+"""Names that others rely on, as pure functions: projects (DNS labels), owners' folders, images.
+
+And the name of a repository for people.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,9 @@ import hashlib
 import re
 import secrets
 import string
+from urllib.parse import unquote
+
+from anyascii import anyascii
 
 MAX_LABEL_LENGTH = 63
 ALPHABET = string.ascii_lowercase + string.digits
@@ -15,13 +21,31 @@ SUFFIX_LENGTH = 8
 def project_name(repository: str, suffix: str | None = None) -> str:
     """Return ``<owner>-<repo>-<8 of a-z0-9>``, a DNS label of at most 63 characters.
 
-    ``repository`` is the address as people write it: its last two parts count.
+    ``repository`` is the address as people write it: its last two parts count. Letters of other
+    scripts are transliterated.
     """
     suffix = suffix or "".join(secrets.choice(ALPHABET) for _ in range(SUFFIX_LENGTH))
-    path = re.sub(r"\.git/*$", "", repository.rstrip("/"))
-    parts = [slug(part) for part in re.split(r"[/:]", path)]
+    parts = [slug(anyascii(part)) for part in _path_parts(repository)]
     start = "-".join([part for part in parts if part][-2:]) or "notebook"
     return f"{start[: MAX_LABEL_LENGTH - SUFFIX_LENGTH - 1].strip('-')}-{suffix}"
+
+
+def _path_parts(repository: str) -> list[str]:
+    path = re.sub(r"\.git/*$", "", readable_address(repository).rstrip("/"))
+    return re.split(r"[/:]", path)
+
+
+def repository_title(repository: str) -> str:
+    """Return a heading for a repository's address: ``owner/name``, or what it has of it."""
+    path = re.sub(r"^([a-z0-9+.-]+://[^/]*|[^/:]*@[^/:]*:)", "", repository, flags=re.IGNORECASE)
+    return "/".join([part for part in _path_parts(path) if part][-2:]) or repository
+
+
+def readable_address(repository: str) -> str:
+    """Return an address without %-escapes, or as it is where that could mislead its reader."""
+    decoded = unquote(repository)
+    misleads = "%2f" in repository.lower() or "\ufffd" in decoded or not decoded.isprintable()
+    return repository if misleads else decoded
 
 
 def owner_slug(username: str) -> str:

@@ -85,7 +85,7 @@ def record_setter(user: User, by: User) -> bool:
 
 def notify(user: User, template: str, address: str = "") -> None:
     """Write to the person, or to the ``address`` that they had until now."""
-    at = date_format(timezone.localtime(), "j F Y, H:i T")
+    at = date_format(timezone.localtime(), "DATETIME_FORMAT")
     key = f"{template.replace('_', '-')}-{user.pk}-{time.time_ns()}"
     outbox.post(key, user, template, {"at": at}, address)
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.contrib.admin.widgets import AdminSplitDateTime
+from django.db.models import DateTimeField, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString
@@ -26,6 +27,17 @@ from sessions.admin.readonly import ReadOnlyAdmin
 from sessions.errors import StateConflict
 
 
+class DateTimeWidget(AdminSplitDateTime):
+    """Django's two fields for a date and a time, with a label each."""
+
+    def __init__(self, attrs: dict[str, Any] | None = None) -> None:
+        super().__init__(attrs)
+        for widget, label in zip(
+            self.widgets, (gettext_lazy("Date"), gettext_lazy("Time")), strict=True
+        ):
+            widget.attrs["aria-label"] = label
+
+
 @admin.register(Announcement)
 class AnnouncementAdmin(admin.ModelAdmin[Announcement]):
     """Announcements by staff to everybody, on the pages and by mail."""
@@ -37,6 +49,7 @@ class AnnouncementAdmin(admin.ModelAdmin[Announcement]):
     fields = ["text", "weight", "starts", "ends", "by_mail", "group", "mail_progress"]
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
+    formfield_overrides = {DateTimeField: {"widget": DateTimeWidget}}
 
     @admin.display(description=gettext_lazy("text"))
     def short_text(self, announcement: Announcement) -> str:

@@ -95,14 +95,14 @@ def understand(request: HttpRequest) -> HttpResponseBase:
     return render(request, "portal/_launch_preview.html", context)
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @signed_in
 def launch(request: HttpRequest) -> HttpResponseBase:
     """Launch and go on to the project's page; errors are shown on the form.
 
     A GET comes from the way back after signing in, and launches nothing.
     """
-    if request.method == "GET":
+    if request.method in {"GET", "HEAD"}:
         return redirect("home")
     fields = LaunchFields.from_data(request.POST)
     try:

@@ -18,7 +18,7 @@ from .limits import LimitRequestForm
 from .responses import person, redirect_to, return_address, signed_in
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @signed_in
 def request_limits(request: HttpRequest) -> HttpResponseBase:
     """Send the request and go on to where it is listed; errors are shown on the form.
@@ -26,7 +26,7 @@ def request_limits(request: HttpRequest) -> HttpResponseBase:
     A GET comes from the way back after signing in, and asks for nothing. Raises `Http404` for a
     limit that cannot be raised by request.
     """
-    if request.method == "GET":
+    if request.method in {"GET", "HEAD"}:
         return redirect_to(request, reverse("account"))
     user, limit = person(request), request.POST.get("limit", "")
     if not requests.can_request(limit):

@@ -101,14 +101,14 @@ def project(request: HttpRequest, name: str) -> HttpResponseBase:
 def status(request: HttpRequest, name: str) -> HttpResponseBase:
     """Return the parts of the page that change with the project's state, for htmx.
 
-    If the project is deleted while its page is open, the page goes to the home page.
+    If the project is deleted while its page is open, the page is loaded again and says so.
     """
     try:
         project = find_project(request, name)
     except Http404:
         if not htmx(request):
             raise
-        return redirect_to(request, reverse("home"))
+        return redirect_to(request, reverse("project", args=[name]))
     context = {**_status(request, project), "is_fragment": True}
     return render(request, "portal/_status.html", context)
 
@@ -164,6 +164,9 @@ def _status(request: HttpRequest, project: Project) -> dict[str, Any]:
         "session": session,
         "message": project.message_for(person(request)),
         "build": build,
+        "is_earlier_build": bool(
+            session and build and build.finished and build.finished < session.created
+        ),
         "is_launching": state in LAUNCHING_STATES,
         "is_owner": project.owner_id == person(request).pk,
         "is_read_only": not project.may_be_changed_by(person(request)),

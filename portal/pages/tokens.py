@@ -136,7 +136,7 @@ def _describe_scopes(token: Token) -> str:
 
 
 @never_cache
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @signed_in
 @sensitive_variables()
 def make(request: HttpRequest) -> HttpResponseBase:
@@ -144,7 +144,7 @@ def make(request: HttpRequest) -> HttpResponseBase:
 
     A GET comes from the way back after signing in, and creates nothing.
     """
-    if request.method == "GET":
+    if request.method in {"GET", "HEAD"}:
         return _form(request, TokenForm(person(request)))
     form = TokenForm(person(request), request.POST)
     made = form.make()

@@ -20,7 +20,7 @@ from quotas.fields import FIELDS, format_limit
 from quotas.limits import Limits, exceeds
 from quotas.models import LimitRequest
 from quotas.resources import Resources
-from sessions.names import owner_slug
+from sessions.names import owner_slug, readable_address, repository_title
 from sessions.states import ProjectState
 
 register = template.Library()
@@ -138,9 +138,12 @@ def _range(low: float, high: float) -> str:
 
 @register.filter
 def breakable_address(repository: str) -> SafeString:
-    """Return a repository's address that can break at its slashes."""
-    parts = ((part,) for part in repository.split("/"))
+    """Return a repository's address, readable, that can break at its slashes."""
+    parts = ((part,) for part in readable_address(repository).split("/"))
     return format_html_join(mark_safe("/<wbr>"), "{}", parts)
+
+
+register.filter("repository_title", repository_title)
 
 
 @register.filter

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import SignIn
@@ -98,3 +100,22 @@ def test_everything_works_without_javascript(sign_in: SignIn, git: GitServer, ad
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     expect(page.locator("#messages")).to_contain_text("is deleted")
     expect(page.get_by_role("button", name="Launch Hello")).to_be_visible()
+
+
+def test_copying_works_where_the_browser_has_no_clipboard_for_the_page(sign_in: SignIn) -> None:
+    page = sign_in(permissions=["clipboard-read"])
+    other = page.context.new_page()
+    other.goto("/")
+    page.add_init_script("Object.defineProperty(Navigator.prototype, 'clipboard', {})")
+    page.goto("/account/")
+    copy = page.locator("[data-copy]").first
+    copy.click()
+    expect(copy).to_have_class(re.compile("copied"))
+    other.bring_to_front()
+    assert other.evaluate("() => navigator.clipboard.readText()") == copy.get_attribute("data-copy")
+    page.evaluate("() => { document.execCommand = () => false }")
+    page.bring_to_front()
+    copy.click()
+    selected = page.get_by_role("textbox", name="Press Ctrl+C to copy the selected text.")
+    expect(selected).to_be_focused()
+    expect(selected).to_have_value(copy.get_attribute("data-copy") or "")

@@ -64,6 +64,9 @@ def test_a_flood_of_lines_can_be_followed_searched_paused_and_copied(
         f"line {number} of the flood" for number in range(1, LINES + 1)
     ]
 
+    page.pdf()
+    assert page.locator("#lines .row").count() == len(copied)
+
     number = copied.index("line 700 of the flood") + 1
     page.goto("/")
     page.goto(f"{flooded}#L{number}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import SignIn
@@ -80,7 +81,42 @@ def test_pages_have_contrast_large_targets_and_no_horizontal_scrolling(
             found[address, "contrast"] = poor
         if small := page.evaluate(SMALL):
             found[address, "small"] = small
+        if serious := serious_findings(page):
+            found[address, "axe"] = serious
     assert found == {}
+
+
+ADMIN_PAGES = [
+    "/admin/",
+    "/admin/notebook_sessions/project/",
+    "/admin/notebook_sessions/session/",
+    "/admin/notebook_sessions/build/",
+    "/admin/portal/user/",
+    "/admin/portal/announcement/add/",
+    "/admin/quotas/limitset/",
+    "/admin/quotas/limitrequest/",
+    "/api/v1/docs/",
+    "/account/tokens/",
+    "/going/",
+]
+
+
+@pytest.mark.usefixtures("addresses")
+def test_axe_finds_nothing_serious_on_the_pages_of_staff(sign_in: SignIn) -> None:
+    page = sign_in("admin")
+    found = {}
+    for address in ADMIN_PAGES:
+        page.goto(address)
+        if serious := serious_findings(page):
+            found[address] = serious
+    assert found == {}
+
+
+def serious_findings(page: Page) -> list[str]:
+    """Return what axe, a checker of accessibility, finds that keeps people from using the page."""
+    violations = Axe().run(page).response["violations"]
+    serious = [each for each in violations if each["impact"] in {"serious", "critical"}]
+    return [f"{each['id']}: {node['html'][:120]}" for each in serious for node in each["nodes"]]
 
 
 def test_the_colour_scheme_is_kept_across_pages(page: Page) -> None:

@@ -121,11 +121,11 @@ def test_button_cannot_redirect_to_another_site(ada, as_ada, elsewhere):
     assert answer.url == "/"
 
 
-def test_open_page_leaves_when_its_project_is_deleted(ada, as_ada):
+def test_open_page_is_loaded_again_when_its_project_is_deleted(ada, as_ada):
     project = project_in(ProjectState.STOPPED, ada)
     as_ada.post(f"/projects/{project.name}/delete/")
     answer = as_ada.get(f"/projects/{project.name}/status/", headers=HTMX)
-    assert answer.headers["HX-Redirect"] == "/"
+    assert answer.headers["HX-Redirect"] == f"/projects/{project.name}/"
 
 
 def test_delete_dialog_says_what_stays_and_what_is_lost(ada, as_ada):
@@ -232,6 +232,25 @@ def test_user_text_is_escaped(ada, as_ada):
     project.current.__class__.objects.update(message=nasty)
     for address in ("/", f"/projects/{project.name}/", f"/projects/{project.name}/status/"):
         assert "<img" not in as_ada.get(address).content.decode()
+
+
+def test_log_of_an_earlier_build_says_when_that_was(ada, as_ada):
+    project = project_in(ProjectState.STOPPED, ada)
+    address = f"/projects/{project.name}/"
+    Build.objects.update(finished=project.current.created + timedelta(minutes=1))
+    assert "log of that build" not in words(as_ada.get(address))
+    Build.objects.update(finished=project.current.created - timedelta(days=9))
+    for part in ("", "status/"):
+        shown = words(as_ada.get(address + part))
+        assert re.search(r"built on \d+ \w+ \d{4}, \d\d:\d\d UTC\. This is the log", shown)
+
+
+def test_times_on_hover_have_the_same_form_everywhere(ada, as_ada):
+    project = project_in(ProjectState.READY, ada)
+    page = as_ada.get(f"/projects/{project.name}/").content.decode()
+    titles = re.findall(r'<time [^>]*title="([^"]*)" data-ago', page)
+    assert titles
+    assert all(re.fullmatch(r"\d+ \w+ \d{4}, \d\d:\d\d UTC", title) for title in titles)
 
 
 @pytest.mark.parametrize("count", [1, 5])

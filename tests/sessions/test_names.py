@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sessions.names import image_name, owner_slug, project_name
+from sessions.names import (
+    image_name,
+    owner_slug,
+    project_name,
+    readable_address,
+    repository_title,
+)
 
 LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
@@ -17,6 +23,42 @@ def test_a_project_is_named_after_owner_and_repository():
     assert project_name("marsja/bindertut", "lrkajvgx") == "marsja-bindertut-lrkajvgx"
     assert project_name("https://git.example.org/a/b/c.git", "x" * 8) == "b-c-xxxxxxxx"
     assert re.fullmatch(r"marsja-bindertut-[a-z0-9]{8}", project_name("marsja/bindertut"))
+
+
+@pytest.mark.parametrize(
+    ("address", "start"),
+    [
+        ("https://git.example.org/caf%C3%A9/m%C3%BCnchen%20data.git", "cafe-munchen-data"),
+        ("https://git.example.org/straße/Øre", "strasse-ore"),
+        ("https://git.example.org/данные/北京", "dannye-beijing"),
+        ("https://git.example.org/%E4/x", "e4-x"),
+    ],
+)
+def test_letters_of_other_scripts_are_transliterated(address, start):
+    assert project_name(address, "x" * 8) == f"{start}-xxxxxxxx"
+
+
+@pytest.mark.parametrize(
+    ("address", "title"),
+    [
+        ("https://github.com/jupyterlab/jupyterlab", "jupyterlab/jupyterlab"),
+        ("https://git.example.org:8443/a/b/c.git/", "b/c"),
+        ("git@git.example.org:ada/flowers.git", "ada/flowers"),
+        ("ssh://git@git.example.org:2222/ada/flowers.git", "ada/flowers"),
+        ("http://localhost:1/none.git", "none"),
+        ("https://git.example.org/m%C3%BCnchen/data", "münchen/data"),
+        ("marsja/bindertut", "marsja/bindertut"),
+        ("10.5281/zenodo.3242074", "10.5281/zenodo.3242074"),
+    ],
+)
+def test_a_repository_is_headed_by_its_owner_and_name(address, title):
+    assert repository_title(address) == title
+
+
+@pytest.mark.parametrize("escape", ["%2F", "%2f", "%E2%80%AE", "%00", "%E4"])
+def test_an_escape_that_could_mislead_is_shown_as_it_is(escape):
+    address = f"https://git.example.org/ada/{escape}x"
+    assert readable_address(address) == address
 
 
 def test_an_image_is_named_after_repository_and_short_commit():

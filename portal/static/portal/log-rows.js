@@ -75,6 +75,11 @@ export class LogRows {
     return isWrapped;
   }
 
+  // Draw all lines, for paper; those that are far from the window go again when one scrolls.
+  renderAll() {
+    for (const block of this.blocks) if (!block.isRendered) this.renderBlock(block);
+  }
+
   addBlock(n) {
     const node = document.createElement("span");
     const block = { n, node, isRendered: false };

@@ -137,6 +137,7 @@ export class LogView {
     });
     this.pre.addEventListener("scroll", () => this.onScroll(), { passive: true });
     addEventListener("hashchange", () => this.goToLinkedLine());
+    addEventListener("beforeprint", () => this.rows.renderAll());
     new ResizeObserver(() => this.keepAtEnd()).observe(this.pre);
   }
 

@@ -7,6 +7,7 @@ const liveStatus = document.querySelector("#live-status");
 const view = new LogView(log);
 const lastCursor = Number(log.dataset.lastCursor);
 let isUserActive = false;
+let isDeletedHere = false;
 
 for (const sign of ["keydown", "pointerdown", "wheel", "touchmove"]) {
   addEventListener(sign, () => { isUserActive = true; }, { passive: true, capture: true });
@@ -21,8 +22,17 @@ followProject(log.dataset.project, Number(log.dataset.startCursor), {
     liveStatus.textContent = isLost ? log.dataset.textLost : "";
   },
   onGone() {
-    location.assign(log.dataset.homeUrl);
+    if (!isDeletedHere) location.reload(); // the page says that it was deleted
   },
+});
+
+// Whoever deletes the project on this page is led on by the answer, and by nothing else.
+document.addEventListener("htmx:beforeRequest", (event) => {
+  if (isDeletedHere) event.preventDefault();
+  isDeletedHere ||= /\/delete(-for-good)?\/$/.test(event.detail.pathInfo.requestPath);
+});
+document.addEventListener("htmx:afterRequest", (event) => {
+  if (!event.detail.successful) isDeletedHere = false;
 });
 
 function showEvent(item) {
