@@ -1,0 +1,138 @@
+"""Say which files a build uses, which it does not use and why, in lines for its log."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from . import names
+from .prepare import Prepared
+
+HEADING = "── Files of the repository"
+"""The line before those of `lines` in a build's log; the next heading ends them."""
+_SYSTEM = (names.APT, "postBuild", "start")
+_PACKAGE = ("requirements.txt", "setup.py", "pyproject.toml")
+_USED = {
+    "DockerBuildPack": (names.DOCKERFILE,),
+    "NixBuildPack": ("default.nix", names.APT, "postBuild"),
+    "CondaBuildPack": (*names.ENVIRONMENT, *_SYSTEM),
+    "PipfileBuildPack": ("Pipfile.lock", "Pipfile", *_SYSTEM),
+    "PythonBuildPack": (names.RUNTIME, *_PACKAGE, *_SYSTEM),
+    "RBuildPack": (
+        names.RUNTIME, "install.R", "DESCRIPTION", *names.ENVIRONMENT, *_PACKAGE, *_SYSTEM
+    ),
+    "JuliaProjectTomlBuildPack": (
+        "JuliaProject.toml", "Project.toml", "Manifest.toml", *names.ENVIRONMENT, *_PACKAGE,
+        *_SYSTEM,
+    ),
+}  # fmt: skip
+_NAMES = {
+    "DockerBuildPack": "a Dockerfile",
+    "NixBuildPack": "Nix",
+    "CondaBuildPack": "conda",
+    "PipfileBuildPack": "a Pipfile",
+    "PythonBuildPack": "Python",
+    "RBuildPack": "R",
+    "JuliaProjectTomlBuildPack": "Julia",
+}
+_ROOT_ONLY = frozenset({"setup.py", "pyproject.toml", "DESCRIPTION"})
+_REASONS = {
+    ("CondaBuildPack", "requirements.txt"): "environment.yml is there; include it under pip:, as "
+    "-r requirements.txt",
+    ("CondaBuildPack", "setup.py"): "environment.yml is there; include it under pip:, as -e .",
+    ("CondaBuildPack", names.RUNTIME): "environment.yml names the version of Python",
+    ("PythonBuildPack", "install.R"): "R needs a runtime.txt, such as r-4.4-2025-03-01",
+    ("CondaBuildPack", "install.R"): "R with it needs a runtime.txt, such as r-4.4-2025-03-01",
+}
+_MAX_LINES = 40
+
+
+def used(pack: str, prepared: Prepared, *, is_package: bool) -> list[str]:
+    """Return the paths of the files that a build with repo2docker's class ``pack`` uses.
+
+    ``is_package`` says whether the repository itself is installed.
+    """
+    folder, there = prepared.folder, set(names.files_in(Path(prepared.folder)))
+    found = [name for name in _USED.get(pack, ()) if name in there]
+    if folder or not is_package:
+        found = [name for name in found if name not in {"setup.py", "pyproject.toml"}]
+    if folder:
+        found = [name for name in found if name not in _ROOT_ONLY]
+    for first, second in (names.ENVIRONMENT, ("JuliaProject.toml", "Project.toml")):
+        if first in found and second in found:
+            found.remove(second)
+    return [os.path.join(folder, name) for name in found]
+
+
+def lines(pack: str, prepared: Prepared, taken: list[str]) -> list[str]:
+    """Return the lines for the log: the build pack, and what becomes of each file.
+
+    ``taken`` are the files that are `used`.
+    """
+    shown = ", ".join(taken) or "no file of the repository; the environment is a plain one"
+    said = [
+        f"Build pack: {_NAMES.get(pack, pack)}",
+        f"Used: {shown}",
+        *_unused(pack, prepared.folder, taken),
+        *_oddities(pack, prepared.folder),
+        *(text for path, text in prepared.notes.items() if concerns(path, taken)),
+        *(f"Note: {text}" for path, text in prepared.mistakes.items() if concerns(path, taken)),
+    ]
+    if len(said) > _MAX_LINES:
+        said = [*said[:_MAX_LINES], f"… and {len(said) - _MAX_LINES} more lines like these"]
+    return [_printable(line) for line in said]
+
+
+def concerns(path: str, taken: list[str]) -> bool:
+    """Return whether a file is one of those ``taken``, or one that they may include.
+
+    What `prepare` took away because it says nothing would have been taken.
+    """
+    return path in taken or os.path.basename(path) not in names.ALL or not os.path.lexists(path)
+
+
+def _unused(pack: str, folder: str, taken: list[str]) -> Iterator[str]:
+    first = taken[0] if taken else "no other file"
+    for name in names.files_in(Path(folder)):
+        path = os.path.join(folder, name)
+        if name in names.DECISIVE and path not in taken:
+            reason = _REASONS.get((pack, name)) or _reason(pack, folder, name, first)
+            yield f"Not used: {path}, because {reason}"
+    if folder:
+        for name in names.files_in(Path()):
+            if name in names.DECISIVE:
+                yield f"Not used: {name}, because the folder {folder} is there"
+
+
+def _reason(pack: str, folder: str, name: str, first: str) -> str:
+    if folder and name in _ROOT_ONLY:
+        return f"it counts in the root only, and there only without a folder {folder}"
+    if pack == "DockerBuildPack":
+        return "the Dockerfile describes the whole environment"
+    return f"{first} decides"
+
+
+def _oddities(pack: str, folder: str) -> Iterator[str]:
+    place = Path(folder)
+    misses = {} if pack == "DockerBuildPack" else names.near_misses(names.files_in(place))
+    in_root = names.near_misses(names.files_in(Path()))
+    misses |= {name: meant for name, meant in in_root.items() if meant == names.RESOURCES}
+    for name, meant in misses.items():
+        path = name if meant == names.RESOURCES else place / name
+        yield f"Not used: {path}. Did you mean {meant}?"
+    for path in (place / name for name in names.ALL):
+        if path.is_dir():
+            yield f"Not used: {path}, because it is a folder and not a file"
+        elif path.is_symlink() and not path.exists():
+            yield f"Not used: {path}, because it is a link to something that is not there"
+    for name in sorted(os.listdir(".")):
+        if name in names.FOLDERS and Path(name).is_file():
+            yield f"Not used: {name}, because it is a file and not a folder"
+        elif name not in names.FOLDERS and name.casefold() in names.FOLDERS and Path(name).is_dir():
+            yield f"Not used: the folder {name}. Did you mean {name.casefold()}?"
+
+
+def _printable(line: str) -> str:
+    """Return the line without what a terminal, or UTF-8, could not show."""
+    return "".join(each if each.isprintable() else "\ufffd" for each in line)
