@@ -30,8 +30,7 @@ PACKAGE = {
 # Loading repo2docker takes longer than all of its answers.
 AGAIN_AND_AGAIN = """
 import json, os, sys
-sys.path.insert(0, sys.argv[1])
-import detect
+from sessions.repofiles import detect
 for line in sys.stdin:
     folder, *sys.argv[1:] = json.loads(line)
     os.chdir(folder)
@@ -47,7 +46,7 @@ def detecting(data: Path) -> Iterator[subprocess.Popen[str]]:
     """
     python = next(iter(interpreters(owners.builder_uid()).values()))
     tools = toolbox.ensure(Folders(data).toolboxes, python)
-    words = [str(tools / "bin/python"), "-I", "-c", AGAIN_AND_AGAIN, str(tools / "share")]
+    words = [str(tools / "bin/python"), "-I", "-c", AGAIN_AND_AGAIN]
     with subprocess.Popen(words, stdin=PIPE, stdout=PIPE, text=True, bufsize=1) as running:
         yield running
         running.kill()
@@ -82,7 +81,6 @@ def detect(detecting: subprocess.Popen[str], tmp_path: Path):
         ({"install.R": "", "runtime.txt": "r-4.3-2024-01-01"}, "install.R"),
         ({"DESCRIPTION": "Package: x"}, "DESCRIPTION"),
         ({"Project.toml": ""}, "Project.toml"),
-        ({"REQUIRE": "julia"}, "REQUIRE"),
         ({"default.nix": ""}, "default.nix"),
     ],
 )
@@ -202,6 +200,72 @@ def test_all_python_files_together_build_one_environment(backend, order, wish):
     project = backend.folders.project(server.name)
     assert (project / "home" / "started").exists()
     removed(backend, server.id)
+
+
+def test_files_saved_for_windows_build_the_same_environment(backend, order, wish):
+    spec = order(
+        {
+            "requirements.txt": "idna==3.10\r\n".encode("utf-16"),
+            "postBuild": b'\xef\xbb\xbf#!/bin/bash\r\npython -c "import idna" && touch built\r\n',
+            "start": '#!/bin/bash\r\ntouch started\r\nexec "$@"\r\n',
+            "runtime.txt": "",
+            "Requirements.TXT": "",
+        }
+    )
+    backend.ensure_build(spec)
+    report = finished(backend, spec)
+    lines = log(backend, spec.id)
+    assert (report.code, report.buildpack) == ("", "python"), lines
+    assert "\nUsed: requirements.txt, postBuild, start\n" in lines
+    assert "\nrequirements.txt was converted to UTF-8" in lines
+    home = backend.folders.environment(spec.image) / "home"
+    assert (home / "requirements.txt").read_bytes() == "idna==3.10\r\n".encode("utf-16")
+    assert _git(home, "status", "--short").split("\n") == ["M start", "?? built"]
+    server = wish(spec)
+    backend.ensure_server(server)
+    assert settled(backend, server).state == "ready"
+    assert (backend.folders.project(server.name) / "home/started").exists()
+    removed(backend, server.id)
+
+
+def test_a_script_after_the_build_can_use_node_and_jupyters_extensions(backend, order):
+    script = """#!/bin/bash
+set -e
+echo "node is $(node --version), npm's prefix $(npm prefix --global)"
+mkdir tool && echo '{"name": "tool", "version": "1.0.0", "bin": "tool.js"}' > tool/package.json
+printf '#!/usr/bin/env node\nconsole.log("tool runs")\n' > tool/tool.js
+npm install --global --install-links --offline ./tool
+tool
+jupyter labextension list
+jupyter labextension disable @jupyterlab/extensionmanager-extension
+jupyter server extension disable --sys-prefix jupyter_lsp
+"""
+    spec = built(backend, order({"postBuild": script}))
+    lines = log(backend, spec.id)
+    assert "npm's prefix /opt/env\n" in lines
+    assert "\ntool runs\n" in lines
+    environment = backend.folders.environment(spec.image) / "env"
+    assert (environment / "bin/tool").exists()
+    assert "Disabling: jupyter_lsp" in lines
+
+
+def test_a_folder_in_the_place_of_a_script_is_not_run(backend, order):
+    spec = built(backend, order({"postBuild/README": "", "start/README": ""}))
+    assert "Not used: postBuild, because it is a folder and not a file\n" in log(backend, spec.id)
+
+
+@pytest.mark.parametrize(
+    ("files", "code", "words"),
+    [
+        ({"requirements.txt": "os\n"}, "build.requirements", "a part of Python itself"),
+        ({"postBuild": "sudo apt-get install x\n"}, "build.post-build", "no root rights"),
+        ({"requirements.txt": b"# \xf6\n"}, "build.configuration", "Save it as UTF-8"),
+    ],
+)
+def test_a_failure_of_a_known_kind_is_explained(backend, order, files, code, words):
+    found, message = failure(backend, order(files))
+    assert found == code
+    assert words in message
 
 
 def test_a_pipfile_is_installed(backend, order):

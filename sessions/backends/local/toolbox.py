@@ -77,9 +77,14 @@ def _version(path: str, uid: int) -> str:
 
 _HERE = Path(__file__).parent
 _TOOLS = _HERE / "toolbox.txt"
-_SHARED = (_HERE / "notebook.txt", _HERE.parents[1] / "repofiles" / "detect.py")
+_SHARED = (_HERE / "notebook.txt",)
+_ROOT = _HERE.parents[2]
+_PROGRAM = (
+    _ROOT / "sessions/repofiles/detect.py",
+    *sorted((_ROOT / "sessions/repofiles/configuration").glob("*.py")),
+)
 _SECONDS = 300
-_WARM_UP = ("-I", "share/detect.py", os.devnull, "3.11")
+_WARM_UP = ("-I", "-m", "sessions.repofiles.detect", os.devnull, "3.11")
 
 _ETC = {
     "passwd": "root:x:0:0::/root:/usr/sbin/nologin\njovyan:x:1000:1000::/home/jovyan:/bin/bash\n",
@@ -102,7 +107,8 @@ _ETC = {
 
 def toolbox_name(python: str) -> str:
     """Return the name of the toolbox made from the current requirements with an interpreter."""
-    parts = [python, *(path.read_text() for path in (_TOOLS, *_SHARED)), repr((_ETC, _WARM_UP))]
+    texts = [path.read_text() for path in (_TOOLS, *_SHARED, *_PROGRAM)]
+    parts = [python, *texts, repr((_ETC, _WARM_UP))]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
@@ -118,6 +124,7 @@ def ensure(toolboxes: Path, python: str) -> Path:
     try:
         _install(draft, python)
         _share(draft / "share")
+        _add_program(draft)
         _compile(draft)
         make_readable(draft)
         files.sync(draft)  # it is built once, and nothing works without it
@@ -163,3 +170,12 @@ def _share(folder: Path) -> None:
         path.write_text(content)
     for source in _SHARED:
         shutil.copyfile(source, folder / source.name)
+
+
+def _add_program(folder: Path) -> None:
+    """Let the toolbox's Python import `detect` under the portal's name for it."""
+    packages = next(folder.glob("lib/python3.*/site-packages"))
+    for source in _PROGRAM:
+        target = packages / source.relative_to(_ROOT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)

@@ -17,6 +17,7 @@ from typing import Any
 
 from sessions.egress import proxy
 from sessions.egress.addresses import EgressRules
+from sessions.repofiles.configuration import hints, summary
 
 from . import bounds, files, steps
 from .cgroups import Group
@@ -47,6 +48,7 @@ class Build:
         self._job = job
         self._log = log
         self._key = key
+        self._mistakes: dict[str, str] = {}
         self._partial = Path(job.partial)
         self._group = group
         limit = job.bounds.memory
@@ -82,6 +84,8 @@ class Build:
             await self._install_base(found["python"])
             for step in steps.repository_steps(job, found):
                 await self._step(step)
+            if found["rewritten"]:
+                await self._step(steps.restore_step(job))
         self._finish(found)
         return Status(pack=found["pack"])
 
@@ -106,6 +110,10 @@ class Build:
         async with self._egress_proxy([]):
             await self._step(steps.detect_step(self._job))
         found: dict[str, Any] = json.loads((self._partial / "answer/detected.json").read_text())
+        if report := found.get("report"):
+            self._log.write_line(summary.HEADING)
+            self._log.write_output("".join(f"{line}\n" for line in report).encode())
+        self._mistakes = found.get("mistakes", {})
         if name := found.get("containers"):
             raise JobFailed(
                 "build.needs-containers",
@@ -128,6 +136,7 @@ class Build:
         self, step: steps.Step, limit: int = 0, failure: JobFailed | None = None
     ) -> None:
         self._log.write_line(f"── {step.title}")
+        self._log.recent.clear()
         whole = self._job.bounds.disk
         full = JobFailed("build.disk-full", f"The build wrote more than {bounds.gigabytes(whole)}.")
         status = await run(
@@ -141,7 +150,8 @@ class Build:
         if status and (why := bounds.disk_error(self._job.partial)):  # too fast for the monitor
             raise JobFailed.from_disk("build", why)
         if status:
-            raise JobFailed(step.code, step.message)
+            why = hints.explain(step.code, self._log.recent, self._mistakes)
+            raise JobFailed(step.code, f"{step.message} {why}".rstrip())
 
     def _sandbox(self, step: steps.Step) -> Sandbox:
         return Sandbox(

