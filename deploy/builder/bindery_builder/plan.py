@@ -12,6 +12,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 from urllib.parse import quote
 
+from sessions.repofiles.configuration import summary
+from sessions.repofiles.configuration.prepare import restore
+
 from . import bases, dockerfile, links, programs, registries
 from .buildspec import BuildSpec
 from .output import Output
@@ -28,7 +31,8 @@ class Plan:
     """The plan of a build.
 
     ``has_own_dockerfile`` means that the Dockerfile is the repository's, and so are its failures.
-    ``declared_lines`` is the number of lines inserted at the start of each of its stages.
+    ``declared_lines`` is the number of lines inserted at the start of each of its stages, and
+    ``mistakes`` explain failures, by the path of the file that has them.
     """
 
     buildpack: str
@@ -37,6 +41,7 @@ class Plan:
     images: list[str]
     declared_lines: int = 0
     arguments: dict[str, str] = field(default_factory=dict)
+    mistakes: dict[str, str] = field(default_factory=dict)
 
 
 def stage(spec: BuildSpec, output: Output) -> dict[str, str]:
@@ -45,8 +50,12 @@ def stage(spec: BuildSpec, output: Output) -> dict[str, str]:
     links.check_links(spec.repository)
     spec.plan.mkdir()
     found = _render(spec, output)
+    for line in (summary.HEADING, *found["report"]):
+        output.write_line(line)
     own = "dockerfile" in found
     text = _read_dockerfile(spec, found["dockerfile"]) if own else found["text"]
+    if own:
+        restore(spec.plan, spec.repository)
     read = _parse_dockerfile(text, spec)
     plan = Plan(
         buildpack=found["pack"],
@@ -55,8 +64,8 @@ def stage(spec: BuildSpec, output: Output) -> dict[str, str]:
         images=list(read.images),
         declared_lines=len(spec.declared),
         arguments={name: _ARGUMENTS[name] for name in _ARGUMENTS if name in read.arguments},
+        mistakes=found["mistakes"],
     )
-    output.write_line(_summary(plan, found.get("dockerfile", "")))
     (spec.plan / "Dockerfile").write_text(read.text(spec.declared))
     (spec.plan / FILE).write_text(json.dumps(asdict(plan)))
     asked = links.resources(spec.repository)
@@ -87,6 +96,8 @@ def _render(spec: BuildSpec, output: Output) -> dict[str, Any]:
         "base_image": spec.base_image,
         "python_image": spec.python_image,
         "context": str(spec.plan / "context"),
+        "kept": str(spec.plan),
+        "index": spec.variables.get("PIP_INDEX_URL", ""),
         "labels": {
             "repo2docker.repo": quote(spec.url, safe=_LABEL_SAFE),
             "repo2docker.ref": spec.commit,
@@ -129,9 +140,3 @@ def _read_dockerfile(spec: BuildSpec, path: str) -> str:
         raise BuildFailed(
             "build.dockerfile", f"{path} is not UTF-8 text. Save it as UTF-8 and try again."
         ) from None
-
-
-def _summary(plan: Plan, path: str) -> str:
-    if plan.has_own_dockerfile:
-        return f"Building from the repository's {path}."
-    return f"Building with repo2docker's build pack for {plan.buildpack}."

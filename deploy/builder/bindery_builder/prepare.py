@@ -26,7 +26,7 @@ def main() -> None:
     paths = sysconfig.get_paths()
     for folder in {paths["purelib"], paths["platlib"], paths["scripts"]}:
         _chown(folder)
-    for name in ("etc", "share", "include"):
+    for name in ("etc", "share", "include", "lib/node_modules"):
         folder = os.path.join(paths["data"], name)
         os.makedirs(folder, exist_ok=True)
         _chown(folder)

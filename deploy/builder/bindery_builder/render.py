@@ -7,6 +7,9 @@ A separate program:
 It works on the current directory, whose content is untrusted, and some packs query the internet
 while they render: `plan` gives it a minute. The answer has the pack and the Dockerfile's path or
 text, or is ``{"error": code, "message": …}``. The only module that imports repo2docker.
+
+The repository's files are made plain before they are read (`sessions.repofiles.configuration`). An
+image gets the originals in its last step; for a Dockerfile, `plan` puts them back.
 """
 
 from __future__ import annotations
@@ -26,6 +29,9 @@ from docker.utils.build import exclude_paths
 from repo2docker import buildpacks
 from repo2docker.app import Repo2Docker
 from repo2docker.buildpacks import base
+
+from sessions.repofiles.configuration import aptfile, packs
+from sessions.repofiles.configuration.prepare import ORIGINALS, Prepared, prepare
 
 from . import context, python_image
 
@@ -50,43 +56,44 @@ def main() -> None:
     """Render the repository and write the answer."""
     wanted, answer_path = json.loads(sys.argv[1]), sys.argv[2]
     logging.basicConfig(format="%(message)s", level=logging.ERROR)
+    prepared = None
     try:
-        answer = _render(wanted)
+        prepared = prepare(Path(wanted["kept"]), wanted["index"])
+        answer = _render(wanted, prepared)
     except Exception as error:  # noqa: BLE001  (an untrusted file can make a parser raise anything)
         code = "build.render" if _is_network_error(error) else "build.configuration"
-        answer = {"error": code, "message": _error_message(error)}
+        answer = {"error": code, "message": packs.error_message(error, prepared)}
     Path(answer_path).write_text(json.dumps(answer))
 
 
-def _render(wanted: dict[str, Any]) -> dict[str, Any]:
+def _render(wanted: dict[str, Any], prepared: Prepared) -> dict[str, Any]:
     app = Repo2Docker()
-    pack = _pack(app, wanted["base_image"] or app.base_image)
+    kinds = [*app.buildpacks, buildpacks.PythonBuildPack]
+    pack = packs.find(kinds, wanted["base_image"] or app.base_image, lambda _: {})
     pack.platform = _PLATFORMS[platform.machine()]
     pack.labels.update(wanted["labels"])
     name = BUILDPACKS[type(pack).__name__]
+    found = {**packs.describe(pack, prepared), "pack": name}
     if name == "dockerfile":
-        return {"pack": name, "dockerfile": pack.binder_path("Dockerfile")}
+        return {**found, "dockerfile": pack.binder_path("Dockerfile")}
     folder = Path(wanted["context"])
     if name in {"python", "pipfile"} and wanted["python_image"]:
-        needs = _needs(type(pack), name)
+        needs = _needs(type(pack), name, node=found["node"])
         text = python_image.dockerfile(wanted["python_image"], needs, wanted["labels"])
         _fill(folder, pack, {str(Path(__file__).with_name(python_image.PREPARE)): "prepare.py"})
-        return {"pack": name, "text": text, "needs": asdict(needs)}
-    text = pack.render(ARGUMENTS)  # also finds its files
-    _fill(folder, pack, _script_files(pack))
-    return {"pack": name, "text": text}
+        found["needs"] = asdict(needs)
+    else:
+        text = pack.render(ARGUMENTS)  # also finds its files
+        _fill(folder, pack, _script_files(pack))
+    return {**found, "text": text + _restore(folder, Path(wanted["kept"]) / ORIGINALS)}
 
 
-def _pack(app: Any, image: str) -> Any:
-    """Return the pack that repo2docker would use.
-
-    It is the instance that detected the repository, because that has state.
-    """
-    for kind in app.buildpacks:
-        pack = kind(image)
-        if pack.detect():
-            return pack
-    return (app.default_buildpack or buildpacks.PythonBuildPack)(image)
+def _restore(folder: Path, originals: Path) -> str:
+    """Put the originals of plain files into the context; return the step that copies them."""
+    if not originals.is_dir():
+        return ""
+    shutil.copytree(originals, folder / ORIGINALS, symlinks=True)
+    return f'\nCOPY --chown=1000:1000 ["{ORIGINALS}/", "{python_image.HOME}/"]\n'
 
 
 def _script_files(pack: Any) -> dict[str, str]:
@@ -112,7 +119,7 @@ def _ignored(pack: Any) -> list[str]:
     return [line.strip() for line in lines if line.strip() and not line.strip().startswith("#")]
 
 
-def _needs(kind: Any, name: str) -> python_image.Needs:
+def _needs(kind: Any, name: str, *, node: bool) -> python_image.Needs:
     """Return what a plain Python repository needs, by repo2docker's own rules."""
     majors = {"major_pythons": {**kind.major_pythons, "3": _UNSPECIFIED_PYTHON}}
     pack = type(kind.__name__, (kind,), majors)("unused")
@@ -120,13 +127,14 @@ def _needs(kind: Any, name: str) -> python_image.Needs:
     apt = Path(pack.binder_path("apt.txt"))
     return python_image.Needs(
         python=_required_python(pack),
-        apt=python_image.apt_packages(apt.read_text()) if apt.exists() else (),
+        apt=aptfile.packages(apt.read_text()) if apt.exists() else (),
         requirements=_first_existing(pack, ["requirements.txt"]) if name == "python" else "",
         preassemble=name == "python" and _preassembles(pack),
         pipfile=_first_existing(pack, ["Pipfile.lock", "Pipfile"]) if name == "pipfile" else "",
         package=name == "python" and bool(pack._is_python_package()),  # noqa: SLF001
         post_build=tuple(pack.get_post_build_scripts()),
         start=start if os.path.exists(start) else "",
+        node=node,
     )
 
 
@@ -156,10 +164,6 @@ def _is_network_error(error: BaseException | None) -> bool:
     return error is not None and (
         isinstance(error, requests.RequestException) or _is_network_error(error.__context__)
     )
-
-
-def _error_message(error: Exception) -> str:
-    return (str(error) or type(error).__name__).strip()[:500]
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections import deque
 
+from sessions.repofiles.configuration import hints
+
 from .plan import Plan
 from .result import BuildFailed
 
@@ -85,7 +87,8 @@ class StepTracker:
         if self._plan.has_own_dockerfile:
             return BuildFailed("build.dockerfile", f"{self._where()} failed; {why}")
         code = error_code(self._step[5])
-        return BuildFailed(code, f"{_SENTENCES[code]} ({self._text()}); {why}")
+        known = hints.explain(code, self._last, self._plan.mistakes)
+        return BuildFailed(code, f"{_SENTENCES[code]} ({self._text()}); {why} {known}".rstrip())
 
     def _where(self) -> str:
         """Return ``Step 2 of 5 (RUN make)``, counting the repository's own lines."""
