@@ -1,8 +1,9 @@
 """Read the text of a repository's ``.resources``. Pure; `resources` decides what follows from it.
 
-It has lines of ``key=value``, as the service's page promises; ``#`` begins a comment. A request is
-taken exactly or refused: nobody should wait for a build and then get less than they wrote. A line
-that is no request is ignored, with a warning.
+It has lines of ``key=value``, as the service's page promises; ``#`` begins a comment. Other
+spellings are understood if they have one meaning: capitals, a colon, ``export``, quotes. A request
+is taken exactly or refused: nobody should wait for a build and then get less than they wrote, so a
+key that is nearly one of ours is refused, too. Any other line is ignored, with a warning.
 """
 
 from __future__ import annotations
@@ -24,6 +25,12 @@ _MAX_VALUE = 1_000_000
 _MIN_LIMIT = 0.001
 _MAX_WARNINGS = 20
 _MAX_QUOTED = 40
+
+_EXPORT = "export "
+_WORDS = re.compile(r"[^\W\d_]+")
+_SIMILARITY = 0.75
+_OTHER_NAMES = {"cpu": "cpul", "cpus": "cpul", "gpus": "gpu", "mem": "meml", "memory": "meml",
+                "ram": "meml"}  # fmt: skip
 
 # Each part of these patterns begins with a character that the part before cannot end with, so a
 # line of 64 KB is read once, without backtracking.
@@ -154,14 +161,49 @@ def parse(content: bytes) -> RequestedResources:
     lines: dict[str, int] = {}
     oddities: list[_LineWarning] = []
     for line, text in _significant_lines(_decode(content)):
-        key, _equals, value = (part.strip() for part in text.partition("="))
+        key, value = _split(text)
         if key not in KEYS:
+            _refuse_near_miss(line, text, key)
             oddities.append(_LineWarning(line, text))
             continue
         if key in lines:
             oddities.append(_LineWarning(line, key, earlier=lines[key]))
         values[key], lines[key] = _parse_value(line, key, value), line
     return RequestedResources(**values, lines=lines, warnings=_warnings(oddities))
+
+
+def _split(text: str) -> tuple[str, str]:
+    """Return key and value of a line, as ``gpu=1``, ``GPU: 1`` and ``export gpu="1"`` have them."""
+    bare = text[len(_EXPORT) :] if text.casefold().startswith(_EXPORT) else text
+    ends = [at for at in (bare.find("="), bare.find(":")) if at >= 0]
+    end = min(ends, default=len(bare))
+    key = _unquoted(bare[:end].strip()).casefold()
+    return key, _unquoted(bare[end + 1 :].strip().rstrip(",;").rstrip())
+
+
+def _unquoted(text: str) -> str:
+    quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "\"'"
+    return text[1:-1].strip() if quoted else text
+
+
+def _refuse_near_miss(line: int, text: str, key: str) -> None:
+    """Raise `ResourcesRefused` if a line that has no known key was surely meant to have one."""
+    words = _WORDS.findall(key)
+    if "=" in text or ":" in text:
+        near = get_close_matches(key, KEYS, n=1, cutoff=_SIMILARITY)
+        known = [_OTHER_NAMES.get(word, word) for word in words]
+        meant = next((word for word in known if word in KEYS), "".join(near))
+    else:
+        first, _blank, rest = text.partition(" ")
+        word = first.casefold()
+        meant = _OTHER_NAMES.get(word, word) if _NUMBER.match(rest.strip()) else ""
+    if meant in KEYS:
+        template = _(
+            "Line %(line)d of .resources is not understood: “%(text)s”. Did you mean %(key)s? "
+            "Write a line like gpu=1, or put # before a comment."
+        )
+        message = template % {"line": line, "text": _excerpt(text), "key": meant}
+        raise ResourcesRefused("resources.key", message, line)
 
 
 def _decode(content: bytes) -> str:
@@ -224,18 +266,11 @@ def _warnings(oddities: list[_LineWarning]) -> tuple[str, ...]:
 
 
 def _unknown_key_message(line: int, key: str) -> str:
-    values = {"line": line, "key": _excerpt(key), "keys": ", ".join(KEYS)}
-    if near := get_close_matches(key.casefold(), KEYS, n=1, cutoff=0.5):
-        template = _(
-            "Line %(line)d of .resources is ignored: “%(key)s” is not a known key. Did you "
-            "mean %(near)s?"
-        )
-        return template % {**values, "near": near[0]}
     template = _(
         "Line %(line)d of .resources is ignored: “%(key)s” is not a known key. The keys are "
         "%(keys)s."
     )
-    return template % values
+    return template % {"line": line, "key": _excerpt(key), "keys": ", ".join(KEYS)}
 
 
 def _excerpt(text: str) -> str:

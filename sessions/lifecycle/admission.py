@@ -36,6 +36,7 @@ from sessions.errors import BinderyError, QuotaExceeded, UserError
 from sessions.git import read_file
 from sessions.git.resolve import ResolvedRef
 from sessions.models import Build, Project, Session
+from sessions.repofiles.configuration import encoding
 from sessions.states import BUILD_ACTIVE, SessionState
 
 from . import sshkey
@@ -91,11 +92,20 @@ def read_contents(project: Project, found: ResolvedRef) -> Contents:
     file = result.entry
     if file is None or file.kind != "file":
         return Contents("", result.rest_digest)
+    content = _in_utf8(file.content)
     try:
-        parse(file.content)
+        parse(content)
     except ResourcesRefused as refusal:
         raise _error(refusal) from None
-    return Contents(file.content.decode(), result.rest_digest)
+    return Contents(content.decode("utf-8-sig"), result.rest_digest)
+
+
+def _in_utf8(content: bytes) -> bytes:
+    """Return a file in UTF-8; what is no text, or too long to be read, stays as it is."""
+    try:
+        return encoding.decode(content).encode() if len(content) <= MAX_BYTES else content
+    except encoding.UndecodableText:
+        return content
 
 
 def expected_resources(project: Project, limits: Limits) -> Resources:

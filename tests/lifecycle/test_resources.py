@@ -54,18 +54,28 @@ def test_a_repository_without_the_file_gets_the_defaults(ada, git, bring_up):
 
 
 def test_an_unknown_key_is_reported_in_the_timeline_once(ada, asking, bring_up):
-    project = bring_up(lifecycle.launch(ada, asking("gpus=1\ncpur=2\n")))
+    project = bring_up(lifecycle.launch(ada, asking("disk=1\ncpur=2\n")))
     messages = list(project.events.values_list("phase", "message"))
     assert [phase for phase, _m in messages] == [
         "waiting", "waiting", "fetching", "built", "launching", "ready",
     ]  # fmt: skip
-    assert "gpus" in messages[1][1]
+    assert "disk" in messages[1][1]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
+def test_the_file_is_read_in_each_encoding_that_marks_itself(ada, git, bring_up, encoding):
+    written = "GPU: 1\r\ncpul=4\r\n".encode(encoding)
+    url = git.repository("ada/windows", {".resources": written, "index.ipynb": "{}"})
+    project = bring_up(lifecycle.launch(ada, url))
+    assert (project.current.gpu, project.current.cpu_limit) == (1, 4)
+    assert Build.objects.get().resources == "GPU: 1\ncpul=4\n"
 
 
 @pytest.mark.parametrize(
     ("text", "code"),
     [
         ("cpul=16GB", "resources.value"),
+        ("gpus=1", "resources.key"),
         ("gpu=3", "resources.gpu"),
         ("meml=1000", "resources.memory"),
         ("cpul=1000", "resources.cpu"),
