@@ -177,6 +177,7 @@ def _status(request: HttpRequest, project: Project) -> dict[str, Any]:
         "latest_event": events[0] if events else None,
         "shows_log": shows_log,
         "error_lines": "\n".join(error_lines(failed.pk)) if failed else "",
+        "file_report": journal.file_report(build.pk) if build and shows_log else [],
         "key": _key(project, person(request)),
         "limits": limits_of(project.owner),
         "refusal": refusal,

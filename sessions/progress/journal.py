@@ -13,7 +13,7 @@ JavaScript number (53 bits).
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from itertools import chain
+from itertools import chain, takewhile
 from typing import Any, NamedTuple
 
 from asgiref.sync import async_to_sync
@@ -26,6 +26,7 @@ from portal.lib.logs.formats import EMOJI, escape_invisible
 from sessions import disclosure
 from sessions.backends import LogLines
 from sessions.models import Build, Event, LogChunk, Project, Session
+from sessions.repofiles.configuration import summary
 from sessions.states import FOLLOWS_BUILD, Phase
 
 CHUNK_BITS = 32
@@ -59,6 +60,7 @@ def parse_cursor(text: str) -> int:
 
 
 PAGE_SIZE = 500
+_REPORT_CHUNKS = 3
 
 _PROJECT, _SEQ = Param("project", BigIntegerField()), Param("seq", BigIntegerField())
 _WRITTEN: CompiledQuery[int] = CompiledQuery(
@@ -194,6 +196,18 @@ async def log_text(build_id: int) -> AsyncIterator[str]:
     texts = LogChunk.objects.filter(build=build_id).values_list("text", flat=True)
     async for text in texts.aiterator():
         yield text + "\n"
+
+
+def file_report(build_id: int) -> list[str]:
+    """Return what a build's log says about the repository's files; nothing if it does not yet."""
+    chunks = LogChunk.objects.filter(build=build_id).order_by("seq")
+    first = chunks.filter(text__contains=summary.HEADING).values_list("seq", flat=True).first()
+    if first is None:
+        return []
+    texts = chunks.filter(seq__gte=first).values_list("text", flat=True)[:_REPORT_CHUNKS]
+    lines = "\n".join(texts).splitlines()
+    after = lines[lines.index(summary.HEADING) + 1 :] if summary.HEADING in lines else []
+    return list(takewhile(lambda line: not line.startswith("── "), after))
 
 
 def _log_between(

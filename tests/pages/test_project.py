@@ -9,7 +9,9 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.utils import timezone
 
+from sessions.backends import LogLines
 from sessions.models import Build, Project
+from sessions.progress import journal
 from sessions.states import ProjectState
 from tests.stages import COMMIT, LOG, project_in
 
@@ -161,6 +163,18 @@ def test_failure_shows_its_cause_and_the_next_steps(ada, as_ada):
     assert 'data-code="build.requirements"' in box
     assert "https://github.com/ada/flowers" in box
     assert {"start", "rebuild"} <= set(re.findall(r"/(\w+)/\"", box))
+
+
+@pytest.mark.parametrize("view", ["", "status/"])
+def test_details_say_which_files_describe_the_environment(ada, as_ada, view):
+    project = project_in(ProjectState.READY, ada)
+    build = project.current.build
+    text = "── Files of the repository\nUsed: start\nNot used: <b>.txt\n── Installing"
+    journal.append(build, LogLines("building", text, "2"))
+    page = as_ada.get(f"/projects/{project.name}/{view}").content.decode()
+    details = page[page.index('id="details-title"') :]
+    assert "<div>Used: start</div>" in details
+    assert "<div>Not used: &lt;b&gt;.txt</div>" in details
 
 
 def test_page_without_javascript_shows_the_log_and_refreshes(ada, as_ada):

@@ -125,6 +125,20 @@ def test_output_that_is_already_stored_is_not_stored_twice(build):
     assert LogChunk.objects.count() == 1
 
 
+def test_what_a_build_says_of_the_repositorys_files_ends_at_the_next_heading(build):
+    assert journal.file_report(build.pk) == []
+    say(build, "── Fetching\nremote: counting")
+    assert journal.file_report(build.pk) == []
+    say(build, "── Files of the repository\nUsed: start", "Not used: x", "── Installing\nUsed: y")
+    assert journal.file_report(build.pk) == ["Used: start", "Not used: x"]
+
+
+@pytest.mark.parametrize("line", ["see ── Files of the repository", "── Files of the repository"])
+def test_a_quotation_of_the_heading_or_its_end_is_no_report(build, line):
+    say(build, line)
+    assert journal.file_report(build.pk) == []
+
+
 def test_cursors_round_trip_and_out_of_range_ones_start_over():
     assert unpack_cursor(-1) == unpack_cursor(MAX_CURSOR + 1) == Cursor()
     assert unpack_cursor(Cursor(7, 9).pack()) == Cursor(7, 9)
