@@ -93,6 +93,26 @@ def test_any_other_image_is_accepted(name: str):
     bases.check_base_image(references.resolve(name), spec("r:5000/own/"))
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "localhost:5000/foo", "127.0.0.1:5000/foo", "127.1:80/foo", "0.0.0.0:5000/a/b", "0:5000/a",
+        "0x7f.1:5000/a", "registry.localhost/foo", "host.docker.internal:5000/foo",
+    ],
+)  # fmt: skip
+def test_an_image_on_somebodys_own_computer_is_refused_before_anything_is_pulled(name: str):
+    with pytest.raises(BuildFailed) as failed:
+        bases.check_base_image(references.resolve(name), spec("r:5000/own/"))
+    assert failed.value.code == "build.base-image"
+    assert "somebody's own computer" in failed.value.message
+
+
+def test_a_registry_that_the_operator_has_set_up_may_be_on_the_same_machine():
+    near = BuildSpec("", "", "", own_prefix="localhost:5000/own/", insecure=("127.0.0.1:5001",))
+    for name in ("localhost:5000/base", "127.0.0.1:5001/base"):
+        bases.check_base_image(references.resolve(name), near)
+
+
 @pytest.mark.parametrize("name", ["debian", "dir:/run", "R:5000/x:1", ""])
 def test_an_unresolved_image_name_is_refused(name: str):
     with pytest.raises(BuildFailed):

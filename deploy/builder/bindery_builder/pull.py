@@ -25,10 +25,11 @@ PORTAL_ACCOUNT = "pull"
 
 _TRANSIENT_ERROR = re.compile(
     r"time(?:d )?out|connection (?:refused|reset)|unreachable|temporary failure"
-    r"|unexpected EOF|too many requests|StatusCode: 50\d|status code 50\d"
+    r"|\bEOF\b|server misbehaving|too many requests|StatusCode: 50\d|status code 50\d"
     r"|V1 container registry",  # its first request was lost, and a later one answered
     re.IGNORECASE,
 )
+_TAG_OR_DIGEST = re.compile(r"(?:@sha\d+)?:[\w.-]+")
 
 
 def stage(spec: BuildSpec, output: Output) -> dict[str, str]:
@@ -63,7 +64,7 @@ def _pull_base(
     output.write_heading(f"Pulling {image}")
     for words in _pull_commands(spec, buildah, number, image, closed=closed):
         if not retry.run_with_retries(
-            words, output, variables, should_retry=lambda: _is_transient(output)
+            words, output, variables, should_retry=lambda: is_transient(_last_line(output), image)
         ):
             raise BuildFailed(
                 "build.base-image",
@@ -98,9 +99,18 @@ def _cached_images(spec: BuildSpec, buildah: list[str]) -> dict[str, str]:
     }
 
 
-def _is_transient(output: Output) -> bool:
-    """Return whether the reason of the failure is likely to go away by itself."""
-    return _TRANSIENT_ERROR.search(_last_line(output)) is not None
+def is_transient(line: str, image: str) -> bool:
+    """Return whether the reason of a failure is likely to go away by itself.
+
+    ``line`` is what skopeo or buildah wrote last. The name of ``image`` in it is no reason,
+    whatever words it has.
+    """
+    host, _, rest = image.partition("/")
+    path = _TAG_OR_DIGEST.sub("", rest)
+    reason = line.rpartition(path)[2].replace(host, "")
+    if tag := _TAG_OR_DIGEST.match(reason):
+        reason = reason[tag.end() :]
+    return _TRANSIENT_ERROR.search(reason) is not None
 
 
 def _failure_reason(output: Output) -> str:

@@ -51,7 +51,7 @@ def resolve(name: str) -> str:
     if not found or not _HOST.fullmatch(host) or len(host) + len(found["path"]) >= _MAX_NAME_LENGTH:
         raise ValueError("it is not a valid image name")
     if host == "localhost":
-        raise ValueError("it is on someone's own machine, not in a registry")
+        raise ValueError("it is on somebody's own computer, not in a registry")
     end = f"@{found['digest']}" if found["digest"] else f":{found['tag'] or 'latest'}"
     return f"{host}/{found['path']}{end}"
 
@@ -65,6 +65,19 @@ def _split(name: str) -> tuple[str, str]:
     if host in _HUBS:
         return HUB, rest if "/" in rest else f"library/{rest}"
     return host, rest
+
+
+def registry_host(name: str) -> str:
+    """Return the registry that an image's name or a registry's path begins with, with its port."""
+    return _split(name)[0]
+
+
+def is_own_machine(host: str) -> bool:
+    """Return whether a registry at this host is on the machine that asks: in a pod, nowhere."""
+    name = host.partition(":")[0]
+    with suppress(OSError):
+        return socket.inet_aton(name)[0] in {0, 127}
+    return name == "localhost" or name.endswith((".localhost", ".docker.internal"))
 
 
 def is_below(name: str, prefix: str) -> bool:
