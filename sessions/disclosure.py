@@ -28,6 +28,7 @@ PUBLIC_CODES = frozenset(
         *("launch.repository-not-allowed", "launch.repository-too-large"),
         *("spawn.lost", "spawn.node-lost", "spawn.deleted", "spawn.evicted", "spawn.volume"),
         *("spawn.out-of-memory", "spawn.image-pull", "spawn.no-image", "spawn.no-jupyterlab"),
+        "spawn.no-shell",
         *("spawn.volume-full", "spawn.volume-read-only", "spawn.volume-unknown"),
         "spawn.folder-owner",
     }

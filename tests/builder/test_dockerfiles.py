@@ -239,3 +239,45 @@ def test_a_variable_that_could_inject_instructions_is_refused(name: str, value: 
 def test_declared_build_arguments_are_found(reader):
     found: Dockerfile = read("ARG V=1\nFROM a\narg NB_USER NB_UID=1000\nRUN ARG x\n", reader=reader)
     assert found.arguments == {"V", "NB_USER", "NB_UID"}
+
+
+SHELL_FORM = [
+    "ENTRYPOINT python app.py",
+    "ENTRYPOINT exec python app.py",
+    "entrypoint [python, app.py]",
+    "ENTRYPOINT ['python', 'app.py']",
+    'ENTRYPOINT ["sh", "-c", "python app.py"]',
+    'ENTRYPOINT ["/bin/bash", "-lc", "python app.py"]',
+    'SHELL ["/bin/bash", "-c"]\nENTRYPOINT python app.py',
+    'ENTRYPOINT ["/x"]\nENTRYPOINT y',
+]
+
+
+@pytest.mark.parametrize("lines", SHELL_FORM)
+def test_an_entry_point_that_ignores_its_arguments_is_refused(lines: str, reader):
+    assert refusal(f"FROM a\n{lines}\n", reader) == "build.dockerfile"
+    assert refusal(f"FROM a AS One\n{lines}\nFROM one\nRUN x\n", reader) == "build.dockerfile"
+
+
+@pytest.mark.parametrize("lines", SHELL_FORM)
+def test_an_entry_point_of_another_stage_does_not_matter(lines: str, reader):
+    read(f"FROM a AS one\n{lines}\nFROM b\nCOPY --from=one /x /x\n", reader=reader)
+    read(f"FROM a AS one\n{lines}\nFROM one\nENTRYPOINT []\n", reader=reader)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "ENTRYPOINT",
+        "ENTRYPOINT []",
+        'ENTRYPOINT ["/x.sh"]',
+        'ENTRYPOINT ["tini", "--", "/x.sh"]',
+        'ENTRYPOINT ["sh", "-c", "exec \\"$@\\"", "sh"]',
+        'ENTRYPOINT ["sh", "-c", "exec \\"$0\\" \\"$@\\""]',
+        'ENTRYPOINT exec "$0" "$@"',
+        "CMD python app.py",
+        "ONBUILD ENTRYPOINT python app.py",
+    ],
+)
+def test_an_entry_point_that_may_run_its_arguments_is_accepted(line: str, reader):
+    read(f"FROM a\n{line}\n", reader=reader)

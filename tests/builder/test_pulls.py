@@ -96,7 +96,7 @@ def askers(door: GuardedRegistry, path: str) -> set[str]:
 WAIT = "docker.io/timeout/timeout:timeout"
 PINGING = (
     f'initializing source docker://{WAIT}: pinging container registry docker.io: Get "https:'
-    "//docker.io/v2/\": dial tcp"
+    '//docker.io/v2/": dial tcp'
 )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from . import emit, instructions
+from . import emit, entry_points, instructions
 from .plainparser import Unreadable
 from .result import BuildFailed
 from .stages import Stages
@@ -55,8 +55,8 @@ def read(
 ) -> Dockerfile:
     """Return the parsed text; ``build_arguments`` are those that the build will get.
 
-    Raises `BuildFailed` if it is ambiguous, or if it names something that is not an image in a
-    registry.
+    Raises `BuildFailed` if it is ambiguous, if it names something that is not an image in a
+    registry, or if its entry point could never start anything.
     """
     stages = Stages(build_arguments or {})
     try:
@@ -71,6 +71,7 @@ def read(
     if not stages.starts:
         message = "The Dockerfile has no FROM, so it has no base image. Add one and try again."
         raise BuildFailed("build.dockerfile", message)
+    entry_points.check(stages.entry_point)
     return Dockerfile(
         images=tuple(stages.images),
         mentioned=tuple(stages.mentioned),

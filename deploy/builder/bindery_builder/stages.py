@@ -37,6 +37,7 @@ class Stages:
         self._build_arguments = build_arguments
         self._values = {**native.ARGUMENTS}
         self._stages: list[str] = []
+        self._entry_points: list[Instruction | None] = []
         self._number = 0
 
     def translate(self, found: Instruction) -> str:
@@ -49,6 +50,11 @@ class Stages:
         except ValueError as error:
             raise Unreadable(found.line, str(error)) from None
 
+    @property
+    def entry_point(self) -> Instruction | None:
+        """Return the ENTRYPOINT of the image, unless it has a base image's or none."""
+        return self._entry_points[-1] if self._entry_points else None
+
     def _translate(self, found: Instruction) -> str:
         if found.keyword == "FROM":
             return self._from(found)
@@ -58,6 +64,8 @@ class Stages:
             self._argument(found)
         elif found.triggers:
             self._trigger(found.triggers)
+        elif found.keyword == "ENTRYPOINT":
+            self._entry_points[-1] = found
         flags = tuple(map(self._flag, found.flags)) if found.keyword in _WITH_FILES else found.flags
         return emit.instruction_text(found, flags, self.escape)
 
@@ -92,6 +100,8 @@ class Stages:
         alias = rest[1].lower() if rest else ""
         if alias and (not _STAGE.match(alias) or alias == _EMPTY):
             raise ValueError(f"{alias[:80]!r} is not a valid stage name")
+        earlier = dict(zip(self._stages, self._entry_points, strict=True))
+        self._entry_points.append(earlier.get(source))
         self._stages.append(alias)
         self.starts.append(self._number)
         return f"FROM {source} AS {alias}" if alias else f"FROM {source}"

@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy
 
 from sessions.backends.messages import NO_GPU, NO_ROOM
 
+from . import entrypoint
 from .homes import helper_pods
 from .homes.pods import CONTAINER as FILES
 from .podstatus import container_statuses
@@ -98,6 +99,8 @@ def permanent_problem(pod: Pod) -> Reason | None:
             message = _("The image cannot be pulled. Rebuild it, or ask the staff. %(why)s")
             return "spawn.image-pull", message % {"why": _short_message(waiting)}
         if reason in {"CreateContainerConfigError", "CreateContainerError", "RunContainerError"}:
+            if known := entrypoint.start_refusal(waiting.get("message", "")):
+                return known
             message = _("The container cannot be started. Rebuild it, or ask the staff. %(why)s")
             return "spawn.crashed", message % {"why": _short_message(waiting)}
     return None
@@ -116,6 +119,8 @@ def why_ended(pod: Pod) -> Reason:
         return node_lost()
     for name, each in container_statuses(pod):
         ended = each.get("state", {}).get("terminated")
+        if ended and name in {FILES, CONTAINER} and (known := entrypoint.problem(ended)):
+            return known
         if ended and name == FILES and ended.get("exitCode"):
             is_without = _reported_code(ended) == NO_JUPYTERLAB
             return _exit_reason(ended) if is_without else helper_pods.prepare_problem(ended)

@@ -11,7 +11,7 @@ from typing import Any
 from sessions import jupyter
 from sessions.backends import ServerSpec
 
-from . import keysecret
+from . import entrypoint, keysecret
 from .homes import pods as homes
 from .homes import program
 from .labels import server_labels, server_name, volume_labels, volume_name
@@ -32,7 +32,11 @@ _START = (
 trap 'exit 143' TERM
 if command -v jupyter-lab >/dev/null; then lab=jupyter-lab
 elif python3 -c 'import jupyterlab' 2>/dev/null; then lab='python3 -m jupyterlab'
-else printf '{"code": "spawn.no-jupyterlab"}' >/dev/termination-log; exit 1
+else
+    """
+    + entrypoint.FIND_SCRIPT
+    + """
+    exit 1
 fi
 killed=/sys/fs/cgroup/memory/memory.oom_control
 if grep -q ^oom_kill $killed 2>/dev/null; then
