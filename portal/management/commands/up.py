@@ -43,7 +43,12 @@ from sessions.watch.conditions import describe_problem
 WARN_INTERVAL = 30.0
 RECOVERY = 60.0
 """Seconds that the parts have to give a sign of life once the database is back."""
-CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
+CERTIFICATES = (
+    Path("/etc/ssl/certs/ca-certificates.crt"),
+    Path("/etc/pki/tls/certs/ca-bundle.crt"),
+    Path("/etc/ssl/ca-bundle.pem"),
+)
+"""Where Debian, Fedora and SUSE keep the certificate authorities that the system trusts."""
 
 
 class Command(BaseCommand):
@@ -91,7 +96,9 @@ class Command(BaseCommand):
             get_backend().prepare()
         except BinderyError as error:
             self._print_warning(error.message)
-        for problem in (*get_backend().problems(), *_installation_problems()):
+        problems = (*get_backend().problems(), *_installation_problems())
+        self.is_impaired = bool(problems)
+        for problem in problems:
             self._print_warning(f"{problem.message}\n{problem.hint}")
         return bootstrap.ensure_admin()
 
@@ -109,6 +116,11 @@ class Command(BaseCommand):
         ready = _(
             "\nBindery is ready at %(url)s\n%(who)sCtrl-C stops it; notebooks keep running.\n"
         )
+        if self.is_impaired:
+            ready = _(
+                "\nBindery runs at %(url)s, but with the problems above\n%(who)sCtrl-C stops it; "
+                "notebooks keep running.\n"
+            )
         complain_at = time.monotonic() + WARN_INTERVAL
         is_announced = False
 
@@ -157,9 +169,10 @@ def _who_may_sign_in(password: str) -> str:
 def _set_variables() -> None:
     """Set environment variables of the parts that the operator has not set."""
     os.environ.setdefault("PORTAL_LOG_LEVEL", "WARNING")  # the log is on somebody's screen
-    if CERTIFICATES.exists():  # builds trust what the system trusts, such as a site's own index
+    # Builds trust what the system trusts, such as a site's own index.
+    if file := next(filter(Path.exists, CERTIFICATES), None):
         for name in ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE"):
-            os.environ.setdefault(name, str(CERTIFICATES))
+            os.environ.setdefault(name, str(file))
 
 
 def _keep_database_private() -> None:

@@ -22,7 +22,7 @@ from django.utils.translation import gettext as _
 
 from sessions.backends import Problem
 
-from . import owners
+from . import machine, owners
 from .folders import Folders
 from .keeper import cgroups, keeper_command, seccomp
 from .toolbox import interpreters, toolbox_name
@@ -110,17 +110,27 @@ def problems(folders: Folders) -> Iterator[Problem]:
     """Yield everything that is wrong; takes a moment, so call it rarely."""
     yield from _missing_programs()
     if shutil.which("bwrap") and (why := _failure_reason(_PROBE)):
-        yield Problem(
-            "local.no-sandbox",
-            _("Notebooks and builds cannot run: there is no sandbox (%(why)s).") % {"why": why},
-            _(
-                "Allow unprivileged user namespaces on this machine, or use the Kubernetes back "
-                "end. Nothing starts without a sandbox."
-            ),
-        )
+        yield no_sandbox(why)
     yield from _wrong_folder(folders)
     yield from _wrong_disk(folders)
     yield from _wrong_python(folders)
+
+
+def no_sandbox(error: str, root: Path = machine.ROOT) -> Problem:
+    """Return the problem of a machine without a sandbox; ``error`` is what bubblewrap wrote."""
+    known = machine.refusals(error, root)
+    message = _("Notebooks and builds cannot run: there is no sandbox (%(error)s).")
+    if known:
+        message = _("Notebooks and builds cannot run without a sandbox: %(why)s (%(error)s).")
+    hints = [each.hint for each in known] or [
+        _(
+            "Allow unprivileged user namespaces on this machine, or use the Kubernetes back end "
+            "(docs/install.md)."
+        )
+    ]
+    words = {"error": error, "why": "; ".join(each.why for each in known)}
+    nothing = _("Nothing starts without a sandbox.")
+    return Problem("local.no-sandbox", message % words, " ".join([*hints, nothing]))
 
 
 def _missing_programs() -> Iterator[Problem]:
