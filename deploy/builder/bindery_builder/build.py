@@ -6,7 +6,7 @@ credentials, and `push` treats everything it leaves as untrusted.
 
 from __future__ import annotations
 
-from . import export, memory, plan, programs, registries, seccomp
+from . import export, here_documents, memory, plan, programs, registries, seccomp
 from .buildspec import BuildSpec
 from .output import Output
 from .step_failure import StepTracker
@@ -31,6 +31,8 @@ def stage(spec: BuildSpec, output: Output) -> dict[str, str]:
 def _build_options(spec: BuildSpec, planned: plan.Plan) -> list[str]:
     arguments = {**planned.arguments, **spec.proxies}
     lent = ["--volume", f"{spec.ca}:{spec.ca}:ro"] if spec.ca else []
+    if spec.documents.exists():
+        lent += ["--build-context", f"{here_documents.CONTEXT}={spec.documents}"]
     return [
         "build",
         # Unlike OCI's, this format keeps SHELL and HEALTHCHECK.

@@ -54,6 +54,11 @@ class BuildSpec:
         return self.work / "plan"
 
     @property
+    def documents(self) -> Path:
+        """Return the folder of the files that a Dockerfile has in here-documents, if any."""
+        return self.plan / "documents"
+
+    @property
     def images(self) -> Path:
         """Return the folder in which `build` leaves its result for `push` (`export`)."""
         return self.work / "image"

@@ -26,13 +26,15 @@ class Dockerfile:
 
     ``images`` are the full names of those needed before the first step, each once; ``mentioned``
     those that are named but not used by this build. ``arguments`` are the names of the arguments it
-    declares; ``has_here_documents`` means that not every buildah can read it.
+    declares; ``has_here_documents`` means that not every buildah can read it. ``files`` are the
+    contents of rewritten here-documents, by their path in the context `here_documents.CONTEXT`.
     """
 
     images: tuple[str, ...]
     mentioned: tuple[str, ...]
     arguments: frozenset[str]
     has_here_documents: bool
+    files: Mapping[str, str]
     _lines: tuple[str, ...] = field(repr=False)
     _stages: frozenset[int] = field(repr=False)
 
@@ -52,13 +54,17 @@ def read(
     text: str,
     build_arguments: Mapping[str, str] | None = None,
     reader: instructions.Reader | None = None,
+    *,
+    has_here_documents: bool = True,
 ) -> Dockerfile:
     """Return the parsed text; ``build_arguments`` are those that the build will get.
+
+    Unless buildah ``has_here_documents``, they are rewritten.
 
     Raises `BuildFailed` if it is ambiguous, if it names something that is not an image in a
     registry, or if its entry point could never start anything.
     """
-    stages = Stages(build_arguments or {})
+    stages = Stages(build_arguments or {}, has_here_documents=has_here_documents)
     try:
         found = instructions.read(text, reader)
         stages.escape = found.escape
@@ -76,7 +82,8 @@ def read(
         images=tuple(stages.images),
         mentioned=tuple(stages.mentioned),
         arguments=frozenset(stages.arguments),
-        has_here_documents=any(each.body for each in found.instructions),
+        has_here_documents=has_here_documents and any(each.body for each in found.instructions),
+        files=stages.files,
         _lines=tuple(lines),
         _stages=frozenset(stages.starts),
     )

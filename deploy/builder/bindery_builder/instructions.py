@@ -97,6 +97,7 @@ def _from_buildkit(command: Any, escape: str) -> Instruction:
         is_json=command.json,
         original=original,
         body=body,
+        documents=tuple(each.content for each in command.heredocs),
         line=command.start_line - 1,
     )
     if found.keyword != "ONBUILD":

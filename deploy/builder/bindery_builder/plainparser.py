@@ -35,7 +35,8 @@ class Instruction:
 
     ``keyword`` in capitals, ``flags`` without their quotes; ``values`` are the words of FROM, ARG,
     COPY and ADD, and one text for the others. ``original`` is all of it in one line, except the
-    ``body`` of here-documents, which has lines. ``triggers`` is the instruction in ONBUILD.
+    ``body`` of here-documents, which has lines, and of which ``documents`` are the contents.
+    ``triggers`` is the instruction in ONBUILD.
     """
 
     keyword: str
@@ -45,6 +46,7 @@ class Instruction:
     line: int
     is_json: bool = False
     body: str = ""
+    documents: tuple[str, ...] = ()
     triggers: Instruction | None = None
 
     @property

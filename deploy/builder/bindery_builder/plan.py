@@ -67,6 +67,9 @@ def stage(spec: BuildSpec, output: Output) -> dict[str, str]:
         mistakes=found["mistakes"],
     )
     (spec.plan / "Dockerfile").write_text(read.text(spec.declared))
+    for path, content in read.files.items():
+        (spec.documents / path).parent.mkdir(parents=True, exist_ok=True)
+        (spec.documents / path).write_text(content)
     (spec.plan / FILE).write_text(json.dumps(asdict(plan)))
     asked = links.resources(spec.repository)
     return {"pack": plan.buildpack, **({} if asked is None else {"resources": asked})}
@@ -74,15 +77,13 @@ def stage(spec: BuildSpec, output: Output) -> dict[str, str]:
 
 def _parse_dockerfile(text: str, spec: BuildSpec) -> dockerfile.Dockerfile:
     """Parse the Dockerfile, and check every image that it names. Raises `BuildFailed`."""
-    found = dockerfile.read(text, {**_ARGUMENTS, **spec.proxies})
+    found = dockerfile.read(
+        text,
+        {**_ARGUMENTS, **spec.proxies},
+        has_here_documents=registries.reads_here_documents(),
+    )
     for name in (*found.images, *found.mentioned):
         bases.check_base_image(name, spec)
-    if found.has_here_documents and not registries.reads_here_documents():
-        raise BuildFailed(
-            "build.dockerfile",
-            "The Dockerfile has a here-document (<<), which this portal's version of buildah does "
-            "not support. Move the lines to a file in the repository, and COPY or RUN that file.",
-        )
     return found
 
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from . import emit, native
+from . import emit, here_documents, native
 from .plainparser import Instruction, Unreadable
 from .references import resolve
 from .result import BuildFailed
@@ -28,13 +28,17 @@ _QUOTES: Final = frozenset("\"'\\`")
 class Stages:
     """The stages, images and arguments of the instructions seen so far."""
 
-    def __init__(self, build_arguments: Mapping[str, str]) -> None:
+    def __init__(
+        self, build_arguments: Mapping[str, str], *, has_here_documents: bool = True
+    ) -> None:
         self.escape = "\\"
         self.images: dict[str, None] = {}
         self.mentioned: dict[str, None] = {}
         self.arguments: set[str] = set()
         self.starts: list[int] = []
+        self.files: dict[str, str] = {}
         self._build_arguments = build_arguments
+        self._has_here_documents = has_here_documents
         self._values = {**native.ARGUMENTS}
         self._stages: list[str] = []
         self._entry_points: list[Instruction | None] = []
@@ -44,6 +48,8 @@ class Stages:
         """Return the instruction as buildah gets it. Raises `Unreadable` or `BuildFailed`."""
         self._number += 1
         try:
+            if found.body and not self._has_here_documents:
+                return self._without_here_documents(found)
             return self._translate(found)
         except Unreadable:
             raise
@@ -75,6 +81,12 @@ class Stages:
             self.mentioned[resolve(name)] = None
         except ValueError:
             return
+
+    def _without_here_documents(self, found: Instruction) -> str:
+        rewritten = here_documents.rewrite(found, self._number)
+        self.files |= rewritten.files
+        first = [self._translate(rewritten.instruction)] if rewritten.instruction else []
+        return "\n".join([*first, *filter(None, [rewritten.line])])
 
     def _argument(self, found: Instruction) -> None:
         for word in found.values:
