@@ -43,8 +43,8 @@ def ended(message: str, status: int = 1, reason: str = "Error", *, init: bool = 
     state = {"terminated": {"exitCode": status, "reason": reason, "message": message}}
     name = "bindery-files" if init else "notebook"
     key = "initContainerStatuses" if init else "containerStatuses"
-    status = {"phase": "Failed", key: [{"name": name, "state": state}]}
-    return {**serverpod.pod(SERVER, BARE, "uid"), "status": status}
+    found = {"phase": "Failed", key: [{"name": name, "state": state}]}
+    return {**serverpod.pod(SERVER, BARE, "uid"), "status": found}
 
 
 @pytest.mark.parametrize(("message", "code", "words"), REFUSALS)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from . import emit, entry_points, instructions
+from .dialect import NEWEST, Dialect
 from .plainparser import Unreadable
 from .result import BuildFailed
 from .stages import Stages
@@ -54,17 +55,16 @@ def read(
     text: str,
     build_arguments: Mapping[str, str] | None = None,
     reader: instructions.Reader | None = None,
-    *,
-    has_here_documents: bool = True,
+    dialect: Dialect = NEWEST,
 ) -> Dockerfile:
     """Return the parsed text; ``build_arguments`` are those that the build will get.
 
-    Unless buildah ``has_here_documents``, they are rewritten.
+    What this buildah's ``dialect`` lacks is rewritten if that changes nothing in the image.
 
     Raises `BuildFailed` if it is ambiguous, if it names something that is not an image in a
     registry, or if its entry point could never start anything.
     """
-    stages = Stages(build_arguments or {}, has_here_documents=has_here_documents)
+    stages = Stages(build_arguments or {}, dialect)
     try:
         found = instructions.read(text, reader)
         stages.escape = found.escape
@@ -82,7 +82,7 @@ def read(
         images=tuple(stages.images),
         mentioned=tuple(stages.mentioned),
         arguments=frozenset(stages.arguments),
-        has_here_documents=has_here_documents and any(each.body for each in found.instructions),
+        has_here_documents=dialect.here_documents and any(each.body for each in found.instructions),
         files=stages.files,
         _lines=tuple(lines),
         _stages=frozenset(stages.starts),

@@ -19,7 +19,7 @@ _DOCUMENT: Final = re.compile(
 )
 _MAX_BYTES: Final = 100_000
 """Bytes of a shell's script: the kernel allows 128 KiB for one argument of a program."""
-_KEPT_FLAGS: Final = ("--chown", "--chmod", "--link")
+_KEPT_FLAGS: Final = ("--chown", "--chmod")
 _ESCAPES: Final = {"\\": "\\\\", "\n": "\\n", "\t": "\\t", "'": "\\0047"}
 _AS_FILE: Final = (
     'file=$(mktemp) && {} >"$file" && chmod 755 "$file" && '

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from sessions.repofiles.configuration import summary
 from sessions.repofiles.configuration.prepare import restore
 
-from . import bases, dockerfile, links, programs, registries
+from . import bases, dialect, dockerfile, links, programs
 from .buildspec import BuildSpec
 from .output import Output
 from .result import BuildFailed
@@ -77,11 +77,9 @@ def stage(spec: BuildSpec, output: Output) -> dict[str, str]:
 
 def _parse_dockerfile(text: str, spec: BuildSpec) -> dockerfile.Dockerfile:
     """Parse the Dockerfile, and check every image that it names. Raises `BuildFailed`."""
-    found = dockerfile.read(
-        text,
-        {**_ARGUMENTS, **spec.proxies},
-        has_here_documents=registries.reads_here_documents(),
-    )
+    said = programs.capture(["buildah", "--version"]).stdout.decode("utf-8", "replace")
+    ours = dialect.of_version(said)
+    found = dockerfile.read(text, {**_ARGUMENTS, **spec.proxies}, dialect=ours)
     for name in (*found.images, *found.mentioned):
         bases.check_base_image(name, spec)
     return found

@@ -6,7 +6,6 @@ The credentials of a stage are a file that only its own container has.
 from __future__ import annotations
 
 import json
-import re
 import tempfile
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from .buildspec import BuildSpec
 _SETTINGS = 'unqualified-search-registries = ["docker.io"]\nshort-name-mode = "disabled"\n'
 _INSECURE = "\n[[registry]]\nlocation = {}\ninsecure = true\n"
 _BLOCKED = "\n[[registry]]\nlocation = {}\nblocked = true\n"
-_HERE_DOCUMENTS = (1, 33)
 
 
 def buildah_environment(spec: BuildSpec, *, closed: bool = True) -> dict[str, str]:
@@ -39,16 +37,6 @@ def write_settings(spec: BuildSpec, *, closed: bool) -> str:
     with open(descriptor, "w") as file:
         file.write(text)
     return path
-
-
-def reads_here_documents() -> bool:
-    """Return whether buildah reads here-documents.
-
-    Old versions take their lines for instructions.
-    """
-    said = programs.capture(["buildah", "--version"]).stdout.decode("utf-8", "replace")
-    version = re.search(r"(\d+)\.(\d+)", said)
-    return version is not None and (int(version[1]), int(version[2])) >= _HERE_DOCUMENTS
 
 
 def authfile_options(spec: BuildSpec, account: str) -> list[str]:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from . import emit, here_documents, native
+from .dialect import NEWEST, Dialect
 from .plainparser import Instruction, Unreadable
 from .references import resolve
 from .result import BuildFailed
@@ -28,9 +30,7 @@ _QUOTES: Final = frozenset("\"'\\`")
 class Stages:
     """The stages, images and arguments of the instructions seen so far."""
 
-    def __init__(
-        self, build_arguments: Mapping[str, str], *, has_here_documents: bool = True
-    ) -> None:
+    def __init__(self, build_arguments: Mapping[str, str], dialect: Dialect = NEWEST) -> None:
         self.escape = "\\"
         self.images: dict[str, None] = {}
         self.mentioned: dict[str, None] = {}
@@ -38,7 +38,7 @@ class Stages:
         self.starts: list[int] = []
         self.files: dict[str, str] = {}
         self._build_arguments = build_arguments
-        self._has_here_documents = has_here_documents
+        self._dialect = dialect
         self._values = {**native.ARGUMENTS}
         self._stages: list[str] = []
         self._entry_points: list[Instruction | None] = []
@@ -48,7 +48,7 @@ class Stages:
         """Return the instruction as buildah gets it. Raises `Unreadable` or `BuildFailed`."""
         self._number += 1
         try:
-            if found.body and not self._has_here_documents:
+            if found.body and not self._dialect.here_documents:
                 return self._without_here_documents(found)
             return self._translate(found)
         except Unreadable:
@@ -72,7 +72,9 @@ class Stages:
             self._trigger(found.triggers)
         elif found.keyword == "ENTRYPOINT":
             self._entry_points[-1] = found
-        flags = tuple(map(self._flag, found.flags)) if found.keyword in _WITH_FILES else found.flags
+        flags = self._dialect.flags(found)
+        if found.keyword in _WITH_FILES:
+            flags = tuple(map(self._flag, flags))
         return emit.instruction_text(found, flags, self.escape)
 
     def mention(self, name: str) -> None:
@@ -83,7 +85,8 @@ class Stages:
             return
 
     def _without_here_documents(self, found: Instruction) -> str:
-        rewritten = here_documents.rewrite(found, self._number)
+        known = replace(found, flags=self._dialect.flags(found))
+        rewritten = here_documents.rewrite(known, self._number)
         self.files |= rewritten.files
         first = [self._translate(rewritten.instruction)] if rewritten.instruction else []
         return "\n".join([*first, *filter(None, [rewritten.line])])

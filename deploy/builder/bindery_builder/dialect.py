@@ -1,0 +1,60 @@
+"""Know what a version of buildah understands of Dockerfiles, so that the rest is said at once.
+
+Options that change nothing in the image are left out for versions that do not know them; others are
+refused before anything is pulled.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from .plainparser import Instruction, Unreadable
+
+_HERE_DOCUMENTS: Final = (1, 33)
+_LINK: Final = (1, 41)
+_EARLY_OPTIONS: Final = {
+    "COPY": {"--from", "--chown", "--chmod"},
+    "ADD": {"--chown", "--chmod"},
+    "RUN": {"--mount"},
+    "HEALTHCHECK": {"--interval", "--timeout", "--start-period", "--retries"},
+}
+"""The options of versions before `_HERE_DOCUMENTS`, by instruction; later ones are not listed."""
+_OCTAL: Final = re.compile(r"--chmod=(?:[0-7]{3,4}|.*\$.*)\Z")
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """What buildah reads: here-documents, the option ``--link``, and other new options."""
+
+    here_documents: bool = True
+    link: bool = True
+
+    def flags(self, found: Instruction) -> tuple[str, ...]:
+        """Return the options of an instruction for this buildah. Raises `Unreadable`."""
+        flags = found.flags
+        if not self.link and found.keyword in {"COPY", "ADD"}:
+            # It only allows layers to be reused.
+            flags = tuple(flag for flag in flags if flag.partition("=")[0] != "--link")
+        known = _EARLY_OPTIONS.get(found.keyword)
+        if self.here_documents or known is None:
+            return flags
+        for flag in flags:
+            name = flag.partition("=")[0]
+            if name not in known:
+                why = f"the option {name[:40]} needs a newer buildah than this portal has"
+                raise Unreadable(found.line, why)
+            if name == "--chmod" and not _OCTAL.match(flag):
+                raise Unreadable(found.line, f"{flag[:40]!r} has to be an octal number")
+        return flags
+
+
+NEWEST: Final = Dialect()
+
+
+def of_version(text: str) -> Dialect:
+    """Return the dialect of a buildah that calls itself so; the oldest if that says nothing."""
+    found = re.search(r"(\d+)\.(\d+)", text)
+    version = (int(found[1]), int(found[2])) if found else (0, 0)
+    return Dialect(here_documents=version >= _HERE_DOCUMENTS, link=version >= _LINK)
