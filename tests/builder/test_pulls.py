@@ -93,33 +93,6 @@ def askers(door: GuardedRegistry, path: str) -> set[str]:
     return {person for person in told if door.lets_in(person, f"/v2/{path}")}
 
 
-WAIT = "docker.io/timeout/timeout:timeout"
-PINGING = (
-    f'initializing source docker://{WAIT}: pinging container registry docker.io: Get "https:'
-    '//docker.io/v2/": dial tcp'
-)
-
-
-@pytest.mark.parametrize(
-    ("line", "expected"),
-    [
-        (f"{PINGING} 192.0.2.1:443: i/o timeout", True),
-        (f"{PINGING} 192.0.2.1:443: connect: connection refused", True),
-        (f"{PINGING}: lookup docker.io on 10.0.0.10:53: server misbehaving", True),
-        (f"{PINGING}: lookup docker.io on 10.0.0.10:53: no such host", False),
-        (f"{PINGING}: x509: certificate signed by unknown authority", False),
-        ("reading manifest timeout in docker.io/timeout/timeout: manifest unknown", False),
-        ("reading manifest timeout in docker.io/timeout/timeout: unauthorized", False),
-        ("reading manifest timeout in docker.io/timeout/timeout: StatusCode: 503", True),
-        (f"copying blobs of {WAIT}: unexpected EOF", True),
-        ("connection reset by peer", True),
-        ("", False),
-    ],
-)
-def test_a_pull_is_retried_only_if_its_reason_may_go_away(line: str, expected: bool):
-    assert pull.is_transient(line, WAIT) == expected
-
-
 def test_base_images_from_repositories_are_pulled_with_their_own_account(spec, door):
     said = pulled(spec, f"{door.address}/public/base:1")
     assert not said.startswith("build."), said

@@ -9,10 +9,9 @@ layers from a registry are kept for `push` in that form (`base_layers`).
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 
-from . import base_layers, bases, plan, programs, registries, retry
+from . import base_layers, bases, plan, programs, pull_failure, registries, retry
 from .buildspec import BuildSpec
 from .output import Output
 from .result import BuildFailed
@@ -22,14 +21,6 @@ BASE_ACCOUNT = "base"
 """The account for images that repositories name: it can read nothing below the portal's path."""
 PORTAL_ACCOUNT = "pull"
 """The account for images that only this code names: cached layers and the operator's images."""
-
-_TRANSIENT_ERROR = re.compile(
-    r"time(?:d )?out|connection (?:refused|reset)|unreachable|temporary failure"
-    r"|\bEOF\b|server misbehaving|too many requests|StatusCode: 50\d|status code 50\d"
-    r"|V1 container registry",  # its first request was lost, and a later one answered
-    re.IGNORECASE,
-)
-_TAG_OR_DIGEST = re.compile(r"(?:@sha\d+)?:[\w.-]+")
 
 
 def stage(spec: BuildSpec, output: Output) -> dict[str, str]:
@@ -64,13 +55,13 @@ def _pull_base(
     output.write_heading(f"Pulling {image}")
     for words in _pull_commands(spec, buildah, number, image, closed=closed):
         if not retry.run_with_retries(
-            words, output, variables, should_retry=lambda: is_transient(_last_line(output), image)
+            words,
+            output,
+            variables,
+            should_retry=lambda: _is_transient(output, image),
         ):
-            raise BuildFailed(
-                "build.base-image",
-                f"The image {image} could not be pulled: {_failure_reason(output)}. "
-                "Check its name, and whether this portal may read it.",
-            )
+            message = pull_failure.sentence(_last_line(output), image)
+            raise BuildFailed("build.base-image", message)
 
 
 def _pull_commands(
@@ -99,23 +90,8 @@ def _cached_images(spec: BuildSpec, buildah: list[str]) -> dict[str, str]:
     }
 
 
-def is_transient(line: str, image: str) -> bool:
-    """Return whether the reason of a failure is likely to go away by itself.
-
-    ``line`` is what skopeo or buildah wrote last. The name of ``image`` in it is no reason,
-    whatever words it has.
-    """
-    host, _, rest = image.partition("/")
-    path = _TAG_OR_DIGEST.sub("", rest)
-    reason = line.rpartition(path)[2].replace(host, "")
-    if tag := _TAG_OR_DIGEST.match(reason):
-        reason = reason[tag.end() :]
-    return _TRANSIENT_ERROR.search(reason) is not None
-
-
-def _failure_reason(output: Output) -> str:
-    """Return the last message, without the prefix of the program that wrote it."""
-    return _last_line(output).rpartition(": ")[2].strip('." ')
+def _is_transient(output: Output, image: str = "") -> bool:
+    return pull_failure.is_transient(_last_line(output), image)
 
 
 def _last_line(output: Output) -> str:
