@@ -5,6 +5,7 @@ ends.
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from sessions.backends.local.keeper.files import remove
+from tests import scratch
 from tests.stack import PROJECT, Stack, eventually
 
 pytestmark = [
@@ -97,6 +100,25 @@ def test_a_second_portal_on_the_same_folder_is_refused(stack):
 
 def test_an_occupied_port_is_reported_without_a_traceback(stack, tmp_path):
     assert f"port {stack.port}" in refused(stack, PORTAL_DATA=str(tmp_path))
+
+
+def test_a_start_without_a_sandbox_says_why_before_it_says_where_the_portal_is(stack):
+    programs = scratch.folder()
+    refusal = "bwrap: setting up uid map: Permission denied"
+    (programs / "bwrap").write_text(f"#!/bin/sh\necho '{refusal}' >&2; exit 1\n")
+    (programs / "bwrap").chmod(0o755)
+    impaired = Stack(PATH=f"{programs}:{os.environ['PATH']}")
+    try:
+        impaired.warm_up(stack.data)
+        impaired.start(lambda: "Ctrl-C" in impaired.log.read_text())
+        before, _, after = impaired.log.read_text().partition("Bindery runs at")
+        assert refusal in before
+        assert "Nothing starts without a sandbox." in before
+        assert after.startswith(f" {impaired.url}, but with the problems above\n")
+        assert "is ready" not in impaired.log.read_text()
+    finally:
+        impaired.close()
+        remove(programs)
 
 
 @pytest.mark.parametrize("name", ["web", "worker", "watch", "keepers"])
