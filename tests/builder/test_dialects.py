@@ -12,6 +12,7 @@ from bindery_builder.result import BuildFailed
 
 OLD = of_version("buildah version 1.28.2 (image-spec 1.1.0-rc2, runtime-spec 1.0.2-dev)")
 HAS_BUILDKIT = platform.machine() == "x86_64"
+MIDDLE = of_version("buildah version 1.39.3 (image-spec 1.1.0, runtime-spec 1.2.0)")
 READERS = [plainparser.read, *([None] if HAS_BUILDKIT else [])]
 
 
@@ -59,19 +60,34 @@ def test_what_changes_nothing_is_left_out(line: str, expected: str, reader):
     assert given(line, OLD, reader) == expected
 
 
+MIDDLE_OPTIONS = [
+    "COPY --exclude=x a b", "ADD --checksum=sha256:0 a b", "RUN --network=none x",
+    "HEALTHCHECK --start-interval=5s CMD x",
+]  # fmt: skip
+NEW_OPTIONS = [
+    "COPY --parents a b", "ADD --keep-git-dir=true a b", "ADD --unpack=true a b",
+    "RUN --security=insecure x", "COPY --chmod=u=rwX a b",
+]  # fmt: skip
+
+
 @pytest.mark.parametrize("reader", READERS)
-@pytest.mark.parametrize(
-    "line",
-    [
-        "COPY --parents a b", "COPY --exclude=x a b", "ADD --checksum=sha256:0 a b",
-        "ADD --keep-git-dir=true a b", "RUN --network=none x", "RUN --security=insecure x",
-        "HEALTHCHECK --start-interval=5s CMD x", "COPY --chmod=u=rwX a b",
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize("line", [*MIDDLE_OPTIONS, *NEW_OPTIONS])
 def test_what_an_old_buildah_does_not_know_is_refused(line: str, reader):
     with pytest.raises(BuildFailed, match=r"Line 3 of the Dockerfile .*(newer buildah|octal)"):
         given(line, OLD, reader)
     assert given(line, Dialect(), reader) == line
+
+
+@pytest.mark.parametrize("line", NEW_OPTIONS)
+def test_what_the_buildah_of_debian_13_does_not_know_is_refused(line: str):
+    with pytest.raises(BuildFailed, match=r"newer buildah|octal"):
+        given(line, MIDDLE)
+
+
+@pytest.mark.parametrize("line", MIDDLE_OPTIONS)
+def test_what_the_buildah_of_debian_13_knows_is_kept(line: str):
+    assert given(line, MIDDLE) == line
+    assert given("COPY --link a b", MIDDLE) == "COPY a b"
 
 
 @pytest.mark.skipif(not HAS_BUILDKIT, reason="only BuildKit's parser reads them")

@@ -14,19 +14,26 @@ from .plainparser import Instruction, Unreadable
 
 _HERE_DOCUMENTS: Final = (1, 33)
 _LINK: Final = (1, 41)
-_EARLY_OPTIONS: Final = {
+_OPTIONS: Final = {
     "COPY": {"--from", "--chown", "--chmod"},
     "ADD": {"--chown", "--chmod"},
     "RUN": {"--mount"},
     "HEALTHCHECK": {"--interval", "--timeout", "--start-period", "--retries"},
 }
-"""The options of versions before `_HERE_DOCUMENTS`, by instruction; later ones are not listed."""
+"""The options of version 1.28, by instruction."""
+_LATER_OPTIONS: Final = {
+    "COPY": {"--exclude"},
+    "ADD": {"--exclude", "--checksum"},
+    "RUN": {"--network"},
+    "HEALTHCHECK": {"--start-interval"},
+}
+"""What version 1.39 has besides. Of versions from `_LINK` on, nothing is assumed."""
 _OCTAL: Final = re.compile(r"--chmod=(?:[0-7]{3,4}|.*\$.*)\Z")
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """What buildah reads: here-documents, the option ``--link``, and other new options."""
+    """What buildah reads: here-documents, and ``--link`` with all that is newer still."""
 
     here_documents: bool = True
     link: bool = True
@@ -37,17 +44,21 @@ class Dialect:
         if not self.link and found.keyword in {"COPY", "ADD"}:
             # It only allows layers to be reused.
             flags = tuple(flag for flag in flags if flag.partition("=")[0] != "--link")
-        known = _EARLY_OPTIONS.get(found.keyword)
-        if self.here_documents or known is None:
-            return flags
-        for flag in flags:
-            name = flag.partition("=")[0]
-            if name not in known:
-                why = f"the option {name[:40]} needs a newer buildah than this portal has"
-                raise Unreadable(found.line, why)
-            if name == "--chmod" and not _OCTAL.match(flag):
-                raise Unreadable(found.line, f"{flag[:40]!r} has to be an octal number")
+        if not self.link:
+            for flag in flags:
+                self._check(found, flag)
         return flags
+
+    def _check(self, found: Instruction, flag: str) -> None:
+        name = flag.partition("=")[0]
+        known = _OPTIONS.get(found.keyword, {name})
+        if self.here_documents:
+            known = known | _LATER_OPTIONS.get(found.keyword, set())
+        if name not in known:
+            why = f"the option {name[:40]} needs a newer buildah than this portal has"
+            raise Unreadable(found.line, why)
+        if name == "--chmod" and not _OCTAL.match(flag):
+            raise Unreadable(found.line, f"{flag[:40]!r} has to be an octal number")
 
 
 NEWEST: Final = Dialect()
