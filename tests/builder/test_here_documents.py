@@ -68,6 +68,12 @@ def test_the_exit_status_of_the_script_counts(start: str):
     assert subprocess.run(["sh", "-c", line.removeprefix("RUN ")]).returncode == 7
 
 
+def test_other_shells_of_the_same_kind_are_fine():
+    for shell in ('["/bin/bash", "-eo", "pipefail", "-c"]', '["/usr/local/bin/_shell.sh"]'):
+        assert last(rewritten(f"SHELL {shell}\nRUN <<E\nx\nE"))[1].startswith("RUN eval ")
+    rewritten('SHELL ["pwsh", "-c"]\nFROM a\nRUN <<E\nx\nE')
+
+
 def test_options_and_other_images_stay(tmp_path: Path):
     (line,) = last(rewritten("RUN --mount=type=bind,from=b,target=/b <<EOF\nls /b\nEOF"))
     assert line.startswith("RUN --mount=type=bind,from=docker.io/library/b:latest,target=/b eval ")
@@ -104,6 +110,8 @@ def test_files_of_copy_go_into_a_context_of_their_own(lines, text, files):
         "COPY <<.. /f\nx\n..",
         f"RUN <<E\n{'a' * 50_000}\n{'b' * 60_000}\nE",
         "RUN <<E\nx",
+        'SHELL ["pwsh", "-c"]\nRUN <<E\nx\nE',
+        'SHELL ["/usr/bin/python3", "-c"]\nRUN <<E\nx\nE',
     ],
 )
 def test_what_cannot_mean_the_same_is_refused_with_a_sentence(lines: str):

@@ -25,6 +25,7 @@ _EMPTY: Final = "scratch"
 _WITH_FILES: Final = frozenset({"COPY", "ADD", "RUN"})
 _MOUNT_FIELDS: Final = frozenset({"target", "dst", "destination", "source", "src", "id"})
 _QUOTES: Final = frozenset("\"'\\`")
+_POSIX_SHELL: Final = re.compile(r"(?:.*/)?(?:(?:ba|da|z|k|a)?sh|[^/]+\.sh)\Z")
 
 
 class Stages:
@@ -42,6 +43,7 @@ class Stages:
         self._values = {**native.ARGUMENTS}
         self._stages: list[str] = []
         self._entry_points: list[Instruction | None] = []
+        self._shell = "sh"
         self._number = 0
 
     def translate(self, found: Instruction) -> str:
@@ -72,6 +74,8 @@ class Stages:
             self._trigger(found.triggers)
         elif found.keyword == "ENTRYPOINT":
             self._entry_points[-1] = found
+        elif found.keyword == "SHELL":
+            self._shell = (*found.values, "")[0]
         flags = self._dialect.flags(found)
         if found.keyword in _WITH_FILES:
             flags = tuple(map(self._flag, flags))
@@ -85,6 +89,8 @@ class Stages:
             return
 
     def _without_here_documents(self, found: Instruction) -> str:
+        if found.keyword == "RUN" and not _POSIX_SHELL.match(self._shell):
+            raise Unreadable(found.line, f"it has a here-document for {self._shell[:80]!r}")
         known = replace(found, flags=self._dialect.flags(found))
         rewritten = here_documents.rewrite(known, self._number)
         self.files |= rewritten.files
@@ -117,6 +123,7 @@ class Stages:
             raise ValueError(f"{alias[:80]!r} is not a valid stage name")
         earlier = dict(zip(self._stages, self._entry_points, strict=True))
         self._entry_points.append(earlier.get(source))
+        self._shell = "sh"
         self._stages.append(alias)
         self.starts.append(self._number)
         return f"FROM {source} AS {alias}" if alias else f"FROM {source}"
