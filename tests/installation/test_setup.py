@@ -18,7 +18,8 @@ import pytest
 
 PROJECT = Path(__file__).parents[2]
 TOOLS = ("awk", "cat", "chmod", "cp", "cut", "dirname", "env", "grep", "head", "id", "install",
-         "ls", "mkdir", "mktemp", "rm", "sed", "sh", "sha256sum", "tee", "true", "uname")  # fmt: skip
+         "ls", "mkdir", "mktemp", "rm", "sed", "sh", "sha256sum", "tee", "true",
+         "uname")  # fmt: skip
 SCRIPTS = ("bin/setup", "bin/system.sh", "deploy/apparmor/bindery-bwrap")
 PINS = ("requirements.txt", "tests/oidc/provider/package-lock.json",
         "bench/peers/requirements.txt", "bench/peers/package-lock.json")  # fmt: skip
@@ -198,7 +199,7 @@ def test_a_python_that_is_too_old_is_replaced_by_one_of_uv(tmp_path: Path):
     status, said = ubuntu.run()
     assert status == 0, said
     assert "Ubuntu 22.04.5 LTS has Python 3.10.1" in said
-    install = f"uv python install --quiet --no-bin --install-dir {ubuntu.root}/opt 3.13"
+    install = f"uv python install --no-progress --no-bin --install-dir {ubuntu.root}/opt 3.13"
     assert install in ubuntu.calls
     assert any(each.startswith("python3.13 -m venv .venv") for each in ubuntu.calls)
     ubuntu.log.unlink()
