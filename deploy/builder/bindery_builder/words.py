@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_OPERATORS: Final = re.compile(r":?[-+]")
+_OPERATORS: Final = re.compile(r":?[-+?]")
 _MAX_DEPTH: Final = 20
 
 
@@ -78,6 +78,8 @@ class _Word:
         self._at = kind.end()
         other = self.read("}")
         given = bool(value) if kind[0][0] == ":" else value is not None
+        if kind[0][-1] == "?" and not given:
+            raise ValueError(f"{name} has no value: {other}")
         return (other if given else "") if kind[0][-1] == "+" else (value or "") if given else other
 
     def _name(self) -> str:
