@@ -284,3 +284,27 @@ def test_an_entry_point_of_another_stage_does_not_matter(lines: str, reader):
 )
 def test_an_entry_point_that_may_run_its_arguments_is_accepted(line: str, reader):
     read(f"FROM a\n{line}\n", reader=reader)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "has no FROM"),
+        ("# nothing\n\n", "has no FROM"),
+        ("FROM a # pinned\n", "a comment after an instruction needs a line of its own"),
+        ("FROM Debian\n", "Names of images are in lower case."),
+        ("FROM $REGISTRY/x\n", "'$REGISTRY/x', which is not the name of an image"),
+        ("FROM $REGISTRY/x\n", "Its variables need a value, in an ARG above the first FROM."),
+        ("FROM https://hub.docker.com/_/debian\n", "something other than a registry."),
+    ],
+)
+def test_common_mistakes_get_a_sentence_of_their_own(text: str, words: str, reader):
+    with pytest.raises(BuildFailed) as failed:
+        read(text, reader=reader)
+    assert words in failed.value.message
+
+
+@pytest.mark.skipif(not HAS_BUILDKIT, reason="only BuildKit's parser reads here-documents")
+def test_a_here_document_without_an_end_gets_a_sentence_of_its_own():
+    with pytest.raises(BuildFailed, match="that ends a here-document"):
+        read("FROM a\nRUN <<EOF\nx\n")

@@ -28,6 +28,11 @@ MAX_TEXT_LENGTH: Final = 200_000
 _DIRECTIVE = re.compile(r"\s*#\s*([A-Za-z][A-Za-z0-9]*)\s*=\s*(\S.*?)\s*")
 _FLAG = re.compile(r"--[a-z][a-z-]*(?:=[!-~]*)?")
 _BREAKS = re.compile(r"[\0\r\n]")
+_EMPTY: Final = "file with no instructions"
+_SENTENCES: Final = {
+    "unterminated heredoc": "the line that ends a here-document (<<) is missing, or it is too long"
+}
+"""BuildKit's messages in other words."""
 
 Reader = Callable[[str, str], list[Instruction]]
 
@@ -83,7 +88,9 @@ def _buildkit(text: str, escape: str) -> list[Instruction]:
     try:
         commands = buildkit.parse_string(head + text)
     except ValueError as error:
-        raise Unreadable(0, str(error)) from None
+        if _EMPTY in str(error):
+            return []
+        raise Unreadable(0, _SENTENCES.get(str(error), str(error))) from None
     # BuildKit returns a line with nothing but a continuation as an instruction without a word.
     return [_from_buildkit(each, escape) for each in commands if each.original]
 

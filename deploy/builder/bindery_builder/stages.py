@@ -112,12 +112,15 @@ class Stages:
 
     def _from(self, found: Instruction) -> str:
         name, *rest = found.values or ("",)
+        if any(word.startswith("#") for word in rest):
+            raise ValueError("a comment after an instruction needs a line of its own")
         if rest and (len(rest) != 2 or rest[0].upper() != "AS"):
             raise ValueError("FROM takes an image, optionally followed by AS and a stage name")
         native.require_native(
             expand(_only_value(found.flags, "--platform"), self._values, self.escape)
         )
-        source = self._source(expand(name, self._values, self.escape), self._stages)
+        expanded = expand(name, self._values, self.escape)
+        source = self._source(expanded, self._stages, written=name)
         alias = rest[1].lower() if rest else ""
         if alias and (not _STAGE.match(alias) or alias == _EMPTY):
             raise ValueError(f"{alias[:80]!r} is not a valid stage name")
@@ -163,18 +166,17 @@ class Stages:
             raise ValueError(f"there is no earlier stage {name}")
         return str(int(name))
 
-    def _source(self, name: str, stages: list[str]) -> str:
-        """Return the name of an earlier stage, of the empty image, or the full name of an image."""
+    def _source(self, name: str, stages: list[str], written: str = "") -> str:
+        """Return the name of an earlier stage, of the empty image, or the full name of an image.
+
+        ``written`` is the name before its variables were expanded.
+        """
         if name == _EMPTY or (name and name.lower() in stages):
             return name.lower()
         try:
             full = resolve(name)
         except ValueError as error:
-            raise BuildFailed(
-                "build.base-image",
-                f"The Dockerfile uses {name[:200]!r}, which is not the name of an "
-                f"image in a registry: {error}. Variables in it need a value above the first FROM.",
-            ) from None
+            raise BuildFailed("build.base-image", _refusal(name, written, error)) from None
         self.images[full] = None
         return full
 
@@ -188,6 +190,16 @@ class Stages:
             for key, _, named in (each.partition("=") for each in fields):
                 if key.lower() == "from":
                     self.mention(named)
+
+
+def _refusal(name: str, written: str, error: ValueError) -> str:
+    said = f"The Dockerfile uses {(written or name)[:200]!r}, which is not the name of an image in "
+    said += f"a registry: {error}."
+    if "$" in written:
+        said += " Its variables need a value, in an ARG above the first FROM."
+    elif name != name.lower():
+        said += " Names of images are in lower case."
+    return said
 
 
 def _only_value(flags: tuple[str, ...], name: str) -> str:
