@@ -31,6 +31,8 @@ def stage(spec: BuildSpec, output: Output) -> dict[str, str]:
 def _build_options(spec: BuildSpec, planned: plan.Plan) -> list[str]:
     arguments = {**planned.arguments, **spec.proxies}
     lent = ["--volume", f"{spec.ca}:{spec.ca}:ro"] if spec.ca else []
+    if spec.ignore_file.exists():
+        lent += ["--ignorefile", str(spec.ignore_file)]
     if spec.documents.exists():
         lent += ["--build-context", f"{here_documents.CONTEXT}={spec.documents}"]
     return [

@@ -59,6 +59,11 @@ class BuildSpec:
         return self.plan / "documents"
 
     @property
+    def ignore_file(self) -> Path:
+        """Return the file that says what a Dockerfile's context leaves out, if any."""
+        return self.plan / "ignore"
+
+    @property
     def images(self) -> Path:
         """Return the folder in which `build` leaves its result for `push` (`export`)."""
         return self.work / "image"

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from sessions.repofiles.configuration import summary
 from sessions.repofiles.configuration.prepare import restore
 
-from . import bases, dialect, dockerfile, links, programs
+from . import bases, context, dialect, dockerfile, links, programs
 from .buildspec import BuildSpec
 from .output import Output
 from .result import BuildFailed
@@ -56,6 +56,7 @@ def stage(spec: BuildSpec, output: Output) -> dict[str, str]:
     text = _read_dockerfile(spec, found["dockerfile"]) if own else found["text"]
     if own:
         restore(spec.plan, spec.repository)
+        context.write_ignore_file(spec.repository, spec.ignore_file)
     read = _parse_dockerfile(text, spec)
     plan = Plan(
         buildpack=found["pack"],
