@@ -172,7 +172,10 @@ _SETS = CompiledQuery(lambda: LimitSet.objects.concerning(user=_USER))
 _GRANTS = CompiledQuery(
     lambda: Grant.objects.active(Param("today", DateField())).filter(user=_USER)
 )
-_LOCKED = CompiledQuery(lambda: User.objects.select_for_update().filter(pk=_USER).values_list("pk"))
+# `no_key`: rows that only refer to the person can be inserted meanwhile.
+_LOCKED = CompiledQuery(
+    lambda: User.objects.select_for_update(no_key=True).filter(pk=_USER).values_list("pk")
+)
 
 
 @dataclass(frozen=True)
@@ -209,10 +212,18 @@ def lock_limits(user: User) -> Limits:
     Of many concurrent requests, each then counts what the one before has inserted. Raises
     RuntimeError outside of a transaction.
     """
-    if not transaction.get_connection().in_atomic_block:
-        raise RuntimeError("lock_limits() must be called inside a transaction")
-    _LOCKED(user=user.pk)
+    lock_person(user.pk)
     return limits_of(user)
+
+
+def lock_person(user_id: int) -> None:
+    """Lock a person's row until the surrounding transaction ends.
+
+    Raises RuntimeError outside of a transaction.
+    """
+    if not transaction.get_connection().in_atomic_block:
+        raise RuntimeError("lock_person() must be called inside a transaction")
+    _LOCKED(user=user_id)
 
 
 def project_shortage(limits: Limits, usage: Usage) -> Shortage | None:

@@ -143,8 +143,10 @@ _AWAY_IN_SQLITE = frozenset({
 })  # fmt: skip
 _MAIN = 0xFF
 """Mask for SQLite's primary result code; the bits above it only give details."""
-_AWAY_IN_POSTGRESQL = ("08", "53", "57P", "25006")
-"""Connection errors, too many connections, and a server that starts, stops or is read-only."""
+_AWAY_IN_POSTGRESQL = ("08", "40001", "40P01", "53", "57P", "25006")
+"""Connection errors, transactions that it has ended in favour of others again and again, too many
+connections, and a server that starts, stops or is read-only.
+"""
 
 
 def is_database_away_error(error: BaseException | None) -> bool:

@@ -1,8 +1,11 @@
-"""Speed up and guard database access: prepared queries, trigram indexes, row numbers from outside.
+"""Speed up and guard database access: prepared queries, deadlocks, trigram indexes, row numbers.
 
 `CompiledQuery` compiles a query once in a process. For a small query Django spends most of its time
 on making the SQL (measured: four fifths of a millisecond, where asking and reading the rows take
 one), so queries that nearly every request makes are compiled once. Django still makes the rows.
+
+`retry_after_deadlock` calls a function again whose transaction the database has ended in favour of
+another one.
 
 `index` is a migration step for PostgreSQL's index for substring searches. It needs the extension
 pg_trgm, which a database's owner may create since PostgreSQL 13 if the server has it. Elsewhere
@@ -17,16 +20,27 @@ from __future__ import annotations
 
 import copy
 import logging
+import random
+import time
 from collections.abc import Callable
 from datetime import datetime
-from functools import cached_property
-from typing import Any, Generic, TypeVar
+from functools import cached_property, wraps
+from typing import Any, Generic, ParamSpec, TypeVar
 
-from django.db import DatabaseError, connections, migrations, transaction
+from django.db import (
+    DatabaseError,
+    OperationalError,
+    connection,
+    connections,
+    migrations,
+    transaction,
+)
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.models import Expression, Field, QuerySet
 from django.db.models.sql.compiler import SQLCompiler
 
+P = ParamSpec("P")
+Result = TypeVar("Result")
 Row = TypeVar("Row")
 SqlWithParams = tuple[str, tuple[Any, ...]]
 
@@ -85,6 +99,42 @@ def _compile(queryset: QuerySet[Any, Any]) -> tuple[SQLCompiler, SqlWithParams]:
     compiler = queryset.query.get_compiler(queryset.db)
     sql, places = compiler.as_sql()
     return compiler, (sql, tuple(places))
+
+
+DEADLOCK_STATES = frozenset({"40P01", "40001"})
+"""PostgreSQL's states for a transaction that it has ended in favour of another: deadlock detected,
+serialization failure.
+"""
+MAX_TRIES = 5
+MAX_PAUSE_SECONDS = 0.2
+
+
+def is_deadlock(error: BaseException | None) -> bool:
+    """Return whether the database has ended the transaction in favour of another one."""
+    cause = error.__cause__ if isinstance(error, OperationalError) else None
+    return getattr(cause, "sqlstate", None) in DEADLOCK_STATES
+
+
+def retry_after_deadlock(act: Callable[P, Result]) -> Callable[P, Result]:
+    """Wrap a function that works in one transaction, so that it survives a deadlock.
+
+    It is called again, up to `MAX_TRIES` times, if the database has ended its transaction in favour
+    of another one: nothing of that try is left. Inside of an outer transaction, the error is passed
+    on, because that is over as well.
+    """
+
+    @wraps(act)
+    def tried(*args: P.args, **kwargs: P.kwargs) -> Result:
+        for _try in range(MAX_TRIES - 1):
+            try:
+                return act(*args, **kwargs)
+            except OperationalError as error:
+                if connection.in_atomic_block or not is_deadlock(error):
+                    raise
+                time.sleep(random.uniform(0, MAX_PAUSE_SECONDS))  # noqa: S311  no secret
+        return act(*args, **kwargs)
+
+    return tried
 
 
 log = logging.getLogger(__name__)

@@ -23,6 +23,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from portal.lib.db import retry_after_deadlock
 from portal.models import User
 from sessions.errors import BinderyError, StateConflict, UserError
 from sessions.models import Idempotency
@@ -69,6 +70,7 @@ def request_digest(request: Request) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
+@retry_after_deadlock
 @transaction.atomic
 def _run_and_store(view: APIView, row: Idempotency, act: Callable[[], Response]) -> Response:
     response = act()

@@ -24,6 +24,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import ngettext
 
+from portal.lib.db import retry_after_deadlock
 from portal.models import User
 from quotas.limits import effective_of_many, lowest_limit
 from sessions.clock import MAX_DRIFT
@@ -134,6 +135,7 @@ def _known_to_be_idle() -> Q:
     return over | Q(current__state=SessionState.READY, current__asked__range=answer_window())
 
 
+@retry_after_deadlock
 def delete_unused(project: Project, days: int) -> None:
     """Delete the project, unless somebody has done something with it since it was read."""
     unchanged = Project.objects.filter(
@@ -172,6 +174,7 @@ def stop_idle(since: datetime, now: datetime) -> None:
         _stop(session.project, hours)
 
 
+@retry_after_deadlock
 def _stop(project: Project, hours: int) -> None:
     """Stop the notebook, unless somebody has done something with its project since it was read."""
     why = ngettext(
@@ -181,7 +184,7 @@ def _stop(project: Project, hours: int) -> None:
         "any time.",
         hours,
     ) % {"hours": hours}
+    unchanged = Project.objects.filter(last_activity=project.last_activity)
     with transaction.atomic():
-        unchanged = Project.objects.filter(pk=project.pk, last_activity=project.last_activity)
-        if unchanged.select_for_update().first() and ending.end(project, ending.PORTAL_ACTOR, why):
+        if ending.end(project, ending.PORTAL_ACTOR, why, unchanged):
             ending.record_stop_reason(project, why)

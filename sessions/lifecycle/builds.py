@@ -13,6 +13,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from portal.lib.db import retry_after_deadlock
 from quotas.resources import Resources
 from sessions import capacity
 from sessions.backends import get_backend
@@ -29,6 +30,7 @@ from .admission import Contents
 from .queue import enqueue
 
 
+@retry_after_deadlock
 def attach_build(
     session: Session,
     resolved: ResolvedRef,
@@ -52,7 +54,10 @@ def attach_build(
             _store_resolved(session.project, resolved, contents)
             for said in (*warnings, *_reuse_message(build, resolved)):
                 journal.record(session, Phase.WAITING, said)
-            _continue(session, build)
+            if build.state != BuildState.BUILT:
+                _begin_build(session, build)
+    if build is not None:
+        observations.continue_sessions(build)  # each in a transaction of its own
 
 
 def _store_resolved(project: Project, found: ResolvedRef, contents: Contents) -> None:
@@ -83,10 +88,7 @@ def _claim(session: Session, build: Build, wanted: Resources) -> bool:
     return bool(unclaimed.update(build=build, code="", message="", **asdict(wanted)))
 
 
-def _continue(session: Session, build: Build) -> None:
-    if build.state == BuildState.BUILT:
-        observations.continue_sessions(build)
-        return
+def _begin_build(session: Session, build: Build) -> None:
     message = _("Building the environment of commit %(commit)s.")
     message %= {"commit": build.commit[:7]}
     journal.record(session, Phase.FETCHING, message, build=build)
@@ -130,7 +132,7 @@ def _active_build(session: Session, found: ResolvedRef, contents: Contents) -> B
     project = session.project
     content = "" if session.force_build else contents.content
     active = Build.objects.active().usable_by(project).with_content(found.commit, content)
-    if build := active.select_for_update().first():
+    if build := active.select_for_update(no_key=True).first():
         return build
     if not admission.may_start_build(project.owner):
         _wait(session, BUILD_LIMIT, _("Waiting for one of your other builds to finish."))

@@ -15,6 +15,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from keys import keypairs
+from portal.lib.db import retry_after_deadlock
 from portal.models import User
 from sessions.backends import get_backend
 from sessions.errors import NotAllowed, StateConflict, TemporaryError
@@ -30,6 +31,7 @@ from .admission import UserQuota
 from .queue import enqueue
 
 
+@retry_after_deadlock
 def launch(user: User, repository: str, ref: str = "", path: str = "") -> Project:
     """Create a project from a repository's address as a person writes it, and start it.
 
@@ -53,7 +55,8 @@ def launch(user: User, repository: str, ref: str = "", path: str = "") -> Projec
             path=parsed.path,
             tail=parsed.ambiguous_tail,
         )
-        _begin(project, user, mine)
+        session = _begin(project, user, mine)
+    project.current = session
     return project
 
 
@@ -107,6 +110,7 @@ def keep(project: Project, user: User) -> Project:
     return project
 
 
+@retry_after_deadlock
 def delete(project: Project, user: User, *, for_good: bool = False) -> None:
     """Delete the project; a running notebook is stopped first, and the person's volume stays.
 
@@ -124,6 +128,7 @@ def delete(project: Project, user: User, *, for_good: bool = False) -> None:
             ending.delete_for_good(project, why)
 
 
+@retry_after_deadlock
 def restore(project: Project, user: User) -> Project:
     """Undo a project's deletion: it is back with all its files, stopped, as if just used.
 
@@ -166,10 +171,10 @@ def cancel_build(build: Build, user: User) -> Build:
         ):
             message = _("The build has already ended, so there is nothing to cancel.")
             raise StateConflict("build.state", message)
-        cancelled = Build.objects.get(pk=build.pk)
-        observations.continue_sessions(cancelled)
-        observations.requeue_launches(cancelled)
         enqueue("cancel_build", build.pk)
+    cancelled = Build.objects.get(pk=build.pk)
+    observations.continue_sessions(cancelled)  # each in a transaction of its own
+    observations.requeue_launches(cancelled)
     return cancelled
 
 
@@ -189,6 +194,7 @@ def _require_right(project: Project, user: User) -> None:
         raise NotAllowed("project.look-only", message % {"owner": project.owner.username})
 
 
+@retry_after_deadlock
 def _start(project: Project, user: User, *, force_build: bool = False) -> Project:
     _require_right(project, user)
     RepositoryRule.objects.require_allowed(project)
@@ -197,13 +203,16 @@ def _start(project: Project, user: User, *, force_build: bool = False) -> Projec
         raise _running(project)
     try:
         with transaction.atomic():
-            _begin(project, user, admission.lock(project.owner), force_build=force_build)
+            mine = admission.lock(project.owner)
+            session = _begin(project, user, mine, force_build=force_build)
     except IntegrityError:
         raise _running(project) from None
+    project.current = session
     return project
 
 
-def _begin(project: Project, user: User, mine: UserQuota, *, force_build: bool = False) -> None:
+def _begin(project: Project, user: User, mine: UserQuota, *, force_build: bool = False) -> Session:
+    """Insert the project's next session, and return it."""
     wanted = admission.expected_resources(project, mine.limits)
     mine.admit_notebook(wanted)
     session = Session.objects.create(project=project, force_build=force_build, **asdict(wanted))
@@ -213,7 +222,7 @@ def _begin(project: Project, user: User, mine: UserQuota, *, force_build: bool =
     message = _("Launched by %(user)s; looking for the commit.")
     journal.record(session, Phase.WAITING, message % {"user": user.username})
     enqueue("prepare", session.pk)
-    project.current = session
+    return session
 
 
 def _require_backend() -> None:

@@ -2,6 +2,9 @@
 
 A person asks for it (`commands`), or the portal does so itself (`sessions.culling.cull`). After an
 error, the session fails with a sentence, or the step is tried again (`handle_failures`).
+
+All code of this package locks rows in one order: the owner's, the build's, the session's, the
+project's. Two transactions that take them in different orders can wait for each other.
 """
 
 from __future__ import annotations
@@ -16,9 +19,11 @@ from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from portal.lib.db import retry_after_deadlock
 from portal.lib.logs import context
 from portal.lib.logs.formats import EMOJI, escape_invisible
 from portal.models import User
+from quotas.limits import lock_person
 from sessions.culling.policy import WARNING_PERIOD
 from sessions.errors import BinderyError, InternalError, TemporaryError
 from sessions.lifecycle.queue import enqueue
@@ -31,19 +36,33 @@ PORTAL_ACTOR = "portal"
 """The actor recorded when no person asked for the change."""
 
 
-def end(project: Project, by: str, why: str) -> bool:
+@retry_after_deadlock
+def end(project: Project, by: str, why: str, rows: ProjectQuerySet | None = None) -> bool:
     """Move the project's live session toward its end; return False if none is live.
 
-    A session that is being stopped has ended only when its server has ended.
+    A session that is being stopped has ended only when its server has ended. With ``rows``, nothing
+    happens unless the project is still among them.
     """
     with transaction.atomic():
-        live = Session.objects.live().filter(project=project)
-        session = live.select_for_update().first()
-        if session is None:
+        session = _lock_live(project)
+        if session is None or not _is_among(project, rows):
             return False
         _end(session, by, why)
     project.current = Session.objects.select_related("build").get(pk=session.pk)
     return True
+
+
+def _lock_live(project: Project) -> Session | None:
+    """Return the project's live session, locked until the end of the transaction."""
+    live = Session.objects.live().filter(project=project)
+    return live.select_for_update(no_key=True).first()
+
+
+def _is_among(project: Project, rows: ProjectQuerySet | None) -> bool:
+    """Return whether the project is among these rows, and lock it until the transaction ends."""
+    if rows is None:
+        return True
+    return rows.filter(pk=project.pk).select_for_update(no_key=True).first() is not None
 
 
 def _end(session: Session, by: str, why: str) -> None:
@@ -58,6 +77,7 @@ def _end(session: Session, by: str, why: str) -> None:
         enqueue("remove_server", session.pk)
 
 
+@retry_after_deadlock
 def remove(project: Project, rows: ProjectQuerySet, by: str, why: str, keep: timedelta) -> bool:
     """Delete the project if it is still among ``rows``; return whether it was.
 
@@ -66,15 +86,21 @@ def remove(project: Project, rows: ProjectQuerySet, by: str, why: str, keep: tim
     """
     now = timezone.now()
     with transaction.atomic():
+        lock_person(project.owner_id)  # nobody starts it in the meantime
+        session = _lock_live(project)
         if not rows.existing().filter(pk=project.pk).update(removed=now, drops=now + keep):
             return False
-        if not end(project, by, why) and project.current:
+        if session:
+            _end(session, by, why)
+            project.current = Session.objects.select_related("build").get(pk=session.pk)
+        elif project.current:
             journal.record(project.current, Phase.STOPPED, why)
         if not keep:
             enqueue("remove_project", project.pk)
     return True
 
 
+@retry_after_deadlock
 def delete_for_good(project: Project, why: str) -> bool:
     """Have the back end drop what it keeps of a deleted project.
 
@@ -143,6 +169,7 @@ def handle_failures(session: Session) -> Iterator[None]:
         _retry(session, InternalError("internal", message % {"reference": reference}))
 
 
+@retry_after_deadlock
 def fail(session: Session, code: str, message: str, *, by: str) -> None:
     """End a live session with an error that its person can read."""
     with transaction.atomic():

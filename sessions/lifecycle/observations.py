@@ -12,6 +12,7 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from portal.lib.db import retry_after_deadlock
 from sessions.backends import BuildReport, ServerReport, get_backend
 from sessions.backends.messages import BUILD_LIMIT, NO_GPU
 from sessions.errors import BinderyError, TemporaryError
@@ -58,11 +59,16 @@ def _record_build_wait(build: Build, report: BuildReport) -> None:
         return
     waiting = Session.objects.filter(build=build, state=SessionState.WAITING)
     for session in waiting.exclude(code=report.code):
-        with transaction.atomic():
-            uninformed = waiting.filter(pk=session.pk).exclude(code=report.code)
-            if uninformed.update(code=report.code, message=report.message):
-                sentence = report.message or _("The build has started.")
-                journal.record(session, Phase.FETCHING, sentence, build=build, code=report.code)
+        _tell_build_wait(session, build, report)
+
+
+@retry_after_deadlock
+def _tell_build_wait(session: Session, build: Build, report: BuildReport) -> None:
+    waiting = Session.objects.filter(pk=session.pk, build=build, state=SessionState.WAITING)
+    with transaction.atomic():
+        if waiting.exclude(code=report.code).update(code=report.code, message=report.message):
+            sentence = report.message or _("The build has started.")
+            journal.record(session, Phase.FETCHING, sentence, build=build, code=report.code)
 
 
 def handle_lost_build(build: Build) -> None:
@@ -147,7 +153,13 @@ def requeue_launches(ended: Build) -> None:
 
 def _start_notebook(session: Session, build: Build) -> None:
     """Start the notebook, if its resources are still within its owner's limits."""
-    with handle_failures(session), transaction.atomic():
+    with handle_failures(session):
+        _admit_notebook(session, build)
+
+
+@retry_after_deadlock
+def _admit_notebook(session: Session, build: Build) -> None:
+    with transaction.atomic():
         mine = admission.lock(session.project.owner, excluding=session)
         wanted, _warnings = admission.within_limits(_resources(session.project, build), mine.limits)
         mine.admit_notebook(wanted)
@@ -184,6 +196,7 @@ def handle_server_report(report: ServerReport) -> None:
         handle_server_gone(session, report.code, report.message)
 
 
+@retry_after_deadlock
 def _record_start_wait(session: Session, report: ServerReport) -> None:
     """Record what a starting notebook waits for: a reason once, a place in a queue each time."""
     is_new = report.code != session.code
@@ -198,6 +211,7 @@ def _record_start_wait(session: Session, report: ServerReport) -> None:
             journal.record(session, Phase.LAUNCHING, sentence, code=report.code)
 
 
+@retry_after_deadlock
 def _store_ready(session: Session, report: ServerReport) -> None:
     with transaction.atomic():
         place = {"address": report.address, "node": report.node}
@@ -212,6 +226,12 @@ def handle_server_gone(session: Session, code: str, message: str) -> None:
 
     ``code`` and ``message`` say why, as in `ServerReport`; both may be "".
     """
+    _store_gone(session, code, message)
+    get_backend().forget_server(session.pk)
+
+
+@retry_after_deadlock
+def _store_gone(session: Session, code: str, message: str) -> None:
     with transaction.atomic():
         Build.objects.filter(sessions=session).update(used=timezone.now())
         ended: dict[str, Any] = {"ended": timezone.now(), **_NO_ERROR}
@@ -223,7 +243,6 @@ def handle_server_gone(session: Session, code: str, message: str) -> None:
             fail(session, code or "spawn.ended", sentence, by="watch")
         if session.project.removed:
             enqueue("remove_project", session.project_id)
-    get_backend().forget_server(session.pk)
 
 
 def _drop_server(report: ServerReport) -> None:

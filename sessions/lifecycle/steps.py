@@ -48,7 +48,7 @@ def start_build(build_id: int) -> None:
 def cancel_unwanted_build(build_id: int) -> None:
     """Cancel a build that nobody waits for any more."""
     with transaction.atomic():
-        build = Build.objects.active().select_for_update().filter(pk=build_id).first()
+        build = Build.objects.active().select_for_update(no_key=True).filter(pk=build_id).first()
         if build is None or build.is_wanted():
             return
         Build.objects.advance(

@@ -36,7 +36,7 @@ def drop(build: Build, why: str) -> bool:
     """Remove the image of a build unless it is in use; return whether it was removed."""
     with transaction.atomic():
         rows = Build.objects.with_image().filter(pk=build.pk, used=build.used)
-        if rows.select_for_update().first() is None:
+        if rows.select_for_update(no_key=True).first() is None:
             return False
         if not rows.unused().update(dropped=True):  # usage is checked under the lock
             return False
