@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any, cast
@@ -25,13 +26,18 @@ from keys.models import Token
 from portal.models import User, may_enter
 from sessions.gateway.authorize import is_session_of
 from sessions.models import Build, Project
+from sessions.outages import is_database_away_error
 
 from . import journal
 from .broadcast import hub
 
 NOT_FOUND = 4404
+INTERNAL_ERROR, TRY_AGAIN_LATER = 1011, 1013
+"""Close codes of RFC 6455's registry. Pages come back by themselves after either."""
 READ_SCOPE = "read"
 RESPONSE = "websocket.http.response"
+
+log = logging.getLogger(__name__)
 
 
 class LiveConsumer(AsyncWebsocketConsumer):
@@ -72,6 +78,23 @@ class LiveConsumer(AsyncWebsocketConsumer):
         await self.base_send(message)
 
     async def run(self) -> None:
+        """Send messages until the person may no longer read this, and close the socket then.
+
+        It is closed after an error as well: a socket that stays open and silent would tell nobody
+        that something is missing.
+        """
+        try:
+            await self.send_messages()
+        except OSError:  # the other side has gone
+            return
+        except Exception as error:
+            is_away = is_database_away_error(error)
+            log.warning("a live reader was disconnected: %s", error, exc_info=not is_away)
+            await self.close(TRY_AGAIN_LATER if is_away else INTERNAL_ERROR)
+        else:
+            await self.close(NOT_FOUND)
+
+    async def send_messages(self) -> None:
         """Send messages until the person has signed out or may no longer read this."""
         clock = asyncio.get_running_loop().time
         checked = clock()
@@ -80,7 +103,6 @@ class LiveConsumer(AsyncWebsocketConsumer):
                 if clock() - checked > settings.PORTAL_LIVE_RECHECK:
                     checked = clock()
                     if not (await is_signed_in(self.scope) and await self.is_allowed()):
-                        await self.close(NOT_FOUND)
                         return
                 for message in batch:
                     await self.send(text_data=message)

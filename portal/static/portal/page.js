@@ -85,6 +85,14 @@ document.addEventListener(
   },
   true,
 );
+// What could not be renewed, as during an upgrade, is asked for again: nothing else may change soon.
+for (const failure of ["htmx:responseError", "htmx:sendError", "htmx:timeout"]) {
+  document.addEventListener(failure, ({ detail }) => {
+    const isOver = detail.xhr.status >= 400 && detail.xhr.status < 500;
+    if (isOver || !detail.target?.matches("#project-list, #status")) return;
+    setTimeout(() => htmx.trigger(document.body, "changed"), 3000);
+  });
+}
 document.addEventListener("htmx:beforeRequest", (event) => {
   if (event.target.closest("details.menu")) closeMenus();
   event.target.closest("[popover]:popover-open")?.hidePopover();

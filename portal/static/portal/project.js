@@ -8,6 +8,8 @@ const view = new LogView(log);
 const lastCursor = Number(log.dataset.lastCursor);
 let isUserActive = false;
 let isDeletedHere = false;
+let isLost = false;
+let isOpening = false; // the notebook has just become ready, and opens by itself
 
 for (const sign of ["keydown", "pointerdown", "wheel", "touchmove"]) {
   addEventListener(sign, () => { isUserActive = true; }, { passive: true, capture: true });
@@ -18,8 +20,10 @@ followProject(log.dataset.project, Number(log.dataset.startCursor), {
     if (item.log) view.add(item.message);
     else showEvent(item);
   },
-  onLost(isLost) {
-    liveStatus.textContent = isLost ? log.dataset.textLost : "";
+  onLost(isLostNow) {
+    liveStatus.textContent = isLostNow ? log.dataset.textLost : "";
+    if (isLost && !isLostNow) htmx.trigger(document.body, "changed"); // what happened meanwhile
+    isLost = isLostNow;
   },
   onGone() {
     if (!isDeletedHere) location.reload(); // the page says that it was deleted
@@ -45,13 +49,18 @@ function showEvent(item) {
   }
   liveStatus.textContent = item.message;
   htmx.trigger(document.body, "changed");
-  if (item.phase === "ready") setTimeout(openNotebook, 1000);
+  isOpening = item.phase === "ready";
+  if (isOpening) setTimeout(openNotebook, 1000);
 }
 
-// "Open" stays on the page for whoever is busy with it or looks at something else.
+// "Open" stays on the page for whoever is busy with it or looks at something else. The button may
+// come late, if the status could not be fetched at once.
 function openNotebook() {
+  if (isUserActive || document.hidden) isOpening = false;
   const open = document.querySelector("#open");
-  if (!isUserActive && !document.hidden && open) location.assign(open.href);
+  if (!isOpening || !open) return;
+  isOpening = false;
+  location.assign(open.href);
 }
 
 // --- What the status says, the tab says too ---
@@ -60,6 +69,7 @@ function updateTab() {
   document.title = head.dataset.title;
   document.querySelector("#favicon").href = head.dataset.favicon;
   updatedAt = performance.now();
+  if (isOpening) setTimeout(openNotebook, 1000);
 }
 
 let updatedAt;
