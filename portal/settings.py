@@ -198,6 +198,9 @@ IN_WEB = "portal.asgi" in sys.modules
 IN_WORKER = "qcluster" in sys.argv
 # Seconds to connect; milliseconds until a machine that does not answer counts as gone.
 POSTGRESQL_PATIENCE = {"connect_timeout": 5, "tcp_user_timeout": 20_000, "keepalives_idle": 20}
+# Seconds for a statement (portal/lib/postgresql). Migrations, backups and the wait for watch's lock
+# may take any time; watch itself is restarted if it gives no sign of life.
+DATABASE_SECONDS = 60.0 if IN_WEB else 50.0 if IN_WORKER else None
 
 
 def _database() -> dict[str, Any]:
@@ -207,6 +210,7 @@ def _database() -> dict[str, Any]:
         # connection does, and makes the queue several times as fast.
         config = {**environ.Env.db_url_config(url), "CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
         if "postgresql" in config["ENGINE"]:
+            config["ENGINE"] = "portal.lib.postgresql"
             config["OPTIONS"] = {**POSTGRESQL_PATIENCE, **config.get("OPTIONS", {})}
         return config
     return {
@@ -238,12 +242,30 @@ CACHES = {
         else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
     )
 }
+
+
+def redis_patience() -> dict[str, Any]:
+    """Return how long the channel layer waits, which nobody else does (sessions/progress).
+
+    The cache has its own limits (portal/lib/cache.py).
+    """
+    # The library is not loaded without Redis.
+    from redis.asyncio.retry import Retry  # noqa: PLC0415
+    from redis.backoff import NoBackoff  # noqa: PLC0415
+
+    return {
+        "socket_timeout": 1.0,
+        "socket_connect_timeout": 1.0,
+        "retry": Retry(NoBackoff(), 1),
+    }
+
+
 # Without Redis there is no channel layer: readers of a log then look in the database.
 CHANNEL_LAYERS: dict[str, Any] = (
     {
         "default": {
             "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-            "CONFIG": {"hosts": [REDIS_URL]},
+            "CONFIG": {"hosts": [{"address": REDIS_URL, **redis_patience()}]},
         }
     }
     if REDIS_URL

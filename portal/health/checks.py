@@ -6,6 +6,7 @@ It asks only the database and waits for nothing: watch records the state of the 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import datetime
 from functools import cache
@@ -41,9 +42,18 @@ TOLERATED = frozenset({"", OwnershipStatus.UNREADABLE.value})
 # Words for programs and operators: short, in English, and safe for outsiders to read.
 NO_HEARTBEAT = "no heartbeat"
 UNREACHABLE = "cannot be reached"
+REFUSED = "refuses the portal"
 NOT_MIGRATED = "migrations are missing"
 UNKNOWN = "unknown without the database"
 UNWATCHED = "unknown without watch"
+
+
+# PostgreSQL's and PgBouncer's words; a failed connection has no code.
+_REFUSAL = re.compile(
+    r"authentication failed|no pg_hba\.conf entry|password required|permission denied"
+    r"|(?:role|database) .* does not exist|no such (?:user|database)",
+    re.IGNORECASE,
+)
 
 
 class PartState(NamedTuple):
@@ -108,8 +118,8 @@ def part_states() -> dict[str, PartState]:
             problems, since = _problems(rows), _since_by_problem(rows.values(), alive)
         else:
             problems = _without_database(NOT_MIGRATED)
-    except (DatabaseError, InterfaceError):
-        problems = _without_database(UNREACHABLE)
+    except (DatabaseError, InterfaceError) as error:
+        problems = _without_database(REFUSED if _REFUSAL.search(str(error)) else UNREACHABLE)
     return {part: _state(part, problem, since) for part, problem in problems.items()}
 
 

@@ -1,4 +1,8 @@
-"""A Redis cache that acts as if it were empty while Redis is away: slower, but never an error."""
+"""A Redis cache that acts as if it were empty while Redis is away: slower, but never an error.
+
+Nobody waits long for Redis: a command has `REDIS_SECONDS`, and after one that got no answer in
+time, this process goes on without Redis for `PAUSE_SECONDS`.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,23 @@ from typing import Any
 
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
 from django.core.cache.backends.redis import RedisCache
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.retry import Retry
+
+from portal.lib.gate import Gate, GateClosed
+
+REDIS_SECONDS = 0.5
+"""Seconds to connect to Redis, and to wait for more of an answer."""
+PAUSE_SECONDS = 5.0
+MAX_WAITING = 32
+"""Threads of a process that ask Redis at once: as many as answer requests."""
+
+gate = Gate("Redis", PAUSE_SECONDS, MAX_WAITING, max_seconds=REDIS_SECONDS)
+"""One for the process: each of its threads has a cache of its own."""
+_NO_ANSWER = (RedisConnectionError, RedisTimeoutError)
 
 
 class FailSafeCache(RedisCache):
@@ -17,10 +37,18 @@ class FailSafeCache(RedisCache):
     loss means.
     """
 
+    def __init__(self, server: Any, params: dict[str, Any]) -> None:
+        limits = {"socket_timeout": REDIS_SECONDS, "socket_connect_timeout": REDIS_SECONDS}
+        # A connection that Redis has closed while it was idle is opened again.
+        retry = Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,))
+        options = {**limits, "retry": retry, **params.get("OPTIONS", {})}
+        super().__init__(server, {**params, "OPTIONS": options})
+
     def get(self, key: Any, default: Any = None, version: int | None = None) -> Any:
         try:
-            return super().get(key, default, version)
-        except RedisError:
+            with gate.guard(*_NO_ANSWER):
+                return super().get(key, default, version)
+        except (RedisError, GateClosed):
             return default
 
     def set(
@@ -30,7 +58,7 @@ class FailSafeCache(RedisCache):
         timeout: float | None = DEFAULT_TIMEOUT,
         version: int | None = None,
     ) -> None:
-        with suppress(RedisError):
+        with suppress(RedisError, GateClosed), gate.guard(*_NO_ANSWER):
             super().set(key, value, timeout, version)
 
     def add(
@@ -41,6 +69,15 @@ class FailSafeCache(RedisCache):
         version: int | None = None,
     ) -> bool:
         try:
-            return bool(super().add(key, value, timeout, version))
-        except RedisError:
+            with gate.guard(*_NO_ANSWER):
+                return bool(super().add(key, value, timeout, version))
+        except (RedisError, GateClosed):
             return False
+
+    def incr(self, key: Any, delta: int = 1, version: int | None = None) -> int:
+        with gate.guard(*_NO_ANSWER):
+            return int(super().incr(key, delta, version))
+
+    def clear(self) -> None:
+        super().clear()
+        gate.open()

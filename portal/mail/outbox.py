@@ -38,6 +38,8 @@ Each returns whether there is still something to tell.
 """
 SERVER_UNAVAILABLE = "the mail server is away"
 """How the error of a letter begins if no mail server was there to take it."""
+SERVER_REFUSED = "the mail server refuses the portal"
+"""How it begins if the server was there and did not accept the portal itself."""
 NO_RECIPIENT = "the person has no address, or is disabled"
 
 log = logging.getLogger(__name__)
@@ -98,10 +100,13 @@ def due() -> QuerySet[Letter]:
     )
 
 
-def is_server_unavailable() -> bool:
-    """Return whether no mail server was there for the letter that was tried last."""
+def server_problem() -> str:
+    """Return `SERVER_UNAVAILABLE` or `SERVER_REFUSED` if the letter tried last met it, else ""."""
     last = Letter.objects.exclude(claimed=None).order_by("-claimed", "-pk").first()
-    return last is not None and last.sent is None and last.error.startswith(SERVER_UNAVAILABLE)
+    if last is None or last.sent is not None:
+        return ""
+    met = (each for each in (SERVER_UNAVAILABLE, SERVER_REFUSED) if last.error.startswith(each))
+    return next(met, "")
 
 
 def deliver_due(limit: int | None = None) -> int:
@@ -225,7 +230,9 @@ def _is_server_available() -> bool:
 
 def _record_failure(letter: Letter, error: Exception) -> None:
     is_away = _is_server_error(error)
-    why = (f"{SERVER_UNAVAILABLE}: {error}" if is_away else str(error))[:255]
+    refused = isinstance(error, smtplib.SMTPAuthenticationError | smtplib.SMTPNotSupportedError)
+    met = SERVER_REFUSED if refused else SERVER_UNAVAILABLE
+    why = (f"{met}: {error}" if is_away else str(error))[:255]
     attempts = letter.attempts
     if is_away and not _is_server_available():
         attempts -= 1

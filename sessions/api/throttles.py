@@ -8,7 +8,6 @@ end. A stream of events counts once, when it is opened. Forms on pages use the s
 
 from __future__ import annotations
 
-import logging
 import time
 from typing import Any
 
@@ -24,9 +23,7 @@ from rest_framework.views import APIView
 
 from portal.accounts import login_throttle
 from portal.models import User
-from sessions.progress.broadcast import redis_errors
-
-log = logging.getLogger(__name__)
+from sessions.progress.notify import redis_errors
 
 MINUTE = 60
 
@@ -84,8 +81,7 @@ def _exceeds_limit(key: str, limit: int) -> bool:
     try:
         count = _count(f"api:{key}:{minute:.0f}")
         before = cache.get(f"api:{key}:{minute - 1:.0f}", 0)
-    except redis_errors():
-        log.warning("cannot count API calls: the cache is unavailable", exc_info=True)
+    except redis_errors():  # which `portal.lib.cache` has logged
         return False  # better unlimited for a while than closed
     return bool(count + before * (1 - into / MINUTE) > limit)
 

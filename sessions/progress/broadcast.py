@@ -3,10 +3,7 @@
 Readers hold their own cursor and read at their own pace, so a slow one loses nothing and holds
 nobody up. A tick compares one version number for each watched thing; only a change wakes its
 readers, and readers at the same place share what one of them has read. Ticks come every 50 ms, or
-as soon as Redis, if ``REDIS_URL`` names one, says that there is more. `journal` reads the database.
-
-The Redis library is imported by name, so that the processes of a portal without Redis do not load
-it: it is a seventh of what they load.
+as soon as Redis says that there is more (`notify`). `journal` reads the database.
 """
 
 from __future__ import annotations
@@ -31,20 +28,21 @@ from channels.db import database_sync_to_async
 from channels.layers import get_channel_layer
 from django.conf import settings
 from django.db.models import Count, Max, Q, Sum
-from django.utils.module_loading import import_string
 
 from sessions.models import Build, Project
 from sessions.outages import is_database_away_error as is_away
 
 from . import journal
+from .notify import GROUP, redis_errors
 
 log = logging.getLogger(__name__)
 
 TICK = 0.05
 PROJECT_LIST_TICK = 0.5
 LAYER_TICK = 1.0
+LAYER_PAUSE = 5.0
+"""Seconds after which Redis is tried again."""
 ERROR_PAUSE = 1.0
-REDIS_TIMEOUT = 2.0
 
 Batch = list[tuple[str, int]]
 """JSON items, each with its cursor."""
@@ -179,51 +177,57 @@ async def _pause() -> AsyncIterator[Callable[[], Awaitable[None]]]:
     It waits for a short time, or up to a longer one for a message from Redis.
     """
     layer = get_channel_layer()
-    channel = layer and await _join_group(layer)
-    if not layer or not channel:
+    if layer is None:
         yield lambda: asyncio.sleep(TICK)
         return
-
-    async def next_message() -> None:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(layer.receive(channel), LAYER_TICK)
-
+    listener = _Listener(layer)
+    task = asyncio.create_task(listener.run())
     try:
-        yield next_message
+        yield listener.wait
     finally:
-        with contextlib.suppress(*redis_errors()):
-            await layer.group_discard(journal.GROUP, channel)
+        task.cancel()  # and is not waited for: closing the connection may take a while
+        _ending.add(task)
+        task.add_done_callback(_ending.discard)
 
 
-def redis_errors() -> tuple[type[Exception], ...]:
-    """Return the exceptions to catch around calls to Redis; call it in the ``except`` clause."""
-    return OSError, import_string("redis.RedisError")
+_ending: set[asyncio.Task[None]] = set()
+"""Listeners that are about to end: the event loop itself keeps only weak references."""
 
 
-def is_redis_answering() -> bool:
-    """Return whether Redis answers within `REDIS_TIMEOUT` seconds."""
-    connect = import_string("redis.Redis").from_url
-    try:
-        with connect(
-            settings.REDIS_URL,
-            socket_timeout=REDIS_TIMEOUT,
-            socket_connect_timeout=REDIS_TIMEOUT,
-        ) as redis:
-            redis.ping()
-    except redis_errors():
-        return False
-    return True
+class _Listener:
+    """Receives Redis's messages in a task of its own: no reader waits for Redis."""
 
+    def __init__(self, layer: Any) -> None:
+        self._layer = layer
+        self._message = asyncio.Event()
+        self._is_joined = False
 
-async def _join_group(layer: Any) -> str | None:
-    """Return the channel for Redis's messages, or None while Redis does not answer."""
-    try:
-        channel: str = await layer.new_channel()
-        await layer.group_add(journal.GROUP, channel)
-    except redis_errors() as error:
-        log.warning("live readers go on without Redis: %s", error)
-        return None
-    return channel
+    async def wait(self) -> None:
+        """Return at the next message, or after a moment: a short one without Redis."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._message.wait(), LAYER_TICK if self._is_joined else TICK)
+        self._message.clear()
+
+    async def run(self) -> None:
+        """Receive messages until this task is cancelled, whether Redis is there or not."""
+        while True:
+            try:
+                await self._receive()
+            except redis_errors() as error:
+                log.warning("live readers go on without Redis: %s", error)
+            finally:
+                self._is_joined = False
+                with contextlib.suppress(*redis_errors()):
+                    await self._layer.flush()  # forgets the channel, and closes the connection
+            await asyncio.sleep(LAYER_PAUSE)
+
+    async def _receive(self) -> None:
+        channel: str = await self._layer.new_channel()
+        await self._layer.group_add(GROUP, channel)
+        self._is_joined = True
+        while True:
+            await self._layer.receive(channel)
+            self._message.set()
 
 
 async def _page(topic: Topic, read: Read, key: int, after: int) -> tuple[Batch, int]:

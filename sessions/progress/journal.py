@@ -2,8 +2,7 @@
 
 A project's timeline is its events and, between them, the log of the build in play. Events belong to
 a project, log chunks to a build that several projects may share; `read` merges them in the order in
-which they happened. `broadcast` follows the timeline live: `wake_readers` tells it, in all web
-processes, that there is more.
+which they happened. `broadcast` follows the timeline live.
 
 A cursor is a reader's place in the timeline, as one whole number. It holds the event's number in
 the upper 21 bits and the log chunk's in the lower 32, so that it only ever grows, and fits a
@@ -16,8 +15,6 @@ from collections.abc import AsyncIterator, Iterator
 from itertools import chain, takewhile
 from typing import Any, NamedTuple
 
-from asgiref.sync import async_to_sync
-from channels.layers import get_channel_layer
 from django.db import transaction
 from django.db.models import BigIntegerField, F, Min
 
@@ -28,6 +25,8 @@ from sessions.backends import LogLines
 from sessions.models import Build, Event, LogChunk, Project, Session
 from sessions.repofiles.configuration import summary
 from sessions.states import FOLLOWS_BUILD, Phase
+
+from .notify import wake_readers
 
 CHUNK_BITS = 32
 MAX_CURSOR = 2**53 - 1
@@ -105,21 +104,6 @@ def record(
         code=code,
     )
     wake_readers()
-
-
-GROUP = "bindery.stories"
-"""The channel group of all who follow timelines."""
-
-
-def wake_readers() -> None:
-    """Tell the web processes through Redis, once this transaction is committed, that there is more.
-
-    They poll the database anyway: a lost wake-up costs a moment, never a line.
-    """
-    layer = get_channel_layer()
-    if layer is not None:
-        send = async_to_sync(layer.group_send)
-        transaction.on_commit(lambda: send(GROUP, {"type": "more"}), robust=True)
 
 
 def append(build: Build, piece: LogLines) -> bool:

@@ -25,7 +25,7 @@ from sessions.installation.known import OwnershipStatus
 from sessions.lifecycle import queue
 from sessions.models import Condition, Heartbeat, HeartbeatName, Project
 from sessions.models.operations import SIGN_IN_CONDITION
-from sessions.progress import broadcast
+from sessions.progress import notify
 
 PAUSE = 15.0
 """Seconds between checks."""
@@ -37,8 +37,8 @@ MAX_FAILED_ROUNDS = 4
 WORKER_STALLED = "tasks wait for too long"
 NOT_PROBED = "notebooks have not been asked what they do"
 DISK_NEARLY_FULL = "little room is left"
-REDIS_AWAY = "Redis does not answer"
 MAIL_AWAY = "the mail server does not take letters"
+MAIL_REFUSED = outbox.SERVER_REFUSED
 LETTERS_UNSENT = "deletions are put off: letters about them could not be sent"
 
 
@@ -97,11 +97,12 @@ def _disk() -> str:
 
 
 def _channel() -> str:
-    return "" if broadcast.is_redis_answering() else REDIS_AWAY
+    return notify.problem()
 
 
 def _mail() -> str:
-    return MAIL_AWAY if outbox.is_server_unavailable() else ""
+    met = outbox.server_problem()
+    return MAIL_AWAY if met == outbox.SERVER_UNAVAILABLE else met
 
 
 def _deletions() -> str:
@@ -135,6 +136,18 @@ def _of_installation(problem: str) -> tuple[str, str]:
     return message, hint
 
 
+def _of_redis(problem: str) -> tuple[str, str]:
+    if problem == notify.REFUSED:
+        return (
+            _("Redis refuses the portal: logs and states reach pages later than usual."),
+            _("Check the password in REDIS_URL, and the rights and memory that Redis has."),
+        )
+    return (
+        _("Redis does not answer: logs and states reach pages later than usual."),
+        _("Check the server that REDIS_URL names."),
+    )
+
+
 def describe_problem(part: str, problem: str) -> Problem:
     """Return the problem of a part as a sentence for staff, with what to do about it."""
     sentences = {
@@ -166,12 +179,11 @@ def describe_problem(part: str, problem: str) -> Problem:
             ),
         ),
         "installation": _of_installation(problem),
-        "channel": (
-            _("Redis does not answer: logs and states reach pages seconds later than usual."),
-            _("Check the server that REDIS_URL names."),
-        ),
+        "channel": _of_redis(problem),
         "mail": (
-            _("The mail server does not accept mail: messages wait until it does."),
+            _("The mail server refuses the portal's login: messages wait until it does not.")
+            if problem == MAIL_REFUSED
+            else _("The mail server does not accept mail: messages wait until it does."),
             _("Check PORTAL_EMAIL_URL; `manage.py doctor` tests it."),
         ),
         "deletions": (

@@ -131,7 +131,7 @@ def test_all_letters_go_out_as_soon_as_the_mail_server_is_back(ada, server, sett
     write(ada, "two")
     for _minute in range(20):
         assert outbox.deliver_due() == 0
-    assert outbox.is_server_unavailable()
+    assert outbox.server_problem() == outbox.SERVER_UNAVAILABLE
     assert len(caplog.records) == 1  # said once, not each minute
     settings.EMAIL_PORT = port
     assert outbox.deliver_due() == 2
@@ -276,11 +276,11 @@ def test_hanging_mail_server_is_left_alone_and_retries_keep_the_message_id(ada, 
     write(ada)
     write(ada, "two")
     assert outbox.deliver_due() == 0
-    assert outbox.is_server_unavailable()
+    assert outbox.server_problem() == outbox.SERVER_UNAVAILABLE
     server.silent = False
     later(minutes=11)
     assert outbox.deliver_due() == 2
-    assert not outbox.is_server_unavailable()
+    assert not outbox.server_problem()
     names = [letter["Message-ID"] for letter in server.letters]
     assert len(names) == 3 and len(set(names)) == 2  # mail programs show it once
 
@@ -289,7 +289,7 @@ def test_refused_address_does_not_mark_the_server_as_unavailable(ada, server):
     server.refused = {"ada@example.org"}
     write(ada)
     outbox.deliver_due()
-    assert not outbox.is_server_unavailable()
+    assert not outbox.server_problem()
     assert "nobody of that name" in Letter.objects.get().error
 
 

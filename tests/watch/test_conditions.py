@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
+from django.test import TestCase
 from django.utils import timezone
 from django_q.models import OrmQ
 
+from portal import settings as portal_settings
 from portal.models import Letter
 from sessions.models import Capacity, Condition, Heartbeat, HeartbeatName
+from sessions.progress import journal, notify
+from sessions.states import Phase
 from sessions.watch import conditions
 from sessions.watch.reconcile import reconcile
+from tests.making import session_of
+from tests.pauses import looked
 
 pytestmark = [pytest.mark.django_db, pytest.mark.databases]
 
@@ -52,19 +60,69 @@ def test_a_nearly_full_disk_is_a_problem(backend, settings):
     assert noted()["disk"] == ""
 
 
-def test_redis_is_checked_only_if_configured(backend, redis, settings):
-    assert noted()["channel"] == ""
+@pytest.fixture
+def messenger(monkeypatch) -> Iterator[None]:
+    """A messenger of the test's own, as in a process that has just started."""
+    monkeypatch.setattr(notify, "_messengers", {})
+    monkeypatch.setattr(notify, "PAUSE_SECONDS", 0.1)
+    yield
+    notify._messengers.clear()
+
+
+def layer(address: str) -> dict[str, object]:
+    hosts = {"hosts": [{"address": address, **portal_settings.redis_patience()}]}
+    return {
+        "default": {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": hosts}
+    }
+
+
+def channel_becomes(problem: str) -> bool:
+    return bool(looked(lambda: noted()["channel"] == problem, 20))
+
+
+def test_redis_is_checked_only_if_configured(backend, redis, settings, messenger):
+    settings.CHANNEL_LAYERS = layer(settings.REDIS_URL)
+    assert channel_becomes("")
     redis.kill()
     redis.wait()
-    assert noted()["channel"] == conditions.REDIS_AWAY
+    assert channel_becomes(notify.AWAY)
     settings.REDIS_URL = ""
     assert "channel" not in noted()
 
 
-def test_a_redis_that_accepts_connections_but_never_answers_is_away(backend, settings):
+def test_a_redis_that_accepts_connections_but_never_answers_is_away(backend, settings, messenger):
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         settings.REDIS_URL = f"redis://127.0.0.1:{deaf.getsockname()[1]}"
-        assert noted()["channel"] == conditions.REDIS_AWAY
+        settings.CHANNEL_LAYERS = layer(settings.REDIS_URL)
+        assert channel_becomes(notify.AWAY)
+
+
+def test_a_redis_that_refuses_the_portal_is_not_away(backend, redis, settings, messenger):
+    settings.CHANNEL_LAYERS = layer(f"{settings.REDIS_URL}?password=wrong&username=nobody")
+    assert channel_becomes(notify.REFUSED)
+    assert "refuses" in conditions.describe_problem("channel", notify.REFUSED).message
+
+
+def test_many_events_cost_one_wake_up_that_nobody_waits_for(ada, settings, messenger):
+    session = session_of(ada)
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        settings.CHANNEL_LAYERS = layer(f"redis://127.0.0.1:{deaf.getsockname()[1]}")
+        with TestCase.captureOnCommitCallbacks(execute=True):
+            for number in range(50):
+                journal.record(session, Phase.WAITING, str(number))
+        assert looked(lambda: notify.problem() == notify.AWAY, 20)
+        deaf.settimeout(0.1)
+        assert _accepted(deaf) <= 5
+
+
+def _accepted(server: socket.socket) -> int:
+    """Return how many connections have come."""
+    count = 0
+    with suppress(TimeoutError):
+        while True:
+            server.accept()[0].close()
+            count += 1
+    return count
 
 
 def test_a_mail_server_that_failed_on_the_last_attempt_is_a_problem(backend, ada, settings):
@@ -73,6 +131,10 @@ def test_a_mail_server_that_failed_on_the_last_attempt_is_a_problem(backend, ada
     away = {"claimed": timezone.now(), "attempts": 1, "error": "the mail server is away: refused"}
     Letter.objects.create(key="one", to=ada, **away)
     assert noted()["mail"] == conditions.MAIL_AWAY
+    refused = {**away, "error": "the mail server refuses the portal: 535"}
+    Letter.objects.create(key="three", to=ada, **{**refused, "claimed": timezone.now()})
+    assert noted()["mail"] == conditions.MAIL_REFUSED
+    assert "refuses" in conditions.describe_problem("mail", conditions.MAIL_REFUSED).message
     Letter.objects.create(key="two", to=ada, claimed=timezone.now(), sent=timezone.now())
     assert noted()["mail"] == ""
     settings.PORTAL_EMAIL_URL = ""
