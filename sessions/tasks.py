@@ -3,12 +3,19 @@
 Delivery is at least once. Keywords, from a newer or older portal, are ignored. A task that tells
 the back end something first checks that the back end belongs to this database: elsewhere the same
 number is another row.
+
+A worker does one task after another, so what asks a service outside of the portal has a lane: there
+it waits in a thread, with at most `MAX_PER_LANE` of its kind, and no other task waits for it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
+
+from django.conf import settings
+from django.db import connections
 
 from portal import VERSION
 from portal.mail import announcements, outbox
@@ -16,25 +23,47 @@ from sessions import retention
 from sessions.installation import ownership
 from sessions.installation import set_aside as asides
 from sessions.lifecycle import files, lookups, orphans, sshkey, steps
+from sessions.lifecycle.lookups import Lookup, LookupPool
+from sessions.outages import run_safely
 
 Task = Callable[..., None]
 
+MAX_PER_LANE, MAX_IN_LANES = 2, 6
+"""Threads in each of the worker's processes."""
+SIGN_IN, MAIL, REGISTRY = "sign-in", "mail", "registry"
 
-def _task(name: str, step: Callable[..., object], *, check_ownership: bool = True) -> Task:
+_lanes = LookupPool(MAX_IN_LANES, max_per_host=MAX_PER_LANE, max_per_user=1)
+
+
+def _task(
+    name: str, step: Callable[..., object], *, check_ownership: bool = True, lane: str = ""
+) -> Task:
     """Return the task of this module called ``name``, which runs ``step``.
 
     With ``check_ownership``, it first raises `TemporaryError` unless the back end may be told
-    something; the task is then delivered again.
+    something; the task is then delivered again. With a ``lane``, a worker's task is over as soon as
+    a thread has the step.
     """
 
     def task(*rows: int | str, **_newer: Any) -> None:
         if check_ownership:
             ownership.require()
-        step(*rows)
+        if lane and settings.IN_WORKER:
+            key = (name, *rows)
+            _lanes.submit(Lookup(key, lane, key, partial(_run_in_lane, step, *rows)))
+        else:
+            step(*rows)
 
     task.__name__ = task.__qualname__ = name
     task.__doc__ = step.__doc__
     return task
+
+
+def _run_in_lane(step: Callable[..., object], *rows: int | str) -> None:
+    try:
+        run_safely(step, *rows)
+    finally:
+        connections.close_all()  # this thread's
 
 
 prepare = _task("prepare", lookups.prepare, check_ownership=False)
@@ -72,27 +101,31 @@ sweep = _task("sweep", orphans.sweep)
 
 write_letters = _task("write_letters", announcements.write, check_ownership=False)
 """Write the mails of an announcement."""
-send_letters = _task("send_letters", outbox.deliver_due, check_ownership=False)
+send_letters = _task("send_letters", outbox.deliver_due, check_ownership=False, lane=MAIL)
 """Send the mails that are due."""
-tidy = _task("tidy", retention.tidy, check_ownership=False)
+tidy = _task("tidy", retention.tidy, check_ownership=False, lane=REGISTRY)
 """Remove rows and images whose time is over."""
-relieve = _task("relieve", retention.free_disk_space, check_ownership=False)
+relieve = _task("relieve", retention.free_disk_space, check_ownership=False, lane=REGISTRY)
 """Remove unused images until the disk has space again."""
 
 
-def refresh_sign_in(sign_in_id: int, **_newer: Any) -> None:
-    """Refresh a sign-in at its identity provider."""
+def _refresh_sign_in(sign_in_id: int) -> None:
     # The code for identity providers is a tenth of what a worker loads; most portals have none.
     from portal.accounts.oidc import refresh  # noqa: PLC0415
 
     refresh.refresh(sign_in_id)
 
 
-def ask_providers(**_newer: Any) -> None:
-    """Ask the identity providers whether they are there."""
+def _ask_providers() -> None:
     from portal.accounts.oidc import refresh  # noqa: PLC0415  as above
 
     refresh.probe_providers()
+
+
+refresh_sign_in = _task("refresh_sign_in", _refresh_sign_in, check_ownership=False, lane=SIGN_IN)
+"""Refresh a sign-in at its identity provider."""
+ask_providers = _task("ask_providers", _ask_providers, check_ownership=False, lane=SIGN_IN)
+"""Ask the identity providers whether they are there."""
 
 
 def version(**_newer: Any) -> str:

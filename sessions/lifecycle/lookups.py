@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
@@ -46,9 +46,9 @@ class Lookup:
     ``key`` identifies it: work that is waiting or under way already is not taken twice.
     """
 
-    key: int
+    key: Hashable
     host: str
-    person: int
+    person: Hashable
     run: Callable[[], None]
 
 
@@ -62,8 +62,8 @@ class LookupPool:
         self._max_threads = max_threads
         self._max_per_host, self._max_per_user = max_per_host, max_per_user
         self._lock = Lock()
-        self._waiting: dict[int, tuple[Lookup, Callable[[], None]]] = {}
-        self._running: dict[int, Lookup] = {}
+        self._waiting: dict[Hashable, tuple[Lookup, Callable[[], None]]] = {}
+        self._running: dict[Hashable, Lookup] = {}
 
     def submit(self, lookup: Lookup) -> None:
         """Have the work done as soon as there is room; return at once."""

@@ -13,11 +13,12 @@ from datetime import timedelta
 from django.db import transaction
 from django.db.models import Count, Min
 from django.utils import timezone
-from django_q.models import OrmQ
+from django_q.conf import Conf
+from django_q.models import OrmQ, Task
 from django_q.tasks import async_task, result
 
 STALLED_AFTER = timedelta(minutes=2)
-"""If a task has been due for this long, no worker is listening for it."""
+"""If a task has been due for this long, and none was taken meanwhile, no worker is listening."""
 
 
 def enqueue(step: str, *rows: int | str) -> None:
@@ -30,8 +31,16 @@ def enqueue(step: str, *rows: int | str) -> None:
 
 
 def is_stalled() -> bool:
-    """Return whether tasks are waiting that no worker takes."""
-    return bool(OrmQ.objects.filter(lock__lt=timezone.now() - STALLED_AFTER).exists())
+    """Return whether tasks are waiting that no worker takes.
+
+    Workers that take tasks are at work, however long the queue is: a restart would only cost what
+    they have begun. Taking a task moves its lock into the future.
+    """
+    long_ago = timezone.now() - STALLED_AFTER
+    if not OrmQ.objects.filter(lock__lt=long_ago).exists():
+        return False
+    taken = OrmQ.objects.filter(lock__gt=long_ago + timedelta(seconds=Conf.RETRY))
+    return not (taken.exists() or Task.objects.filter(stopped__gt=long_ago).exists())
 
 
 def backlog() -> tuple[int, float]:

@@ -7,11 +7,12 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import pytest
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, OperationalError, connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
 from django.utils import timezone
-from django_q.models import OrmQ
+from django_q.conf import Conf
+from django_q.models import OrmQ, Task
 
 from portal.health import checks as health
 from sessions.backends import Problem
@@ -166,3 +167,38 @@ def test_health_proves_which_portal_answers(alive, settings):
     first = proof("one")
     settings.SECRET_KEY = "another portal's"
     assert proof("one") != first
+
+
+@pytest.mark.parametrize(
+    ("error", "problem"),
+    [
+        ('FATAL: password authentication failed for user "bindery"', health.REFUSED),
+        ('FATAL: no pg_hba.conf entry for host "10.0.0.7"', health.REFUSED),
+        ('FATAL: database "bindery" does not exist', health.REFUSED),
+        ("connection refused. Is the server running?", health.UNREACHABLE),
+        ("timeout expired", health.UNREACHABLE),
+    ],
+)
+def test_a_database_that_refuses_the_portal_is_not_away(alive, error: str, problem: str):
+    def fail(*_arguments: object) -> None:
+        raise OperationalError(error)
+
+    with connection.execute_wrapper(fail):
+        status, found = answer()
+    assert (status, found["database"]) == (503, problem)
+
+
+@pytest.mark.parametrize("taken", [True, False])
+def test_a_worker_is_stalled_only_if_no_task_was_taken_meanwhile(alive, taken: bool):
+    now = timezone.now()
+    OrmQ.objects.create(key="bindery", payload="", lock=now - timedelta(minutes=10))
+    since = now - timedelta(seconds=30 if taken else 130)
+    OrmQ.objects.create(key="bindery", payload="", lock=since + timedelta(seconds=Conf.RETRY))
+    assert (answer()[1]["worker"] == "ok") == taken
+
+
+def test_a_worker_that_has_just_ended_a_task_is_not_stalled(alive):
+    now = timezone.now()
+    OrmQ.objects.create(key="bindery", payload="", lock=now - timedelta(minutes=10))
+    Task.objects.create(id="1", name="one", func="x", started=now, stopped=now)
+    assert answer()[1]["worker"] == "ok"
