@@ -174,6 +174,21 @@ def test_a_hanging_registry_times_out(scripted, monkeypatch):
     )  # fmt: skip
 
 
+def test_after_a_request_without_an_answer_nobody_waits_for_a_while(scripted, monkeypatch):
+    monkeypatch.setattr(module, "TIMEOUT", (3, 0.1))
+    came: list[str] = []
+
+    def script(asked) -> None:
+        came.append(asked.path)
+        asked.server.over.wait()
+
+    server = scripted(script)
+    for _each in range(20):
+        error = failure(Registry(server.address, plain_http=True))
+        assert error.code == "registry.unreachable"
+    assert len(came) == 1
+
+
 def test_a_stalled_response_times_out(scripted, monkeypatch):
     def script(asked) -> None:
         asked.send_response(200)

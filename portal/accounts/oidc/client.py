@@ -6,13 +6,18 @@ not keep the portal from starting.
 
 mozilla-django-oidc makes most of the calls; this module interprets the answers. Errors and log
 lines never contain any part of a token or a code.
+
+Every call has `OIDC_TIMEOUT` and goes through the provider's gate: a provider that is silent holds
+a few of the threads that answer pages, never all of them.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import requests
@@ -20,6 +25,8 @@ from django.conf import settings
 from django.core.cache import cache
 from mozilla_django_oidc.auth import OIDCAuthenticationBackend
 from mozilla_django_oidc.utils import import_from_settings
+
+from portal.lib.gate import Gate, GateClosed
 
 from . import idtoken
 from .errors import ProviderUnavailable, provider_refused, provider_unavailable, unverified_response
@@ -36,8 +43,24 @@ METADATA_KEYS = {
     "revocation": "revocation_endpoint",
 }
 
-RESPONSE_ERRORS = (requests.RequestException, ValueError, RecursionError)
+RESPONSE_ERRORS = (requests.RequestException, ValueError, RecursionError, GateClosed)
 """Errors for an answer that does not come, or makes no sense."""
+
+MAX_WAITING = 16
+"""Calls of a process to one provider at once: half of the threads that answer requests."""
+PAUSE_SECONDS = 5.0
+"""Seconds without a call to a provider that did not answer in time."""
+
+
+def guard(provider: Provider) -> AbstractContextManager[None]:
+    """Return the context of one call to the provider. Entering it raises `GateClosed`."""
+    return _gate(provider.slug, provider.issuer).guard(requests.Timeout)
+
+
+@lru_cache
+def _gate(slug: str, issuer: str) -> Gate:
+    return Gate(f"the identity provider {slug}", PAUSE_SECONDS, MAX_WAITING)
+
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +104,8 @@ def fetch_metadata(provider: Provider) -> dict[str, Any]:
     """Return what `provider_metadata` returns, but never from the cache. Raises the same."""
     address = f"{provider.issuer.rstrip('/')}/.well-known/openid-configuration"
     try:
-        answer = requests.get(address, timeout=settings.OIDC_TIMEOUT)
+        with guard(provider):
+            answer = requests.get(address, timeout=settings.OIDC_TIMEOUT)
         answer.raise_for_status()
         found = answer.json()
     except RESPONSE_ERRORS as error:
@@ -199,12 +223,14 @@ class Client(OIDCAuthenticationBackend):  # type: ignore[misc]  # published with
         Some providers know only one way.
         """
         try:
-            return self.get_token(dict(payload))
+            with guard(self.provider):
+                return self.get_token(dict(payload))
         except requests.HTTPError as error:
             if _oauth_error_code(error) != "invalid_client":
                 raise
         self.uses_basic_auth = not self.uses_basic_auth
-        return self.get_token(dict(payload))
+        with guard(self.provider):
+            return self.get_token(dict(payload))
 
     def _refusal_error(self, error: requests.HTTPError) -> Exception:
         """Return the error for a refusal.
@@ -217,7 +243,8 @@ class Client(OIDCAuthenticationBackend):  # type: ignore[misc]  # published with
 
     def _userinfo(self, tokens: Tokens) -> dict[str, Any]:
         try:
-            found = self.get_userinfo(tokens.access_token, tokens.id_token, None)
+            with guard(self.provider):
+                found = self.get_userinfo(tokens.access_token, tokens.id_token, None)
         except RESPONSE_ERRORS as error:
             raise self._unavailable("userinfo", error) from None
         if not isinstance(found, dict) or not isinstance(found.get("sub"), str):
@@ -227,7 +254,8 @@ class Client(OIDCAuthenticationBackend):  # type: ignore[misc]  # published with
     def keys(self) -> Any:
         """Return the provider's signing keys (a JWK set). Raises `ProviderUnavailable`."""
         try:
-            answer = requests.get(self.OIDC_OP_JWKS_ENDPOINT, timeout=settings.OIDC_TIMEOUT)
+            with guard(self.provider):
+                answer = requests.get(self.OIDC_OP_JWKS_ENDPOINT, timeout=settings.OIDC_TIMEOUT)
             answer.raise_for_status()
             return answer.json()
         except RESPONSE_ERRORS as error:
@@ -256,8 +284,9 @@ def revoke(provider: Provider, refresh_token: str) -> None:
             if not _prefers_basic_auth(provider):
                 data |= {"client_id": ours[0], "client_secret": ours[1]}
             auth = ours if _prefers_basic_auth(provider) else None
-            requests.post(address, data=data, auth=auth, timeout=settings.OIDC_TIMEOUT)
-    except (requests.RequestException, ProviderUnavailable) as error:
+            with guard(provider):
+                requests.post(address, data=data, auth=auth, timeout=settings.OIDC_TIMEOUT)
+    except (requests.RequestException, ProviderUnavailable, GateClosed) as error:
         logger.warning("%s: could not revoke a token: %s", provider.slug, type(error).__name__)
 
 

@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 from django.utils.translation import gettext as _
 from kubernetes import client, config
 from urllib3 import BaseHTTPResponse
-from urllib3.exceptions import HTTPError, ReadTimeoutError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, ReadTimeoutError
 
+from portal.lib.gate import Gate
 from sessions.errors import InternalError, TemporaryError
 
 Manifest = dict[str, Any]
@@ -26,6 +27,10 @@ MAX_CONNECTIONS = 256
 """Maximum number of open connections; each followed log holds one."""
 CONNECT_SECONDS = 5
 READ_SECONDS = 20
+MAX_WAITING, PAUSE_SECONDS = 64, 5.0
+"""Calls of a process at once; seconds without one after an answer that did not come in time. watch
+makes several calls in a row, and must not wait for each.
+"""
 STREAM_SILENCE_SECONDS = 90
 """A stream silent for this long is considered broken; the server ends a watch before that."""
 WATCH_SECONDS = 60
@@ -69,6 +74,7 @@ class Cluster:
         self._stream_timeout = stream_timeout
         self._read_timeout = read_timeout
         self._labels = labels
+        self._gate = Gate("the cluster", PAUSE_SECONDS, MAX_WAITING)
 
     def create(self, kind: str, manifest: Manifest) -> bool:
         """Create it; return False if one with that name exists."""
@@ -194,7 +200,7 @@ class Cluster:
         root: str = "",
     ) -> tuple[int, Any]:
         whole = f"{root or self._root}/{path}"
-        with _translate_errors():
+        with _translate_errors(), self._gate.guard(ConnectTimeoutError, ReadTimeoutError):
             response = self._request(method, whole, query or {}, body, self._read_timeout)
             raw = response.data
         if response.status >= 400 and response.status not in tolerated:

@@ -21,6 +21,7 @@ import ssl
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -30,12 +31,15 @@ import requests
 from django.utils.translation import gettext as _
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
+from portal.lib.gate import Gate, GateClosed
 from sessions.errors import NotAllowed, TemporaryError
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 """Maximum body in bytes: registries accept no larger manifests."""
 TIMEOUT = (3.0, 5.0)
 """Seconds to connect, and to wait for more of a response."""
+MAX_WAITING, PAUSE_SECONDS = 16, 30.0
+"""Requests of a process at once; seconds without one after a response that did not come in time."""
 _ACCEPT = ", ".join([
     "application/vnd.oci.image.index.v1+json",
     "application/vnd.oci.image.manifest.v1+json",
@@ -209,7 +213,7 @@ class _Session(requests.Session):
 
     def _send(self, method: str, url: str, headers: dict[str, str]) -> _Answer:
         try:
-            with self.request(
+            with _gate(self._address).guard(requests.Timeout, ReadTimeoutError), self.request(
                 method, url, headers=headers, timeout=TIMEOUT, stream=True, proxies=_proxies(url),
                 verify=_trusted(),
             ) as answer:  # fmt: skip
@@ -217,6 +221,11 @@ class _Session(requests.Session):
         except (OSError, HTTPError, ValueError) as error:
             raise _unreachable(self._address, _failure_reason(error)) from error
         return _Answer(answer.status_code, answer.headers, body)
+
+
+@cache
+def _gate(address: str) -> Gate:
+    return Gate(f"the registry {address}", PAUSE_SECONDS, MAX_WAITING)
 
 
 def _proxies(url: str) -> dict[str, str]:
@@ -235,7 +244,7 @@ def _trusted() -> str | bool:
 def _failure_reason(error: Exception) -> str:
     if isinstance(error, requests.exceptions.SSLError):
         return _("its certificate is not trusted, or it does not support TLS")
-    if isinstance(error, requests.Timeout | ReadTimeoutError):
+    if isinstance(error, requests.Timeout | ReadTimeoutError | GateClosed):
         return _("it did not answer in time")
     return _("the connection failed")
 
