@@ -13,11 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from bindery_builder import build, plan, pull, registries
+from bindery_builder import build, plan, programs, pull, registries
 from bindery_builder.buildspec import BuildSpec
 from bindery_builder.output import Output
 from bindery_builder.result import BuildFailed
 
+from tests.faults import SILENT, FaultyProxy
 from tests.kubernetes.registryserver import GuardedRegistry, RegistryServer
 
 pytestmark = [
@@ -105,6 +106,19 @@ def test_the_sites_base_image_and_the_cache_use_the_portals_account(spec, door):
     assert "Found 1 steps." in said
     assert askers(door, "own/cache-1") == askers(door, "own/python") == {"portal"}
     assert askers(door, "public/base") == {"stranger"}
+
+
+def test_a_cache_that_does_not_answer_in_time_never_fails_a_build(spec, door, monkeypatch):
+    monkeypatch.setattr(programs, "CACHE_TIMEOUT", 3.0)
+    host, _, port = door.address.partition(":")
+    with FaultyProxy((host, int(port))) as proxy:
+        proxy.fault = SILENT
+        insecure = (door.address, proxy.address)
+        spec = dataclasses.replace(spec, cache=f"{proxy.address}/own/cache-1", insecure=insecure)
+        said = pulled(spec, f"{door.address}/public/base:1")
+    assert not said.startswith("build."), said
+    assert "took longer than 3 s" in said
+    assert "None yet." in said
 
 
 def test_an_alias_of_the_registry_gives_no_further_access(spec, door):

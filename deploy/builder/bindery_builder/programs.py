@@ -18,6 +18,8 @@ from .output import Output
 
 _CHUNK: Final = 65536
 _ANSWER_TIMEOUT: Final = 600.0
+CACHE_TIMEOUT: Final = 300.0
+"""Seconds for the cache: a build that gets no more from it takes longer, and works all the same."""
 _RUN_TIMEOUT: Final = 86_400.0
 
 LineCallback = Callable[[str], None]
@@ -109,11 +111,18 @@ def capture(
 
     Raises `subprocess.TimeoutExpired`.
     """
-    return subprocess.run(
+    with subprocess.Popen(
         argv,
         cwd=cwd,
         env={**os.environ, **(variables or {})},
         stdin=subprocess.DEVNULL,
-        capture_output=True,
-        timeout=seconds,
-    )
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    ) as process:
+        try:
+            stdout, stderr = process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            kill(process)  # with its children, which may hold the pipes
+            raise
+    return subprocess.CompletedProcess(argv, process.returncode, stdout, stderr)

@@ -9,6 +9,7 @@ layers from a registry are kept for `push` in that form (`base_layers`).
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterator
 
 from . import base_layers, bases, plan, programs, pull_failure, registries, retry
@@ -31,15 +32,28 @@ def stage(spec: BuildSpec, output: Output) -> dict[str, str]:
         _pull_base(spec, buildah, number, image, output)
     if spec.cache and not spec.no_cache:
         output.write_heading("Looking for cached steps")
-        options = registries.authfile_options(spec, PORTAL_ACCOUNT)
-        words = [*buildah, "pull", "--quiet", "--all-tags", *options, "--", spec.cache]
-        programs.capture(words, variables=registries.buildah_environment(spec, closed=False))
-        cached = _cached_images(spec, buildah)
-        (spec.work / CACHED).write_text(json.dumps(cached))
-        output.write_line(f"Found {len(cached)} steps." if cached else "None yet.")
+        _pull_cached(spec, buildah, output)
     if base_layers.is_available(spec):
         base_layers.record(spec, len(images))
     return {}
+
+
+def _pull_cached(spec: BuildSpec, buildah: list[str], output: Output) -> None:
+    """Pull the steps of earlier builds, as many as come in time; the others are run again."""
+    seconds = programs.CACHE_TIMEOUT
+    options = registries.authfile_options(spec, PORTAL_ACCOUNT)
+    words = [*buildah, "pull", "--quiet", "--all-tags", *options, "--", spec.cache]
+    variables = registries.buildah_environment(spec, closed=False)
+    try:
+        programs.capture(words, variables=variables, seconds=seconds)
+    except subprocess.TimeoutExpired:
+        output.write_line(
+            f"The registry took longer than {seconds:.0f} s, so the build goes on without waiting "
+            "for more."
+        )
+    cached = _cached_images(spec, buildah)
+    (spec.work / CACHED).write_text(json.dumps(cached))
+    output.write_line(f"Found {len(cached)} steps." if cached else "None yet.")
 
 
 def _pull_base(

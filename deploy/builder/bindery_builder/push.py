@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import os
 import stat
+import subprocess
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -64,7 +66,11 @@ def _push_image(
 
 
 def _push_steps(spec: BuildSpec, images: assemble.Images, variables: Mapping[str, str]) -> str:
-    """Copy the steps that the cache does not have; return a message about it."""
+    """Copy the steps that the cache does not have; return a message about it.
+
+    All together have `programs.CACHE_TIMEOUT`: the image is there, and somebody waits for it.
+    """
+    until = time.monotonic() + programs.CACHE_TIMEOUT
     there = _read_cached(spec)
     kept = 0
     for number in range(1, _MAX_STEPS):
@@ -76,7 +82,11 @@ def _push_steps(spec: BuildSpec, images: assemble.Images, variables: Mapping[str
                 continue
             target = f"docker://{spec.cache}:{name}"
             words = registries.copy_command(spec, "push", f"dir:{at}", target)
-            done = programs.capture(words, variables=variables)
+            left = max(0.0, until - time.monotonic())
+            try:
+                done = programs.capture(words, variables=variables, seconds=left)
+            except subprocess.TimeoutExpired:
+                return f"Cached {kept} new steps; the registry is too slow for the others."
         if done.returncode:
             why = done.stderr.decode("utf-8", "replace").strip()
             return f"They could not be cached, so the next build starts from scratch: {why}"
