@@ -169,6 +169,7 @@ def test_failure_shows_its_cause_and_the_next_steps(ada, as_ada):
 def test_details_say_which_files_describe_the_environment(ada, as_ada, view):
     project = project_in(ProjectState.READY, ada)
     build = project.current.build
+    assert build is not None
     text = "── Files of the repository\nUsed: start\nNot used: <b>.txt\n── Installing"
     journal.append(build, LogLines("building", text, "2"))
     page = as_ada.get(f"/projects/{project.name}/{view}").content.decode()
