@@ -26,7 +26,7 @@ class PortalConfig(AppConfig):
 
         requests.connect_task_signals()
         kept = ["username", "email", "is_active", "is_staff", "is_superuser", "signed_out",
-                "password", "password_given", "password_chosen"]  # fmt: skip
+                "password", "password_given", "password_chosen", "issuer", "subject"]  # fmt: skip
         auditlog.register(
             User,
             include_fields=kept,

@@ -29,6 +29,16 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("oidc/<slug:slug>/sign-in/", sign_in.sign_in, name="oidc-sign-in"),
     path("oidc/<slug:slug>/callback/", sign_in.callback, name="oidc-callback"),
     path("oidc/<slug:slug>/signed-out/", sign_in.signed_out, name="oidc-signed-out"),
+    path(
+        "oidc/<slug:slug>/back-channel-logout/",
+        sign_in.back_channel_logout,
+        name="oidc-back-channel-logout",
+    ),
+    path(
+        "oidc/<slug:slug>/front-channel-logout/",
+        sign_in.front_channel_logout,
+        name="oidc-front-channel-logout",
+    ),
     path("account/", account.account, name="account"),
     path("account/tokens/", tokens.make, name="tokens"),
     path("account/tokens/<int:pk>/revoke/", tokens.revoke, name="revoke-token"),

@@ -2,7 +2,8 @@
 
 Beside the row itself, a person's page shows what runs, what failed, what they own and who changed
 what about them. Each part is shown only to those who may view its rows. `columns` has the list's
-extra columns and filters, `actions` the actions, `erasures` the page that erases somebody.
+extra columns and filters, `actions` the actions, `erasures` the page that erases somebody,
+`joining` the one that joins two accounts.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from portal.admin.actions import staff_user
 from portal.admin.columns import LastSignInFilter, OwnLimitsFilter, PeopleChangeList, RoleFilter
 from portal.admin.erasures import EraseMixin
 from portal.admin.groups import LimitsMixin
+from portal.admin.joining import JoinMixin, may_join
 from portal.lib.admin import FastCheckboxMixin
 from portal.models import UsedName, User
 from portal.privacy import erase
@@ -142,6 +144,7 @@ def _changed_groups(person: User, chosen: set[Group]) -> Any:
 @admin.register(User)
 class PersonAdmin(
     EraseMixin,
+    JoinMixin,
     LimitsMixin,
     BulkActionsMixin,
     FastCheckboxMixin,
@@ -225,6 +228,7 @@ class PersonAdmin(
         if person:
             context |= change_form_context(person, staff_user(request))
             context["may_grant"] = request.user.has_perm("quotas.add_grant")
+            context["may_join"] = may_join(staff_user(request), person)
             context["may_erase"] = erase.may_erase(staff_user(request), person)
         return super().render_change_form(request, context, *args, **kwargs)
 

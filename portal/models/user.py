@@ -32,7 +32,9 @@ class SignIn(models.Model):
 
     ``browser`` is the key of the portal session that it opened. ``sealed`` is the encrypted refresh
     token, empty if the provider gave none. ``due`` is when the provider is asked next; whoever asks
-    moves it first, so that nobody else does.
+    moves it first, so that nobody else does. ``provider_session`` is the SHA-256 digest of the
+    provider's number for its own session, "" if it gave none. ``groups_missing`` says why the last
+    answer did not name all groups, "" if it did.
     """
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="sign_ins")
@@ -42,6 +44,10 @@ class SignIn(models.Model):
     created = models.DateTimeField(default=timezone.now)
     refreshed = models.DateTimeField(default=timezone.now)
     due = models.DateTimeField(db_index=True)
+    provider_session = models.CharField(
+        max_length=64, blank=True, default="", db_default="", db_index=True
+    )
+    groups_missing = models.CharField(max_length=16, blank=True, default="", db_default="")
 
     objects = SignInQuerySet.as_manager()
 

@@ -12,22 +12,33 @@ from functools import wraps
 from typing import Any
 from urllib.parse import urlencode
 
+from csp.decorators import csp_replace
 from django import forms
 from django.conf import settings
 from django.contrib import auth, messages
 from django.contrib.auth import login, views
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.signals import user_login_failed
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.core.exceptions import BadRequest
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    HttpResponseRedirect,
+    JsonResponse,
+)
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_safe
+from django.views.decorators.clickjacking import xframe_options_exempt
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_POST, require_safe
 
 from portal.accounts import audit_actor, passwords
-from portal.accounts.oidc import flow, signins
+from portal.accounts.oidc import flow, provider_logout, signins
 from portal.accounts.oidc.errors import AccountNotAllowed, ProviderRefused, UnverifiedResponse
 from portal.accounts.oidc.provider import Provider
 from portal.accounts.passwords import ChoosePasswordForm
@@ -169,9 +180,7 @@ def with_provider(page: Page) -> Callable[[HttpRequest, str], HttpResponse]:
     @require_safe
     @wraps(page)
     def answer(request: HttpRequest, slug: str) -> HttpResponse:
-        provider = settings.OIDC_PROVIDERS.get(slug)
-        if provider is None:
-            raise Http404
+        provider = _provider_or_404(slug)
         try:
             return page(request, provider)
         except BinderyError as error:
@@ -194,7 +203,12 @@ def callback(request: HttpRequest, provider: Provider) -> HttpResponse:
     """Sign in the person whose browser the provider sends back."""
     # An answer that nobody asked for is not counted: any site can make its visitors' browsers send
     # one, and everyone who shares their address would have to wait.
-    response = flow.take_response(request, provider)
+    try:
+        response = flow.take_response(request, provider)
+    except UnverifiedResponse:
+        if request.user.is_authenticated:  # an old address, by the Back button or from the history
+            return _redirect_to("")
+        raise
     try:
         user = auth.authenticate(request, response=response)
     except (ProviderRefused, UnverifiedResponse):
@@ -216,13 +230,61 @@ def signed_out(request: HttpRequest, provider: Provider) -> HttpResponse:
     return render(request, "portal/oidc_signed_out.html", context)
 
 
+@csrf_exempt
+@never_cache
+@require_POST
+def back_channel_logout(request: HttpRequest, slug: str) -> HttpResponse:
+    """End sign-ins, as the provider itself asks (OpenID Connect Back-Channel Logout 1.0).
+
+    Raises `Http404` if there is no such provider.
+    """
+    provider = _provider_or_404(slug)
+    try:
+        provider_logout.end_by_token(provider, request.POST.get("logout_token", ""))
+    except BinderyError as error:
+        said = {"error": "invalid_request", "error_description": error.message}
+        return JsonResponse(said, status=error.status)
+    return HttpResponse()
+
+
+@never_cache
+@require_safe
+@xframe_options_exempt
+@csp_replace({"frame-ancestors": ["*"]})
+def front_channel_logout(request: HttpRequest, slug: str) -> HttpResponse:
+    """End the sign-ins of a provider's session, in a frame that it shows to the browser.
+
+    Only the session's number counts, which nobody else knows: not the browser's own session, which
+    any page could end (OpenID Connect Front-Channel Logout 1.0). Raises `Http404` if there is no
+    such provider.
+    """
+    provider = _provider_or_404(slug)
+    issuer, session = request.GET.get("iss", ""), request.GET.get("sid", "")
+    if not session or (issuer and provider.issuer and issuer != provider.issuer):
+        raise BadRequest
+    provider_logout.end_by_session(provider, session)
+    return HttpResponse(_("Signed out."), content_type="text/plain; charset=utf-8")
+
+
+def _provider_or_404(slug: str) -> Provider:
+    provider: Provider | None = settings.OIDC_PROVIDERS.get(slug)
+    if provider is None:
+        raise Http404
+    return provider
+
+
 def _log_in(request: HttpRequest, user: User, response: flow.AuthorizationResponse) -> None:
     before = request.session.session_key
     auth.login(request, user)
     if before and before != request.session.session_key:
         tickets.revoke_browser(before)
     signins.record_sign_in(
-        user, response.provider, request.session, response.tokens, previous_key=before
+        user,
+        response.provider,
+        request.session,
+        response.tokens,
+        previous_key=before,
+        claims=response.claims,
     )
 
 

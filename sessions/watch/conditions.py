@@ -17,6 +17,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from portal.mail import outbox
+from portal.models import SignIn
 from sessions import capacity
 from sessions.backends import Problem, get_backend
 from sessions.culling.policy import WARNING_PERIOD
@@ -30,6 +31,7 @@ from sessions.progress import notify
 PAUSE = 15.0
 """Seconds between checks."""
 BACKEND = "backend"
+GROUPS = "groups"
 MAX_FAILED_ROUNDS = 4
 """Rounds of probing notebooks that may fail before that counts as a problem."""
 
@@ -48,6 +50,7 @@ def record_all() -> None:
         "channel": (bool(settings.REDIS_URL), _channel),
         "mail": (outbox.is_mail_enabled(), _mail),
         "deletions": (outbox.is_mail_enabled(), _deletions),
+        GROUPS: (bool(settings.OIDC_PROVIDERS), _groups),
     }
     there = {part: ask for part, (is_set, ask) in optional.items() if is_set}
     gone = optional.keys() - there.keys() | (
@@ -109,6 +112,12 @@ def _deletions() -> str:
     """Return the problem if a deletion that is due waits for its letter."""
     due = Project.objects.awaiting_letter().filter(warned__lte=timezone.now() - WARNING_PERIOD)
     return LETTERS_UNSENT if due.exists() else ""
+
+
+def _groups() -> str:
+    """Return why providers do not say which groups some people are in, "" if they do."""
+    missing = SignIn.objects.exclude(groups_missing="").values_list("groups_missing", flat=True)
+    return ", ".join(sorted(set(missing)))
 
 
 def _of_installation(problem: str) -> tuple[str, str]:
@@ -205,6 +214,17 @@ def describe_problem(part: str, problem: str) -> Problem:
             _(
                 "Their projects are not deleted in the meantime. `manage.py doctor` says what is "
                 "wrong."
+            ),
+        ),
+        GROUPS: (
+            _(
+                "An identity provider does not say which groups some people are in (%(problem)s): "
+                "they keep the groups and roles that were known."
+            )
+            % {"problem": problem},
+            _(
+                "`manage.py doctor` names the people; docs/sign-in.md (“Groups that are not sent”) "
+                "says how to have them sent or fetched."
             ),
         ),
         "stops": (

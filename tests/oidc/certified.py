@@ -23,7 +23,7 @@ SECRET = "a secret of provider and portal, for tests"
 class Provider:
     """One issuer, with the portal at ``url`` as its only client. ``people`` are the claims by
     subject; one who is ``disabled`` is refused, and while the provider is ``away`` it answers
-    nobody.
+    nobody. Its ``clock`` is so many seconds ahead.
     """
 
     def __init__(
@@ -32,12 +32,15 @@ class Provider:
         self.slug = slug
         self.people: dict[str, dict[str, Any]] = {}
         self.away = False
+        self.clock = 0
         self._claims_in_id_token = claims_in_id_token
         self._client = {
             "client_id": "portal",
             "client_secret": SECRET,
             "redirect_uris": [f"{url}/oidc/{slug}/callback/"],
             "post_logout_redirect_uris": [f"{url}/oidc/{slug}/signed-out/", f"{url}/"],
+            "backchannel_logout_uri": f"{url}/oidc/{slug}/back-channel-logout/",
+            "backchannel_logout_session_required": True,
             "grant_types": ["authorization_code", "refresh_token"],
         }
 
@@ -72,9 +75,10 @@ class Provider:
         self._process.stdin.flush()
 
     def write(self) -> None:
-        """Put the current ``people`` and ``away`` into effect."""
+        """Put the current ``people``, ``away`` and ``clock`` into effect."""
         fresh = self._file.with_suffix(".new")
-        fresh.write_text(json.dumps({"people": self.people, "away": self.away}))
+        state = {"people": self.people, "away": self.away, "clock": self.clock}
+        fresh.write_text(json.dumps(state))
         fresh.replace(self._file)
 
     def put(self, subject: str, **claims: Any) -> None:

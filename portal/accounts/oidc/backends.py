@@ -50,7 +50,7 @@ class ByProvider(_AccessBackend):
     def authenticate(  # type: ignore[override]  # only called with an answer
         self, request: HttpRequest | None, *, response: AuthorizationResponse
     ) -> User:
-        """Return the person, and leave the tokens in ``response``.
+        """Return the person, and leave the tokens and the claims in ``response``.
 
         Raises the errors of `errors`, and `NotAllowed` for an account that is closed here.
         """
@@ -60,11 +60,12 @@ class ByProvider(_AccessBackend):
         )
         if not tokens.id_token:
             raise unverified_response(response.provider)
-        user = people.sync_user(response.provider, client.claims(tokens, response.nonce))
+        claims = client.claims(tokens, response.nonce)
+        user = people.sync_user(response.provider, claims)
         if not user.may_enter:
             raise NotAllowed(
                 "oidc.closed",
                 _("This account is disabled. Whoever runs this portal can enable it again."),
             )
-        response.tokens = tokens
+        response.tokens, response.claims = tokens, claims
         return user

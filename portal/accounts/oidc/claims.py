@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from portal.lib.env import Environment
@@ -19,6 +20,7 @@ ROLE_VARIABLES = {
     "OIDC_OPERATORS": "operator",
     "OIDC_SUPERUSERS": "superuser",
 }
+KEEP_OR_NONE = frozenset({"keep", "none"})
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,8 @@ class Policy:
     """The site's policy for claims.
 
     ``roles`` maps a group's name to the roles that it gives. Any one of the three ``allow_…`` lets
-    a person in; if all are empty, everybody may enter.
+    a person in; if all are empty, everybody may enter. ``absent_is_none`` means that an answer
+    without any of the ``groups_claims`` is about a person without groups.
     """
 
     username_claim: str = "preferred_username"
@@ -35,6 +38,7 @@ class Policy:
     allow_groups: frozenset[str] = frozenset()
     allow_entitlements: frozenset[str] = frozenset()
     allow_mail_domains: frozenset[str] = frozenset()
+    absent_is_none: bool = False
 
     @property
     def allows_everybody(self) -> bool:
@@ -50,7 +54,8 @@ def read_policy(environment: Environment) -> Policy:
     roles: dict[str, frozenset[str]] = {}
     for variable, role in ROLE_VARIABLES.items():
         for group in _comma_separated(environment, variable):
-            roles[group] = roles.get(group, frozenset()) | {role}
+            name = fit_group_name(group)
+            roles[name] = roles.get(name, frozenset()) | {role}
     domains = _comma_separated(environment, "OIDC_ALLOW_MAIL_DOMAINS")
     return Policy(
         username_claim=environment.text("OIDC_USERNAME_CLAIM").strip() or Policy.username_claim,
@@ -60,6 +65,7 @@ def read_policy(environment: Environment) -> Policy:
         allow_groups=frozenset(_comma_separated(environment, "OIDC_ALLOW_GROUPS")),
         allow_entitlements=frozenset(_comma_separated(environment, "OIDC_ALLOW_ENTITLEMENTS")),
         allow_mail_domains=frozenset(each.lower().lstrip("@") for each in domains),
+        absent_is_none=environment.choice("OIDC_ABSENT_GROUPS", "keep", KEEP_OR_NONE) == "none",
     )
 
 
@@ -69,7 +75,6 @@ def _comma_separated(environment: Environment, name: str) -> list[str]:
 
 Claims = Mapping[str, Any]
 
-MAX_GROUPS = 200
 MAX_GROUP_NAME = 150
 """Longest name of a Django group, in characters."""
 ENTITLEMENTS = "eduperson_entitlement"
@@ -104,22 +109,80 @@ def parse_identity(claims: Claims, policy: Policy) -> Identity:
     )
 
 
+class Missing(StrEnum):
+    """Why an answer does not say which groups a person is in."""
+
+    OVERAGE = "overage"
+    """There are too many to send, which the provider says (OpenID Connect Core 5.6.2)."""
+    UNREADABLE = "unreadable"
+    ABSENT = "absent"
+
+
+@dataclass(frozen=True)
+class Memberships:
+    """The groups in an answer, by their names here.
+
+    ``missing`` says why there may be others, "" if these are all: then whatever is not among them
+    is over.
+    """
+
+    names: tuple[str, ...] = ()
+    missing: Missing | str = ""
+
+
+def memberships(claims: Claims, policy: Policy, prefix: str = "") -> Memberships:
+    """Return the groups that the provider puts the person into, each once."""
+    named = group_names(claims, policy, prefix)
+    return Memberships(tuple(named), _why_missing(claims, policy))
+
+
 def group_names(claims: Claims, policy: Policy, prefix: str = "") -> list[str]:
-    """Return the groups that the provider puts the person into, by their names here; each once."""
+    """Return the groups that an answer names, by their names here; each once."""
     names = [name for claim in policy.groups_claims for name in claim_values(claims, claim)]
-    return list(dict.fromkeys(fit_group_name(prefix + name) for name in names))[:MAX_GROUPS]
+    return list(dict.fromkeys(fit_group_name(prefix + name) for name in names))
 
 
-def is_allowed(claims: Claims, policy: Policy, prefix: str = "") -> bool:
-    """Return whether the site lets this person in: one of the rules that are set must hold."""
+def _why_missing(claims: Claims, policy: Policy) -> Missing | str:
+    if any(_is_overage(claims, claim) for claim in policy.groups_claims):
+        return Missing.OVERAGE
+    given = [_raw(claims, claim) for claim in policy.groups_claims]
+    given = [value for value in given if value is not None]
+    if not all(_is_list_of_texts(value) for value in given):
+        return Missing.UNREADABLE
+    return "" if given or policy.absent_is_none else Missing.ABSENT
+
+
+def _is_overage(claims: Claims, claim: str) -> bool:
+    """Return whether the provider says that it left this claim out for its length.
+
+    ``_claim_names`` lists claims to be fetched elsewhere; Microsoft Entra ID also has
+    ``hasgroups``, where tokens have to be short.
+    """
+    elsewhere = claims.get("_claim_names")
+    name = claim.partition(".")[0]
+    is_elsewhere = isinstance(elsewhere, Mapping) and not {claim, name}.isdisjoint(elsewhere)
+    return is_elsewhere or (claim == "groups" and str(claims.get("hasgroups")).lower() == "true")
+
+
+def _is_list_of_texts(value: object) -> bool:
+    values = value if isinstance(value, list) else [value]
+    return all(isinstance(each, str) for each in values)
+
+
+def is_allowed(
+    claims: Claims, policy: Policy, prefix: str = "", known: frozenset[str] = frozenset()
+) -> bool:
+    """Return whether the site lets this person in: one of the rules that are set must hold.
+
+    ``known`` are groups that the person is in although the claims do not name them.
+    """
     if policy.allows_everybody:
         return True
-    named = {
-        prefix + name for claim in policy.groups_claims for name in claim_values(claims, claim)
-    }
+    named = known.union(group_names(claims, policy, prefix))
+    entitlements = known.union(map(fit_group_name, claim_values(claims, ENTITLEMENTS)))
     return (
-        not policy.allow_groups.isdisjoint(named)
-        or not policy.allow_entitlements.isdisjoint(claim_values(claims, ENTITLEMENTS))
+        not named.isdisjoint(map(fit_group_name, policy.allow_groups))
+        or not entitlements.isdisjoint(map(fit_group_name, policy.allow_entitlements))
         or _domain(claims) in policy.allow_mail_domains
     )
 
@@ -137,13 +200,19 @@ def claim_values(claims: Claims, name: str) -> list[str]:
 
     A claim may be one text or a list, and may be nested in another (``a.b``).
     """
+    value = _raw(claims, name)
+    values = value if isinstance(value, list) else [value]
+    return [found for each in values if (found := clean_text(each))]
+
+
+def _raw(claims: Claims, name: str) -> Any:
+    """Return a claim as it was sent, None if it was not."""
     value: Any = claims.get(name)
     if value is None and "." in name:
         value = claims
         for part in name.split("."):
             value = value.get(part) if isinstance(value, Mapping) else None
-    values = value if isinstance(value, list) else [value]
-    return [found for each in values if (found := clean_text(each))]
+    return value
 
 
 def clean_text(value: object) -> str:

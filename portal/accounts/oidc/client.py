@@ -29,7 +29,14 @@ from mozilla_django_oidc.utils import import_from_settings
 from portal.lib.gate import Gate, GateClosed
 
 from . import idtoken
-from .errors import ProviderUnavailable, provider_refused, provider_unavailable, unverified_response
+from .errors import (
+    ClocksDiffer,
+    ProviderUnavailable,
+    provider_refused,
+    provider_unavailable,
+    unverified_response,
+)
+from .groups_endpoint import add_groups
 from .provider import Provider
 
 METADATA_CACHE_SECONDS = 3600
@@ -182,7 +189,10 @@ class Client(OIDCAuthenticationBackend):  # type: ignore[misc]  # published with
                 "%s: userinfo and the id token name different subjects", self.provider.slug
             )
             raise unverified_response(self.provider)
-        return {**proven, **more, **{name: proven[name] for name in ("iss", "sub") if proven}}
+        found = {**proven, **more, **{name: proven[name] for name in ("iss", "sub") if proven}}
+        if not found:
+            return found
+        return add_groups(found, self.provider, settings.OIDC_POLICY, tokens.access_token)
 
     def verify_token(self, token: str, **kwargs: Any) -> dict[str, Any]:
         """Return the claims of a token, verified more strictly than the library does.
@@ -200,6 +210,9 @@ class Client(OIDCAuthenticationBackend):  # type: ignore[misc]  # published with
             return idtoken.verify_id_token(
                 token, self.keys(), nonce=kwargs["nonce"], **ours, **where
             )
+        except idtoken.WrongTime as why:
+            logger.warning("%s: rejected a token: %s", self.provider.slug, why)
+            raise ClocksDiffer(self.provider, why.seconds) from None
         except idtoken.InvalidJwt as why:
             logger.warning("%s: rejected a token: %s", self.provider.slug, why)
             raise unverified_response(self.provider) from None

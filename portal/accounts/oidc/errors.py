@@ -28,16 +28,50 @@ class AccountNotAllowed(NotAllowed):
     """
 
     def __init__(self, provider: Provider, account: str) -> None:
-        super().__init__(
-            "oidc.not-allowed",
-            _(
-                "%(provider)s knows you as %(account)s, but that account may not use this "
-                "portal. If it should, give this name to whoever runs this portal; or sign "
-                "in with another account."
-            )
-            % {"provider": provider.name, "account": account},
-        )
+        words = {"provider": provider.name, "account": account}
+        super().__init__(self.refusal_code, self._sentence() % words)
         self.account = account
+
+    refusal_code = "oidc.not-allowed"
+
+    def _sentence(self) -> str:
+        return _(
+            "%(provider)s knows you as %(account)s, but that account may not use this "
+            "portal. If it should, give this name to whoever runs this portal; or sign "
+            "in with another account."
+        )
+
+
+class GroupsNotSent(AccountNotAllowed):
+    """Groups decide who may enter, and the provider did not say which the person is in."""
+
+    refusal_code = "oidc.groups"
+
+    def _sentence(self) -> str:
+        return _(
+            "%(provider)s knows you as %(account)s, but did not say which groups you are in, and "
+            "only members of certain groups may use this portal. Tell whoever runs this portal, "
+            "with this name: they can have the groups sent. Or sign in with another account."
+        )
+
+
+class ClocksDiffer(UnverifiedResponse):
+    """The answer is of another time: the provider's clock and ours differ by ``seconds``.
+
+    They are positive if ours is behind.
+    """
+
+    def __init__(self, provider: Provider, seconds: int) -> None:
+        text = _(
+            "The clocks of this portal and of %(provider)s differ by %(seconds)d seconds (this "
+            "portal's is %(direction)s), so its response could not be verified and you were not "
+            "signed in. Tell whoever runs this portal to set its clock; nothing is wrong with your "
+            "account."
+        )
+        direction = _("behind") if seconds > 0 else _("ahead")
+        words = {"provider": provider.name, "seconds": abs(seconds), "direction": direction}
+        super().__init__("oidc.token", text % words)
+        self.seconds = seconds
 
 
 def provider_unavailable(provider: Provider) -> ProviderUnavailable:

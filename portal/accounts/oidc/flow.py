@@ -26,6 +26,7 @@ from mozilla_django_oidc.utils import (
 )
 
 from . import signins
+from .claims import Claims
 from .client import Tokens, endpoint, supports
 from .errors import ProviderUnavailable, authorization_declined, unexpected_response
 from .provider import Provider
@@ -39,7 +40,7 @@ SIGN_IN_SECONDS = 3600
 class AuthorizationResponse:
     """A provider's answer, with the secrets that only the browser that had asked knows.
 
-    `backends` redeems it and adds the ``tokens``.
+    `backends` redeems it and adds the ``tokens`` and the proven ``claims``.
     """
 
     provider: Provider
@@ -48,6 +49,7 @@ class AuthorizationResponse:
     verifier: str = field(repr=False)
     next_url: str = ""
     tokens: Tokens = field(default_factory=Tokens)
+    claims: Claims = field(default_factory=dict, repr=False)
 
 
 def authorization_url(
@@ -135,6 +137,8 @@ def _prompt(provider: Provider) -> dict[str, str]:
 SALT = "bindery.oidc.leaving"
 LIFE = 3600
 """Seconds for which the state of the way back is valid."""
+MAX_HINT = 4000
+"""Characters of an id token that still fits into an address; one with many groups does not."""
 
 
 @dataclass(frozen=True)
@@ -168,7 +172,7 @@ def sign_out_redirect(browser: SessionBase) -> SignOutRedirect | None:
             f"{signed_out_url(provider)}?{_state(there=False)}",
             ends_provider_session=False,
         )
-    hint = {"id_token_hint": opened[1]} if opened[1] else {}
+    hint = {"id_token_hint": opened[1]} if 0 < len(opened[1]) <= MAX_HINT else {}
     params = {
         **hint,
         "client_id": provider.client_id,

@@ -1,4 +1,4 @@
-"""Verify id tokens (OpenID Connect Core 3.1.3.7); pure, with no clock but PyJWT's.
+"""Verify id tokens (OpenID Connect Core 3.1.3.7) and logout tokens (Back-Channel Logout 2.6).
 
 mozilla-django-oidc checks signature, algorithm and nonce. This module also checks that the token is
 from this issuer, for us and still valid, so none of the library's own checks are used.
@@ -6,6 +6,7 @@ from this issuer, for us and still valid, so none of the library's own checks ar
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,12 +20,29 @@ provider.
 """
 LEEWAY = 60
 """Seconds that two clocks may differ."""
-MAX_LENGTH = 64 * 1024
+MAX_LENGTH = 192 * 1024
+"""Characters of a token; one with a thousand long names of groups has about 100,000."""
 REQUIRED_CLAIMS = ("iss", "sub", "aud", "exp", "iat")
+LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
+MAX_LOGOUT_AGE = 600
+"""Seconds after which a logout token is too old; older providers give it no time of expiry."""
 
 
 class InvalidJwt(Exception):
     """A token that proves nothing; the text says why and quotes nothing of the token."""
+
+
+class WrongTime(InvalidJwt):
+    """A token that is right but for its time.
+
+    ``seconds`` is how far our clock is behind that of the issuer, who has just issued it; it is
+    negative if ours is ahead.
+    """
+
+    def __init__(self, seconds: int) -> None:
+        where = "behind" if seconds > 0 else "ahead of"
+        super().__init__(f"our clock is {abs(seconds)} s {where} the provider's")
+        self.seconds = seconds
 
 
 def verify_id_token(
@@ -50,6 +68,54 @@ def verify_id_token(
     return claims
 
 
+def check_logout_token(token: str, *, audience: str, issuer: str) -> None:
+    """Raise `InvalidJwt` for what cannot be a logout token for us, without any key.
+
+    It proves nothing.
+    """
+    if len(token) > MAX_LENGTH:
+        raise InvalidJwt("it is too long")
+    try:
+        claims = jwt.decode(token, options={"verify_signature": False})
+    except (jwt.PyJWTError, ValueError, TypeError, ArithmeticError, RecursionError) as error:
+        raise InvalidJwt(f"{type(error).__name__}") from None
+    audiences = claims.get("aud")
+    if audience not in (audiences if isinstance(audiences, list) else [audiences]):
+        raise InvalidJwt("it was issued to another party")
+    if issuer and claims.get("iss") != issuer:
+        raise InvalidJwt("it comes from another issuer")
+    _require_logout(claims)
+
+
+def verify_logout_token(
+    token: str, key_set: object, *, audience: str, issuer: str, jwks_url: str
+) -> dict[str, Any]:
+    """Return the claims of a logout token; ``sub`` and ``sid`` are texts if they are there.
+
+    Raises `InvalidJwt`. ``issuer`` and ``jwks_url`` as in `verify_id_token`.
+    """
+    required = ("iss", "aud", "iat", "events")
+    claims = verify_signature(token, key_set, audience=audience, required_claims=required)
+    if not _is_issuer(claims["iss"], issuer, jwks_url):
+        raise InvalidJwt("it comes from another issuer")
+    if time.time() - float(claims["iat"]) > MAX_LOGOUT_AGE + LEEWAY:
+        raise InvalidJwt("it is too old")
+    _require_logout(claims)
+    return claims
+
+
+def _require_logout(claims: Mapping[str, Any]) -> None:
+    """Raise `InvalidJwt` unless the claims say that somebody has signed out."""
+    events = claims.get("events")
+    if not isinstance(events, Mapping) or not isinstance(events.get(LOGOUT_EVENT), Mapping):
+        raise InvalidJwt("it reports no sign-out")
+    if "nonce" in claims:
+        raise InvalidJwt("it has a nonce, as an id token has")
+    named = [claims[name] for name in ("sub", "sid") if name in claims]
+    if not named or not all(isinstance(name, str) and 0 < len(name) <= 255 for name in named):
+        raise InvalidJwt("it names nobody")
+
+
 def verify_signature(
     token: object,
     key_set: object,
@@ -59,21 +125,30 @@ def verify_signature(
 ) -> dict[str, Any]:
     """Return the claims of an unexpired token that one of the keys has signed for us.
 
-    Raises `InvalidJwt`.
+    Raises `InvalidJwt`, and `WrongTime` if only its times are wrong.
     """
     if not isinstance(token, str) or len(token) > MAX_LENGTH:
         raise InvalidJwt("it is missing or too long")
+    options = {"require": list(required_claims)}
     try:
-        return jwt.decode(
-            token,
-            _signing_key(token, key_set),
-            algorithms=[ALGORITHM],
-            audience=audience,
-            leeway=LEEWAY,
-            options={"require": list(required_claims)},
-        )
-    except (jwt.PyJWTError, ValueError, TypeError) as error:
+        key = _signing_key(token, key_set)
+        given = {"algorithms": [ALGORITHM], "audience": audience, "leeway": LEEWAY}
+        try:
+            return jwt.decode(token, key, options=options, **given)
+        except (jwt.ExpiredSignatureError, jwt.ImmatureSignatureError) as error:
+            untimed = dict.fromkeys(("verify_exp", "verify_iat", "verify_nbf"), False)
+            claims = jwt.decode(token, key, options=options | untimed, **given)
+            _require_same_clock(claims)
+            raise InvalidJwt(f"{type(error).__name__}") from None
+    except (jwt.PyJWTError, ValueError, TypeError, ArithmeticError, RecursionError) as error:
         raise InvalidJwt(f"{type(error).__name__}") from None
+
+
+def _require_same_clock(claims: Mapping[str, Any]) -> None:
+    """Raise `WrongTime` if the token was not issued at this time, as one that just came must be."""
+    seconds = round(float(claims.get("iat", time.time())) - time.time())
+    if abs(seconds) > LEEWAY:
+        raise WrongTime(seconds)
 
 
 def _signing_key(token: str, key_set: object) -> jwt.PyJWK:

@@ -4,8 +4,9 @@ People are found by issuer and subject, never by name or mail address. A new nam
 a label and the name of a volume, and never somebody else's.
 
 Groups and roles from the provider stand beside those that staff gave by hand. ``User.claimed``
-records what came from the provider; only that is ever taken away. Besides groups it holds our own
-words ``staff`` and ``superuser`` for the two flags of the row.
+records what came from the provider; only that is ever taken away, and only by an answer that says
+which groups there are. Besides groups it holds our own words ``staff`` and ``superuser`` for the
+two flags of the row.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from django.utils import timezone
 
 from portal import roles
 from portal.models import Erasure, UsedName, User
+from quotas.models import LimitSet
 from sessions.names import owner_slug
 
 from . import signins
@@ -33,11 +35,12 @@ from .claims import (
     Identity,
     Policy,
     account_label,
-    group_names,
+    fit_group_name,
     is_allowed,
+    memberships,
     parse_identity,
 )
-from .errors import AccountNotAllowed
+from .errors import AccountNotAllowed, GroupsNotSent
 from .provider import Provider
 
 TRIES = 10
@@ -55,22 +58,32 @@ UPDATED_FIELDS = [
 def sync_user(provider: Provider, claims: Claims) -> User:
     """Return the person's row, created at the first sign-in and updated with the present claims.
 
-    Raises `AccountNotAllowed` if the site's rules exclude them: then no row is created, and their
+    Where the claims do not say which groups there are, the known ones stay. Raises
+    `AccountNotAllowed` if the site's rules exclude the person: then no row is created, and their
     open sign-ins end.
     """
-    identity = parse_identity(claims, settings.OIDC_POLICY)
-    if not is_allowed(claims, settings.OIDC_POLICY, provider.prefix):
+    policy = settings.OIDC_POLICY
+    identity, named = parse_identity(claims, policy), memberships(claims, policy, provider.prefix)
+    known = _known_groups(identity) if named.missing else frozenset()
+    if not is_allowed(claims, policy, provider.prefix, known):
         _end_sign_ins(identity)
-        raise AccountNotAllowed(provider, account_label(claims))
+        by_group = bool(policy.allow_groups or policy.allow_entitlements)
+        refusal = GroupsNotSent if named.missing and by_group else AccountNotAllowed
+        raise refusal(provider, account_label(claims))
     with transaction.atomic():
         user = _find_user(identity) or _create_user(identity)
         user.email = identity.email
         user.first_name, user.last_name = identity.first_name, identity.last_name
-        named = group_names(claims, settings.OIDC_POLICY, provider.prefix)
-        sync_groups(user, named, settings.OIDC_POLICY)
+        sync_groups(user, named.names, policy, is_whole=not named.missing)
         user.vouched_until = vouched_until()
         user.save(update_fields=UPDATED_FIELDS)
     return user
+
+
+def _known_groups(identity: Identity) -> frozenset[str]:
+    """Return the groups that the provider named the last time that it named any."""
+    mine = User.objects.filter(issuer=identity.issuer, subject=identity.subject)
+    return frozenset(mine.values_list("claimed", flat=True).first() or ()) - RESERVED_NAMES
 
 
 def vouch(user: User) -> None:
@@ -179,20 +192,52 @@ RESERVED_NAMES = frozenset({*roles.ROLES, STAFF, SUPERUSER})
 """No claim puts anybody into a group with one of these names: only `Policy.roles` gives roles."""
 
 
-def sync_groups(user: User, names: Iterable[str], policy: Policy) -> None:
-    """Set groups, roles and the two flags; the caller has locked the person's row and saves it."""
+MAX_GROUPS = 200
+"""How many of a person's groups are stored."""
+
+
+def sync_groups(
+    user: User, names: Iterable[str], policy: Policy, *, is_whole: bool = True
+) -> None:
+    """Set groups, roles and the two flags; the caller has locked the person's row and saves it.
+
+    All names count for roles; the `MAX_GROUPS` most relevant ones are stored. Unless ``names`` is
+    the whole list, the groups and roles that the provider gave before stay.
+    """
     before = set(user.claimed)
     has = set(user.groups.values_list("name", flat=True))
     by_hand = has - before
-    named = set(names)
-    given = {role for name in named for role in policy.roles.get(name, frozenset())}
-    wanted = _joinable(named - RESERVED_NAMES, policy) | (given & roles.ROLES.keys())
+    named = set(names) if is_whole else before.union(names)
+    given = _roles_of(named, policy)
+    if not is_whole:
+        given |= _roles_of(has, policy) & before
+    relevant = _most_relevant(named - RESERVED_NAMES, before, policy)
+    wanted = _joinable(relevant, policy) | (given & roles.ROLES.keys())
     user.groups.remove(*Group.objects.filter(name__in=(before & has) - wanted))
     for name in sorted(wanted - has):
         user.groups.add(_group(name))
     _set_flags(user, given, before, by_hand | wanted)
     marks = {mark for mark in (STAFF, SUPERUSER) if mark in user.claimed}
     user.claimed = sorted((wanted - by_hand) | marks)
+
+
+def _roles_of(names: Iterable[str], policy: Policy) -> set[str]:
+    return {role for name in names for role in policy.roles.get(name, frozenset())}
+
+
+def _most_relevant(names: set[str], before: set[str], policy: Policy) -> set[str]:
+    """Return at most `MAX_GROUPS` names.
+
+    Those that decide something here come first, then those that the person has.
+    """
+    if len(names) <= MAX_GROUPS:
+        return names
+    deciding = policy.roles.keys() | {fit_group_name(name) for name in policy.allow_groups}
+    deciding |= {fit_group_name(name) for name in policy.allow_entitlements}
+    with_limits = LimitSet.objects.exclude(group=None).values_list("group__name", flat=True)
+    deciding |= set(with_limits)
+    order = sorted(names, key=lambda name: (name not in deciding, name not in before, name))
+    return set(order[:MAX_GROUPS])
 
 
 def _joinable(names: set[str], policy: Policy) -> set[str]:

@@ -21,6 +21,7 @@ ENDPOINT_VARIABLES = {
     "keys": "OP_JWKS_ENDPOINT",
     "logout": "OP_LOGOUT_ENDPOINT",
     "revocation": "OP_REVOCATION_ENDPOINT",
+    "groups": "OP_GROUPS_ENDPOINT",
 }
 REQUIRED_ENDPOINTS = ("authorization", "token", "keys")
 PROVIDER_VARIABLES = ("RP_CLIENT_ID", "RP_CLIENT_SECRET", "OP_ISSUER", *ENDPOINT_VARIABLES.values())
@@ -33,7 +34,8 @@ class Provider:
 
     ``slug`` is in its addresses here, ``name`` on its button. ``endpoints`` are those set by hand,
     by the names in `ENDPOINT_VARIABLES`; the others come from the description of ``issuer``.
-    ``prefix`` is put before the name of each of its groups.
+    ``prefix`` is put before the name of each of its groups. ``group_field`` is the key of a group's
+    name in the answer of its endpoint for groups.
     """
 
     slug: str
@@ -44,6 +46,7 @@ class Provider:
     endpoints: dict[str, str] = field(default_factory=dict)
     scopes: str = "openid email profile"
     prefix: str = ""
+    group_field: str = "id"
     extra: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -115,6 +118,7 @@ def _read(environment: Environment, start: str, slug: str) -> Provider | None:
         endpoints=endpoints,
         scopes=_scopes(environment.text(f"{start}RP_SCOPES", Provider.scopes)),
         prefix=environment.text(f"{start}GROUP_PREFIX"),
+        group_field=environment.text(f"{start}GROUPS_FIELD").strip() or Provider.group_field,
         extra=dict(parse_qsl(environment.text(f"{start}AUTH_REQUEST_EXTRA_PARAMS"))),
     )
 

@@ -92,7 +92,7 @@ def _refresh_from_provider(row: SignIn, provider: Provider) -> None:
         client = Client(provider)
         tokens = client.refresh(unseal(row.sealed, signins.REFRESH_TOKEN))
         _store_refresh_token(row, provider, tokens)
-        _apply_claims(row.user, provider, client, tokens)
+        _apply_claims(row, provider, client, tokens)
     except ProviderRefused:
         _end_refused(row)
     except AccountNotAllowed as no:
@@ -116,7 +116,8 @@ def _store_refresh_token(row: SignIn, provider: Provider, tokens: Tokens) -> Non
         revoke(provider, tokens.refresh_token)  # the person has signed out here meanwhile
 
 
-def _apply_claims(user: User, provider: Provider, client: Client, tokens: Tokens) -> None:
+def _apply_claims(row: SignIn, provider: Provider, client: Client, tokens: Tokens) -> None:
+    user = row.user
     claims = client.claims(tokens)
     if not claims:
         people.vouch(user)
@@ -124,7 +125,9 @@ def _apply_claims(user: User, provider: Provider, client: Client, tokens: Tokens
     if claims["sub"] != user.subject or claims.get("iss", user.issuer) != user.issuer:
         log.error("%s: the response is about another person", provider.slug)
         raise unverified_response(provider)
-    people.sync_user(provider, {**claims, "iss": user.issuer})
+    user = people.sync_user(provider, {**claims, "iss": user.issuer})
+    missing = signins.groups_missing(user, provider, claims)
+    SignIn.objects.filter(pk=row.pk).exclude(groups_missing=missing).update(groups_missing=missing)
 
 
 def _end_refused(row: SignIn) -> None:

@@ -5,6 +5,7 @@ A row and the browser's portal session end together. `refresh` asks the provider
 
 from __future__ import annotations
 
+import hashlib
 from datetime import timedelta
 
 from django.conf import settings
@@ -18,6 +19,7 @@ from portal.models import SignIn, User
 from sessions.gateway import tickets
 from sessions.gateway.authorize import is_session_of
 
+from .claims import Claims, Missing, memberships
 from .client import Tokens, revoke
 from .provider import Provider
 
@@ -28,7 +30,12 @@ PROVIDER_KEY = "oidc"
 
 
 def record_sign_in(
-    user: User, provider: Provider, browser: SessionBase, tokens: Tokens, previous_key: str | None
+    user: User,
+    provider: Provider,
+    browser: SessionBase,
+    tokens: Tokens,
+    previous_key: str | None,
+    claims: Claims,
 ) -> None:
     """Record that this provider opened this browser's session.
 
@@ -50,7 +57,22 @@ def record_sign_in(
         browser=key,
         sealed=seal_refresh_token(tokens),
         due=timezone.now() + (every if tokens.refresh_token else hours),
+        provider_session=session_digest(claims.get("sid")),
+        groups_missing=groups_missing(user, provider, claims),
     )
+
+
+def session_digest(session: object) -> str:
+    """Return the form in which the provider's number of a session is kept; "" if it is none."""
+    if not isinstance(session, str) or not session:
+        return ""
+    return hashlib.sha256(session.encode("utf-8", "replace")).hexdigest()
+
+
+def groups_missing(user: User, provider: Provider, claims: Claims) -> str:
+    """Return why the claims do not name all groups; "" where nothing depends on it."""
+    missing = str(memberships(claims, settings.OIDC_POLICY, provider.prefix).missing)
+    return missing if user.claimed or missing != Missing.ABSENT else ""
 
 
 def seal_refresh_token(tokens: Tokens) -> str:

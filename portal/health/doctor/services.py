@@ -24,7 +24,7 @@ from portal.accounts.oidc.idtoken import ALGORITHM
 from portal.accounts.oidc.provider import Provider
 from portal.health import checks
 from portal.mail import outbox
-from portal.models import Letter
+from portal.models import Letter, SignIn
 from sessions.backends import get_backend
 from sessions.lifecycle import queue
 from sessions.watch.conditions import describe_problem
@@ -32,7 +32,7 @@ from sessions.watch.conditions import describe_problem
 from . import Finding, failure_reason, short_message
 
 CHECKED_DIRECTLY = frozenset(
-    {"database", "worker", "watch", "backend", "disk", "channel", "mail", "installation"}
+    {"database", "worker", "watch", "backend", "disk", "channel", "mail", "installation", "groups"}
 )
 """Parts that are checked directly, here or by another check."""
 
@@ -133,6 +133,30 @@ def check_providers() -> Iterator[Finding]:
             words = {"name": provider.name, "why": failure_reason(error)}
             hint = _("Nobody can sign in with it. Check OIDC_…_OP_ISSUER and the network.")
             yield Finding("doctor.provider", why % words, hint)
+        yield from _check_groups(provider)
+
+
+MAX_NAMED = 10
+
+
+def _check_groups(provider: Provider) -> Iterator[Finding]:
+    """Yield a finding if the provider's last answers did not name the groups of some people."""
+    rows = SignIn.objects.filter(provider=provider.slug).exclude(groups_missing="")
+    names = sorted(set(rows.values_list("user__username", flat=True)))
+    if not names:
+        return
+    shown = ", ".join(names[:MAX_NAMED]) + (" …" if len(names) > MAX_NAMED else "")
+    why = ", ".join(sorted(set(rows.values_list("groups_missing", flat=True))))
+    message = _(
+        "%(name)s does not say which groups %(count)d signed-in people are in (%(why)s): "
+        "%(people)s. They keep the groups and roles that were known."
+    )
+    words = {"name": provider.name, "count": len(names), "why": why, "people": shown}
+    hint = _(
+        "Have it send only the groups assigned to this portal, or set OIDC_…_OP_GROUPS_ENDPOINT "
+        "(docs/sign-in.md, “Groups that are not sent”)."
+    )
+    yield Finding("doctor.groups", message % words, hint, advice=True)
 
 
 def _check_provider(provider: Provider) -> Iterator[Finding]:

@@ -175,3 +175,35 @@ def test_account_disabled_at_the_provider_is_refused_there(site: Site, visit: Vi
     choose(page)
     answer(page, "gone")
     expect(page.get_by_role("alert")).to_contain_text("nobody")
+
+
+def test_sign_out_at_the_provider_ends_pages_sockets_and_notebooks(
+    site: Site, visit: Visit, work: str
+) -> None:
+    """By the back channel: long before the provider would be asked again."""
+    site.campus.put("noether2", preferred_username="noether2", **MEMBER)
+    page = visit()
+    enter(page, site, "noether2")
+    with site.stack.api("noether2") as api:
+        name = api.launch(work)
+        api.until(name, "ready")
+        page.goto(f"/projects/{name}/open/")
+        page.wait_for_url(re.compile(rf"{name}\.localhost"))
+        notebook_page = page.context.new_page()
+        notebook_page.goto(f"http://{name}.localhost:{site.stack.port}/api/status")
+        expect(notebook_page.locator("body")).to_contain_text('"started"')
+
+        there = page.context.new_page()
+        there.goto(f"{site.campus.issuer}/session/end")
+        there.get_by_role("button", name=re.compile("sign me out", re.IGNORECASE)).click()
+        expect(there.locator("body")).to_contain_text(re.compile("sign-out success", re.IGNORECASE))
+        assert site.ask("SignIn.objects.filter(user__username='noether2').count()") == "0"
+
+        def is_closed() -> bool:
+            notebook_page.goto(f"http://{name}.localhost:{site.stack.port}/api/status")
+            return '"started"' not in notebook_page.locator("body").inner_text()
+
+        eventually(is_closed, within=10, what="the end of the notebook's cookie")
+        page.goto("/account/")
+        assert "/sign-in/" in page.url
+        assert api.http.get("me/").status_code == 200  # a token is no browser

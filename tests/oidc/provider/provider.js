@@ -3,7 +3,9 @@
 // It is told everything in one line of JSON on its standard input, answers with its issuer in one
 // line, and ends when that input is closed, which it is when the tests have ended in whatever way.
 // Who there is, and how they are, stands in a file that is read again at each question:
-// {"people": {"<sub>": {claims…, "disabled": true}}, "away": true}
+// {"people": {"<sub>": {claims…, "disabled": true}}, "away": true, "clock": 75}
+// "clock" is how many seconds its clock is ahead. A person's "all_groups" are what /groups answers,
+// two on a page, as the endpoint of a provider whose tokens have no room for them.
 import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
@@ -22,6 +24,9 @@ const { port } = server.address();
 const issuer = `http://localhost:${port}`;
 
 const state = () => JSON.parse(readFileSync(file, "utf8"));
+
+const trueTime = Date.now;
+Date.now = () => trueTime() + 1000 * (state().clock ?? 0);
 
 function account(sub) {
   const person = state().people[sub];
@@ -52,7 +57,7 @@ const provider = new Provider(issuer, {
     openid: ["sub"],
     profile: ["name", "given_name", "family_name", "preferred_username"],
     email: ["email", "email_verified"],
-    groups: ["groups"],
+    groups: ["groups", "hasgroups"],
     entitlements: ["eduperson_entitlement"],
   },
   scopes: ["openid", "profile", "email", "groups", "entitlements", "offline_access"],
@@ -60,7 +65,9 @@ const provider = new Provider(issuer, {
   pkce: { required: () => true },
   issueRefreshToken: () => true,
   rotateRefreshToken: true, // an old one that is used once more ends all of them
+  fetch: (url, { dispatcher, ...options }) => fetch(url, options), // the portal is on this machine
   features: {
+    backchannelLogout: { enabled: true },
     devInteractions: { enabled: false },
     rpInitiatedLogout: { enabled: true },
     revocation: { enabled: true },
@@ -103,13 +110,26 @@ async function signIn(request, response) {
   }
 }
 
+async function groups(request, response) {
+  const url = new URL(request.url, issuer);
+  const token = await provider.AccessToken.find(request.headers.authorization?.split(" ")[1]);
+  if (!token) return response.writeHead(401).end();
+  const all = state().people[token.accountId].all_groups;
+  const from = Number(url.searchParams.get("from") ?? 0);
+  const page = { value: all.slice(from, from + 2).map((id) => ({ id, displayName: `The ${id}` })) };
+  if (from + 2 < all.length) page["@odata.nextLink"] = `${issuer}/groups?from=${from + 2}`;
+  response.setHeader("Content-Type", "application/json");
+  return response.end(JSON.stringify(page));
+}
+
 const answer = provider.callback();
 server.on("request", (request, response) => {
   if (state().away) {
     response.statusCode = 503;
     response.end("away");
-  } else if (request.url.startsWith("/sign-in/")) {
-    signIn(request, response).catch((error) => {
+  } else if (/^\/(sign-in\/|groups)/.test(request.url)) {
+    const act = request.url.startsWith("/groups") ? groups : signIn;
+    act(request, response).catch((error) => {
       response.statusCode = 400;
       response.end(String(error));
     });
