@@ -42,7 +42,7 @@ def run_safely(work: Callable[P, object], *arguments: P.args, **more: P.kwargs) 
         try:
             work(*arguments, **more)
         except Exception as error:
-            if _is_temporary(error):
+            if is_temporary_error(error):
                 log.warning("%s will be retried: %s", _name(work), error)
             else:
                 log.exception("%s failed and will be retried", _name(work))
@@ -50,7 +50,8 @@ def run_safely(work: Callable[P, object], *arguments: P.args, **more: P.kwargs) 
     return True
 
 
-def _is_temporary(error: Exception) -> bool:
+def is_temporary_error(error: Exception) -> bool:
+    """Return whether the error passes by itself, so that the same work may succeed later."""
     behind = is_database_away_error(error) or is_disk_full_error(error)
     return isinstance(error, TemporaryError) or behind
 

@@ -75,6 +75,7 @@ class GitServer:
         self.endless: set[str] = set()
         self.pouring: set[str] = set()
         self.stalling: set[str] = set()
+        self.mumbling: dict[str, bytes] = {}
         self.over = threading.Event()
         self._clock = 1_700_000_000
         self._http = _Http(self, address)
@@ -197,6 +198,11 @@ class GitServer:
         self.stalling.add(name)
         return self.restrict(name, protocol=0)
 
+    def mumble(self, name: str, answer: bytes) -> str:
+        """Make an address that answers every request with these bytes, as if they were git's."""
+        self.mumbling[name] = answer
+        return self.url(name)
+
     def restrict(
         self, name: str, *, by_id: bool = True, filters: bool = True, protocol: int = 2
     ) -> str:
@@ -229,8 +235,15 @@ class GitServer:
         parts.append(b"" if keep else b"deleteall\n")
         for path, content in files.items():
             kind = "100755" if path in executable else mode
-            parts.append(f'M {kind} inline "{path}"\n'.encode() + _data(content))
+            parts.append(f"M {kind} inline {_quoted(path)}\n".encode() + _data(content))
         _git(git_dir, "fast-import", "--quiet", "--force", stdin=b"".join(parts))
+
+
+def _quoted(path: str) -> str:
+    """Return a path as git quotes it, whatever bytes it has."""
+    raw = path.encode("utf-8", "surrogateescape")
+    plain = frozenset(range(0x20, 0x7F)) - frozenset(b'"\\')
+    return '"' + "".join(chr(each) if each in plain else f"\\{each:03o}" for each in raw) + '"'
 
 
 def _data(content: str | bytes) -> bytes:
@@ -269,6 +282,8 @@ class _Request(BaseHTTPRequestHandler):
             self._answer(301, f"Location: {owner.redirects[name]}{rest}")
         elif name in owner.locked:
             self._answer(401, 'WWW-Authenticate: Basic realm="git"')
+        elif name in owner.mumbling:
+            self._mumble(owner.mumbling[name])
         elif name in owner.endless:
             self._flood()
         elif name in owner.stalling and self.command == "POST":
@@ -288,6 +303,15 @@ class _Request(BaseHTTPRequestHandler):
         self.send_header(*header.split(": ", 1))
         self.send_header("Content-Length", "0")
         self.end_headers()
+
+    def _mumble(self, answer: bytes) -> None:
+        self._body()
+        self.send_response(200)
+        kind = "result" if self.command == "POST" else "advertisement"
+        self.send_header("Content-Type", f"application/x-git-upload-pack-{kind}")
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
 
     def _flood(self) -> None:
         self.send_response(200)

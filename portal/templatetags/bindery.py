@@ -187,7 +187,8 @@ def limit_label(limit: str) -> str:
 @stringfilter
 def quote_lines(text: str) -> str:
     """Quote somebody else's words in a plain-text letter."""
-    return "\n".join(f"> {line}".rstrip() for line in text.splitlines())
+    lines = text.replace("\r\n", "\n").split("\n")  # as a browser's form sends them
+    return "\n".join(f"> {line}".rstrip() for line in lines)
 
 
 @register.filter

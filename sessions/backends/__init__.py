@@ -17,7 +17,9 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 
 from keys.keypairs import SshIdentity
+from portal.lib.text import readable, storable
 from quotas.resources import Resources
+from sessions.states import Phase
 
 BACKENDS = {
     "local": "sessions.backends.local.LocalBackend",
@@ -27,6 +29,27 @@ BACKENDS = {
 
 LOG_TRUNCATED = "… the log is too long: what follows was cut …"
 """The last line of a build log that was cut because it was too long."""
+
+_COLUMNS = {
+    "code": 64,
+    "buildpack": 64,
+    "digest": 255,
+    "address": 255,
+    "node": 255,
+    "position": 255,
+}
+"""Lengths of the columns that reports are stored in."""
+_NUMBERS = range(2**63)
+"""What a column for a number of bytes holds."""
+
+
+def _clean(report: object, *names: str) -> None:
+    """Make these texts of a report storable; they may come from where strangers' code runs."""
+    for name in names:
+        text = getattr(report, name)
+        cleaned = readable(text) if name == "message" else storable(text, _COLUMNS.get(name))
+        if cleaned is not text:
+            object.__setattr__(report, name, cleaned)
 
 
 @dataclass(frozen=True)
@@ -96,6 +119,9 @@ class BuildReport:
     resources: str = ""
     has_installation_id: bool = field(default=True, compare=False)
 
+    def __post_init__(self) -> None:
+        _clean(self, "code", "message", "buildpack", "digest", "resources")
+
 
 @dataclass(frozen=True)
 class FilesReport:
@@ -109,6 +135,11 @@ class FilesReport:
     message: str = ""
     size: int | None = None
     is_repeated: bool = False
+
+    def __post_init__(self) -> None:
+        _clean(self, "message")
+        if self.size not in _NUMBERS:
+            object.__setattr__(self, "size", None)
 
 
 @dataclass(frozen=True)
@@ -131,6 +162,9 @@ class ServerReport:
     files: FilesReport | None = None
     has_installation_id: bool = field(default=True, compare=False)
 
+    def __post_init__(self) -> None:
+        _clean(self, "name", "address", "code", "message", "node")
+
 
 @dataclass(frozen=True)
 class LogLines:
@@ -143,6 +177,11 @@ class LogLines:
     phase: str
     text: str
     position: str
+
+    def __post_init__(self) -> None:
+        _clean(self, "text", "position")
+        if self.phase not in Phase.values:
+            object.__setattr__(self, "phase", Phase.BUILDING.value)
 
 
 @dataclass(frozen=True)

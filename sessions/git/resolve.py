@@ -108,7 +108,7 @@ def _ask(
 def _advertised(advertisement: str) -> dict[str, str]:
     """Return commits by full ref name; for an annotated tag, the commit that it tags."""
     refs = {}
-    for line in advertisement.splitlines():
+    for line in advertisement.split("\n"):  # a name may contain other ends of lines
         if found := _ADVERTISED_REF.fullmatch(line):
             refs[found[2].removesuffix("^{}")] = found[1]  # the peeled line comes last
     return refs
@@ -182,7 +182,7 @@ def require_reachable(
         advertised = await git.run(["ls-remote", "--heads", "--tags"], [url])
         if not advertised.succeeded:
             raise failure(advertised, url, identity=identity)
-        lines = advertised.output.decode("utf-8", "replace").splitlines()
+        lines = advertised.output.decode("utf-8", "replace").split("\n")
         tips = {found[1] for found in map(_ADVERTISED.fullmatch, lines) if found}
         return commit in tips or (bool(tips) and await _history_contains(git, commit))
 

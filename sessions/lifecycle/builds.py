@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from portal.lib.db import retry_after_deadlock
+from portal.lib.text import storable
 from quotas.resources import Resources
 from sessions import capacity
 from sessions.backends import get_backend
@@ -66,9 +67,13 @@ def _store_resolved(project: Project, found: ResolvedRef, contents: Contents) ->
         ref=found.ref,
         path=found.path,
         tail="",
-        resources=contents.resources,
+        resources=_storable_resources(contents),
         content=contents.content,
     )
+
+
+def _storable_resources(contents: Contents) -> str | None:
+    return None if contents.resources is None else storable(contents.resources)
 
 
 def _reuse_message(build: Build, found: ResolvedRef) -> Iterator[str]:
@@ -149,7 +154,7 @@ def _active_build(session: Session, found: ResolvedRef, contents: Contents) -> B
                 commit=found.commit,
                 image=image_name(project.repository, found.commit),
                 fresh=session.force_build,
-                resources=contents.resources,
+                resources=_storable_resources(contents),
                 content=contents.content,
             )
     except IntegrityError:  # another launch inserted it first

@@ -21,7 +21,7 @@ from django.utils.translation import gettext as _
 
 from portal.lib.db import retry_after_deadlock
 from portal.lib.logs import context
-from portal.lib.logs.formats import EMOJI, escape_invisible
+from portal.lib.text import readable
 from portal.models import User
 from quotas.limits import lock_person
 from sessions.culling.policy import WARNING_PERIOD
@@ -174,7 +174,7 @@ def fail(session: Session, code: str, message: str, *, by: str) -> None:
     """End a live session with an error that its person can read."""
     with transaction.atomic():
         ended = timezone.now()
-        message = escape_invisible(message, kept=EMOJI)
+        message = readable(message)
         fields = {"code": code, "message": message, "ended": ended}
         if Session.objects.advance(session.pk, SessionState.FAILED, by=by, why=code, **fields):
             journal.record(session, Phase.FAILED, message, code=code)

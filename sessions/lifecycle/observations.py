@@ -14,9 +14,10 @@ from django.utils.translation import gettext as _
 
 from portal.lib.db import retry_after_deadlock
 from sessions.backends import BuildReport, ServerReport, get_backend
-from sessions.backends.messages import BUILD_LIMIT, NO_GPU
+from sessions.backends.messages import BUILD_LIMIT, NO_GPU, QUEUED
 from sessions.errors import BinderyError, TemporaryError
 from sessions.models import Build, Project, Session
+from sessions.outages import run_safely
 from sessions.progress import journal
 from sessions.states import BUILD_ACTIVE, BuildState, Phase, SessionState
 
@@ -77,6 +78,22 @@ def handle_lost_build(build: Build) -> None:
     handle_build_report(BuildReport(build.pk, True, BUILD_LOST, message))
 
 
+def fail_build(build_id: int, code: str, message: str) -> None:
+    """Fail a build whose report cannot be handled, without its log, and have it dropped."""
+    report = BuildReport(build_id, finished=True, code=code, message=message)
+    if build := Build.objects.active().filter(pk=build_id).first():
+        store_build_result(build, report)
+    else:
+        _drop_build(report)
+
+
+def fail_server(session_id: int, code: str, message: str) -> None:
+    """Fail the session of a notebook whose report cannot be handled, and have it dropped."""
+    if session := Session.objects.live().filter(pk=session_id).first():
+        fail(session, code, message, by="watch")
+    get_backend().remove_server(session_id)
+
+
 def handle_refused_build(build: Build, error: BinderyError) -> None:
     """Count a failed attempt of a build that the back end did not accept.
 
@@ -132,15 +149,15 @@ def continue_sessions(build: Build) -> None:
         return
     waiting = Session.objects.filter(build=build, state=SessionState.WAITING)
     for session in waiting.select_related("project__owner"):
-        if build.state == BuildState.BUILT:
-            _start_notebook(session, build)
-        else:
-            fail(
-                session,
-                build.code or "build.cancelled",
-                build.message or _("The build was cancelled. Start it again."),
-                by="watch",
-            )
+        run_safely(_continue_session, session, build)
+
+
+def _continue_session(session: Session, build: Build) -> None:
+    if build.state == BuildState.BUILT:
+        _start_notebook(session, build)
+    else:
+        message = build.message or _("The build was cancelled. Start it again.")
+        fail(session, build.code or "build.cancelled", message, by="watch")
 
 
 def requeue_launches(ended: Build) -> None:
@@ -203,9 +220,10 @@ def _record_start_wait(session: Session, report: ServerReport) -> None:
     if not is_new and (report.code != NO_GPU or report.message == session.message):
         return
     waits = {"code": report.code, "message": report.message}
+    begins = (report.code in QUEUED) != (session.code in QUEUED)  # each has a limit of its own
     with transaction.atomic():
         starting = Session.objects.filter(pk=session.pk, state=SessionState.SPAWNING)
-        changed = timezone.now() if is_new else session.changed
+        changed = timezone.now() if begins else session.changed
         if starting.update(**waits, changed=changed):
             sentence = report.message or _("Starting the notebook.")
             journal.record(session, Phase.LAUNCHING, sentence, code=report.code)

@@ -17,6 +17,7 @@ from django.db import models, transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from portal.lib.text import storable, storable_fields
 from portal.models import Installation
 from portal.models.installation import KEEP_DAYS
 from sessions.states import Phase
@@ -41,13 +42,14 @@ class AdvancingQuerySet(models.QuerySet[_Row]):
         and writes the new one and ``fields``, so the record of the transition, made in the same
         transaction, names the true state before.
         """
+        fields, why = storable_fields(self.model, fields), storable(why, 500)
         if self.stamp:
             fields[self.stamp] = timezone.now()
         row = f"{self.model._meta.model_name}_id"
         for before in (state for state, following in self.transitions.items() if to in following):
             with transaction.atomic():
                 if self.filter(pk=pk, state=before).update(state=to, **fields):
-                    change = {"before": before, "after": to, "by": by, "why": why[:500]}
+                    change = {"before": before, "after": to, "by": storable(by, 150), "why": why}
                     Transition.objects.create(**{row: pk}, **change)
                     return True
         return False

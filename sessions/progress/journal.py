@@ -19,7 +19,7 @@ from django.db import transaction
 from django.db.models import BigIntegerField, F, Min
 
 from portal.lib.db import CompiledQuery, Param
-from portal.lib.logs.formats import EMOJI, escape_invisible
+from portal.lib.text import readable, storable
 from sessions import disclosure
 from sessions.backends import LogLines
 from sessions.models import Build, Event, LogChunk, Project, Session
@@ -60,6 +60,8 @@ def parse_cursor(text: str) -> int:
 
 PAGE_SIZE = 500
 _REPORT_CHUNKS = 3
+MAX_CHUNK = 200_000
+"""Longest piece of a log, in characters; back ends hand out much shorter ones."""
 
 _PROJECT, _SEQ = Param("project", BigIntegerField()), Param("seq", BigIntegerField())
 _WRITTEN: CompiledQuery[int] = CompiledQuery(
@@ -100,8 +102,8 @@ def record(
         build_id=build.pk if build else followed,
         upto=upto,
         phase=phase,
-        message=escape_invisible(message, kept=EMOJI),
-        code=code,
+        message=readable(message),
+        code=storable(code, 64),
     )
     wake_readers()
 
@@ -118,7 +120,7 @@ def append(build: Build, piece: LogLines) -> bool:
         if not row.update(position=piece.position, chunks=F("chunks") + 1):
             return False
         seq = Build.objects.values_list("chunks", flat=True).get(pk=build.pk)
-        text = escape_invisible(piece.text.removesuffix("\n"), kept=EMOJI)
+        text = readable(piece.text.removesuffix("\n"), MAX_CHUNK)
         LogChunk.objects.create(build=build, seq=seq, phase=piece.phase, text=text)
         wake_readers()
     build.position = piece.position

@@ -25,13 +25,13 @@ from sessions.backends import BuildReport, ServerReport, get_backend
 from sessions.culling.activity import ProbeLoop
 from sessions.culling.cull import cull
 from sessions.installation import ownership
-from sessions.lifecycle import observations
 from sessions.models import Heartbeat, HeartbeatName
 from sessions.models.operations import WATCH_TIMEOUT
 from sessions.outages import run_safely
 from sessions.statistics import counters
 
 from . import conditions
+from .handling import fields_of, handle_safely
 from .reconcile import Alert, reconcile, refresh_sign_ins
 
 log = logging.getLogger(__name__)
@@ -108,6 +108,7 @@ log = logging.getLogger(__name__)
 
 BEAT_SECONDS = 5.0
 RECONCILE_SECONDS = 60.0
+RETRY_SECONDS = 1.0
 
 
 def run(alert: Alert) -> None:
@@ -133,9 +134,8 @@ def run(alert: Alert) -> None:
         for chore in (ownership.check_and_record, ownership.mark_all):
             run_safely(chore)
         ownership_check = ownership.OwnershipCheck()
-        for report in get_backend().changes():
-            with context.bound_fields(**_log_fields(report)):
-                missed |= not run_safely(_handle, report, ownership_check)
+        for report in _changes():
+            missed |= not _handle(report, ownership_check)
             for chore, pause in every.items():
                 if time.monotonic() >= due[chore]:
                     due[chore] = time.monotonic() + pause
@@ -143,21 +143,28 @@ def run(alert: Alert) -> None:
                         due[reconcile_all], missed = 0.0, False
 
 
-def _log_fields(report: BuildReport | ServerReport | None) -> dict[str, int]:
-    if report is None:
-        return {}
-    return {"build" if isinstance(report, BuildReport) else "session": report.id}
+def _changes() -> Iterator[BuildReport | ServerReport | None]:
+    """Yield the back end's changes; begin again if they cannot be read, so that chores go on."""
+    while True:
+        try:
+            yield from get_backend().changes()
+        except Exception:
+            log.exception("the back end's changes could not be read; trying again")
+            time.sleep(RETRY_SECONDS)
+        yield None
 
 
 def _handle(
     report: BuildReport | ServerReport | None, ownership_check: ownership.OwnershipCheck
-) -> None:
-    if report is None or not ownership_check.is_ours():
-        return
-    if isinstance(report, BuildReport):
-        observations.handle_build_report(report)
-    else:
-        observations.handle_server_report(report)
+) -> bool:
+    """Handle a report; return whether that is over."""
+    if report is None:
+        return True
+    with context.bound_fields(**fields_of(report)):
+        found: list[bool] = []
+        if not run_safely(lambda: found.append(ownership_check.is_ours())):
+            return False
+        return handle_safely(report) if found[0] else True
 
 
 def _beat() -> None:

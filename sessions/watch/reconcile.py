@@ -29,6 +29,7 @@ from sessions.outages import run_safely
 from sessions.states import SessionState
 
 from . import conditions, timeouts
+from .handling import handle_safely
 
 STALE_AFTER = timedelta(seconds=30)
 """A row may be ahead of its task for this long before the task counts as lost."""
@@ -132,9 +133,9 @@ def _reconcile_backend(clock: SteadyClock, requeue: Requeue) -> None:
     if status in ownership.MISMATCHED:
         return
     for build in builds:
-        run_safely(_check_build, build, clock)
+        _check_build(build, clock)
     for server in servers:
-        run_safely(observations.handle_server_report, server)
+        handle_safely(server)
     listed = {report.id for report in servers}
     for session in _under_way().filter(pk__in=behind).select_related("project"):
         run_safely(_repeat, session, clock, requeue, running=session.pk in listed)
@@ -162,9 +163,10 @@ def _repeat(session: Session, clock: SteadyClock, requeue: Requeue, *, running: 
 
 
 def _check_build(report: BuildReport, clock: SteadyClock) -> None:
-    observations.handle_build_report(report)
-    timeouts.end_build(report, clock)
-    timeouts.end_leftover_build(report, clock)
+    """Store what became of a build. Its time limits hold whatever it reports."""
+    handle_safely(report)
+    run_safely(timeouts.end_build, report, clock)
+    run_safely(timeouts.end_leftover_build, report, clock)
 
 
 def _repeat_builds(reports: Iterable[BuildReport], requeue: Requeue) -> None:

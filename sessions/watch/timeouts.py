@@ -21,6 +21,7 @@ from sessions.clock import SteadyClock
 from sessions.lifecycle import observations
 from sessions.lifecycle.ending import fail
 from sessions.models import Build, Condition, LogChunk, Session
+from sessions.outages import run_safely
 from sessions.states import BUILD_ACTIVE, SessionState
 
 GRACE_SECONDS = 120
@@ -137,7 +138,7 @@ def _end(build: Build, code: str, message: str, seconds: int) -> None:
 
 
 def _finish(build: Build, code: str, message: str) -> None:
-    observations.read_log(build)
+    run_safely(observations.read_log, build)
     observations.store_build_result(
         build, BuildReport(build.pk, True, code, message)
     )  # which forgets it

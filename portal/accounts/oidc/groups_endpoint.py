@@ -74,9 +74,10 @@ def _names(page: Any, provider: Provider) -> list[str]:
     """Return the groups on a page. Raises `ValueError` if it is no list of groups."""
     if isinstance(page, Mapping):
         page = next((page[key] for key in LISTS if key in page), None)
-    if not isinstance(page, list):
-        raise ValueError("no list")
-    names = [each.get(provider.group_field) if isinstance(each, Mapping) else each for each in page]
+    groups = page if isinstance(page, list) else [None]
+    names = [
+        each.get(provider.group_field) if isinstance(each, Mapping) else each for each in groups
+    ]
     if not all(isinstance(name, str) for name in names):
         raise ValueError("no names")
     return names

@@ -196,9 +196,7 @@ MAX_GROUPS = 200
 """How many of a person's groups are stored."""
 
 
-def sync_groups(
-    user: User, names: Iterable[str], policy: Policy, *, is_whole: bool = True
-) -> None:
+def sync_groups(user: User, names: Iterable[str], policy: Policy, *, is_whole: bool = True) -> None:
     """Set groups, roles and the two flags; the caller has locked the person's row and saves it.
 
     All names count for roles; the `MAX_GROUPS` most relevant ones are stored. Unless ``names`` is

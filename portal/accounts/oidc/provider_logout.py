@@ -51,7 +51,9 @@ def end_by_token(provider: Provider, token: str) -> int:
 
 def end_by_session(provider: Provider, session: str) -> int:
     """End the sign-ins of a session of the provider's; return how many there were."""
-    named = SignIn.objects.filter(provider_session=signins.session_digest(session), provider=provider.slug)
+    named = SignIn.objects.filter(
+        provider_session=signins.session_digest(session), provider=provider.slug
+    )
     return _end(provider, named)
 
 

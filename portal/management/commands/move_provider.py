@@ -37,9 +37,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         subjects = _read_subjects(options["subjects"]) if options["subjects"] else None
-        result = move_provider(
-            options["old"], options["new"], subjects, dry_run=options["dry_run"]
-        )
+        result = move_provider(options["old"], options["new"], subjects, dry_run=options["dry_run"])
         moved = _("would be linked to the new provider") if options["dry_run"] else _("linked")
         self.stdout.write(f"{len(result.moved)} {moved}")
         for name in result.unmapped:

@@ -3,6 +3,14 @@ import { fillPlaceholders } from "./format.js";
 
 const DEBOUNCE_MS = 120; // without a key, before it searches
 
+// A text in lower case, with each character where it was: some have two in lower case.
+function foldCase(text) {
+  const lower = text.toLowerCase();
+  if (lower.length === text.length) return lower;
+  const fold = (char) => (char.toLowerCase().length === char.length ? char.toLowerCase() : char);
+  return Array.from(text, fold).join("");
+}
+
 export class LogSearch {
   constructor(view, element) {
     Object.assign(this, { view, needle: "", matches: [], current: -1 });
@@ -17,7 +25,7 @@ export class LogSearch {
     this.field.addEventListener("keydown", (event) => {
       if (event.key !== "Enter") return;
       event.preventDefault();
-      if (this.field.value.toLowerCase() === this.needle) this.step(event.shiftKey ? -1 : 1);
+      if (foldCase(this.field.value) === this.needle) this.step(event.shiftKey ? -1 : 1);
       else this.run();
     });
   }
@@ -31,7 +39,7 @@ export class LogSearch {
 
   run() {
     clearTimeout(this.timer);
-    this.needle = this.field.value.toLowerCase();
+    this.needle = foldCase(this.field.value);
     this.reset();
     this.scan(0, this.view.rows.count);
     this.view.rows.redrawAll();
@@ -42,7 +50,7 @@ export class LogSearch {
   scan(from, end) {
     if (!this.needle) return;
     for (let index = from; index < end; index += 1) {
-      if (this.view.lines[index].toLowerCase().includes(this.needle)) this.matches.push(index);
+      if (foldCase(this.view.lines[index]).includes(this.needle)) this.matches.push(index);
     }
     this.showResult();
   }
@@ -74,7 +82,7 @@ export class LogSearch {
       element.textContent = line;
       return;
     }
-    const lower = line.toLowerCase();
+    const lower = foldCase(line);
     let done = 0;
     for (let at = lower.indexOf(this.needle); at >= 0; at = lower.indexOf(this.needle, done)) {
       const mark = document.createElement("mark");

@@ -318,7 +318,7 @@ class KubernetesBackend(OwnedNamespace):
 
     def builds(self) -> list[BuildReport]:
         """Return a report for each build's pod."""
-        return [reports.build_report(pod) for pod in self._own_objects("pods", BUILDS)]
+        return list(reports.build_reports(self._own_objects("pods", BUILDS)))
 
     def servers(self) -> list[ServerReport]:
         """Return a report for each run that has a Secret or a pod, after probing the servers."""

@@ -21,10 +21,10 @@ from sessions.errors import BinderyError
 
 from . import reports
 from .cluster import Cluster, Expired, Listing, Manifest, Query
-from .labels import BUILD, BUILDS, SERVERS, build_name
+from .labels import BUILDS, SERVERS, build_name
 from .namespace import Namespace
 from .output import Follower, LogCursor
-from .podstatus import ReadinessProbe, is_running, label
+from .podstatus import ReadinessProbe, is_running
 from .reports import Snapshot
 from .site import Site
 
@@ -227,15 +227,17 @@ class Changes:
         return all(reflector.listed.is_set() for reflector in kinds)
 
     def _build_reports(self) -> Iterator[BuildReport]:
-        for pod in self._namespace.exclude_foreign(list(self._builds.objects.values())):
-            number = int(label(pod, BUILD))
-            stages = reports.started_stages(pod)
-            if stages and (
-                number not in self._followers or stages != self._started_stages.get(number)
-            ):
-                self._builds_with_output.add(number)
-            self._started_stages[number] = stages
-            yield reports.build_report(pod)
+        pods = self._namespace.exclude_foreign(list(self._builds.objects.values()))
+        return reports.build_reports(pods, self._read_build)
+
+    def _read_build(self, pod: Manifest) -> BuildReport:
+        """Return a build's report, and note that it has output if one of its containers has."""
+        report, stages = reports.build_report(pod), reports.started_stages(pod)
+        number = report.id
+        if stages and (number not in self._followers or stages != self._started_stages.get(number)):
+            self._builds_with_output.add(number)
+        self._started_stages[number] = stages
+        return report
 
     def _server_reports(self) -> list[ServerReport]:
         pods, secrets = (
@@ -266,7 +268,7 @@ def probe_addresses(pods: list[Manifest]) -> dict[str, str]:
 
 def latest_warnings(events: list[Manifest]) -> dict[str, str]:
     """Return the last warning for each pod, by the pod's uid."""
-    events.sort(key=lambda event: event.get("lastTimestamp") or event.get("eventTime") or "")
+    events.sort(key=lambda event: str(event.get("lastTimestamp") or event.get("eventTime") or ""))
     return {
         event["involvedObject"].get("uid", ""): f"{event.get('reason')}: {event.get('message')}"
         for event in events

@@ -35,7 +35,7 @@ from .labels import (
     volume_labels,
     volume_name,
 )
-from .podstatus import label
+from .podstatus import label, number_label
 
 CLAIMS = "persistentvolumeclaims"
 CLAIM_LABELS = (MANAGED, KIND, OWNER)
@@ -199,9 +199,8 @@ def _is_known(thing: dict[str, Any], known: Inventory) -> bool:
 def _numbers(things: list[Manifest], key: str) -> Iterator[int]:
     """Yield the numbers in a label; skip values that somebody else wrote."""
     for thing in things:
-        text = label(thing, key)
-        if text.isascii() and text.isdigit():
-            yield int(text)
+        if (number := number_label(thing, key)) is not None:
+            yield number
 
 
 def _translate_forbidden(error: InternalError) -> InternalError | NotAllowed:

@@ -10,6 +10,7 @@ its own system.
 from __future__ import annotations
 
 import http.client
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -62,11 +63,27 @@ def _is_answering(host: str) -> bool:
 
 
 Pod = dict[str, Any]
+_NUMBER = re.compile(r"[0-9]{1,18}")
+"""The number of a row; a longer one fits into no column."""
 
 
 def label(thing: Pod, key: str) -> str:
     """Return the value of a label, "" if it is missing."""
     return str(thing["metadata"].get("labels", {}).get(key, ""))
+
+
+def number_label(thing: Pod, key: str) -> int | None:
+    """Return the number in a label; None for anything else, which anybody may have put there."""
+    text = label(thing, key)
+    return int(text) if _NUMBER.fullmatch(text) else None
+
+
+def required_number(thing: Pod, key: str) -> int:
+    """Return the number in a label. Raises `ValueError` for anything else."""
+    number = number_label(thing, key)
+    if number is None:
+        raise ValueError(f"{key} is {label(thing, key)!r}")
+    return number
 
 
 def annotation(thing: Pod, key: str) -> str:

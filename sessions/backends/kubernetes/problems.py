@@ -175,7 +175,7 @@ def _exit_reason(ended: Pod) -> Reason:
     if ended.get("exitCode") == 0:
         return _NO_REASON
     message = _("JupyterLab exited by itself (status %(status)d). Its last lines:\n%(lines)s")
-    lines = "\n".join(ended.get("message", "").replace("\0", "").splitlines()[-10:])
+    lines = "\n".join(ended.get("message", "").replace("\0", "").strip("\n").split("\n")[-10:])
     return "spawn.crashed", message % {"status": ended.get("exitCode", -1), "lines": lines}
 
 

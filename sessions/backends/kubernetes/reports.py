@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 
 from sessions.backends import BuildReport, FilesReport, ServerReport
 from sessions.backends.messages import NO_ROOM_TO_BUILD
+from sessions.backends.unreadable import read_each, unreadable_build, unreadable_server
 
 from . import problems
 from .buildpod import STAGES
@@ -30,7 +31,9 @@ from .podstatus import (
     is_running,
     is_terminating,
     label,
+    number_label,
     parse_time,
+    required_number,
     unscheduled_reason,
 )
 from .serverpod import PORT
@@ -49,8 +52,23 @@ _CODE = re.compile(r"build\.[a-z-]{1,50}")
 
 
 def build_id(pod: Pod) -> int:
-    """Return the number of the build that this pod belongs to."""
-    return int(label(pod, BUILD))
+    """Return the number of the build that this pod belongs to. Raises `ValueError` without one."""
+    return required_number(pod, BUILD)
+
+
+def build_reports(
+    pods: Iterable[Pod], read: Callable[[Pod], BuildReport] | None = None
+) -> Iterator[BuildReport]:
+    """Yield what ``read`` (or `build_report`) returns for each build's pod.
+
+    A pod without a build's number is passed over: the portal has not made it.
+    """
+    return read_each(
+        pods,
+        read or build_report,
+        lambda pod: f"pod {pod['metadata'].get('name')}",
+        lambda pod, reference: unreadable_build(number_label(pod, BUILD), reference),
+    )
 
 
 def build_report(pod: Pod) -> BuildReport:
@@ -208,7 +226,20 @@ def reports(snapshot: Snapshot, site: Site) -> list[ServerReport]:
     """Return the report of every notebook."""
     queue = _gpu_queue(snapshot.pods.values(), site)
     names = sorted(snapshot.secrets.keys() | snapshot.pods.keys())
-    return [found for name in names if (found := server_report(name, snapshot, site, queue))]
+    return list(
+        read_each(
+            names,
+            lambda name: server_report(name, snapshot, site, queue),
+            lambda name: f"notebook {name}",
+            lambda name, reference: _unreadable_server(
+                snapshot.secrets.get(name) or snapshot.pods[name], reference
+            ),
+        )
+    )
+
+
+def _unreadable_server(thing: Manifest, reference: str) -> ServerReport | None:
+    return unreadable_server(number_label(thing, SESSION), label(thing, PROJECT), reference)
 
 
 def server_report(
@@ -298,7 +329,7 @@ def _make_report(
     address: str = "",
     files: FilesReport | None = None,
 ) -> ServerReport:
-    number, name = int(label(thing, SESSION)), label(thing, PROJECT)
+    number, name = required_number(thing, SESSION), label(thing, PROJECT)
     return ServerReport(
         number,
         name,

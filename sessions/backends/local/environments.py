@@ -35,8 +35,10 @@ def read_result(environment: Path) -> dict[str, Any] | None:
     None if none is finished there, or if the machine restarted before all of it was on disk.
     """
     try:
-        found: dict[str, Any] = json.loads((environment / files.RESULT).read_text())
-    except (OSError, ValueError):
+        found = json.loads((environment / files.RESULT).read_text())
+    except (OSError, ValueError, RecursionError):
+        return None
+    if not isinstance(found, dict):
         return None
     return None if files.may_be_incomplete(environment) else found
 

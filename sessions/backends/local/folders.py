@@ -117,5 +117,5 @@ def is_valid_name(name: str) -> bool:
 
 def parse_run_folder(folder: str) -> tuple[str, int] | None:
     """Return kind and number of a keeper's folder, or None for any other name."""
-    found = re.fullmatch(rf"({BUILD}|{SERVER})-(\d+)", folder)
+    found = re.fullmatch(rf"({BUILD}|{SERVER})-([0-9]{{1,18}})", folder)
     return (found[1], int(found[2])) if found else None

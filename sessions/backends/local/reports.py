@@ -17,23 +17,42 @@ from watchfiles._rust_notify import WatchfilesRustInternalError
 
 from sessions.backends import BuildReport, LogLines, ServerReport
 from sessions.backends.messages import files_report
+from sessions.backends.unreadable import read_each, unreadable_build, unreadable_server
+from sessions.states import Phase
 
 from . import environments, keeper_processes
 from .folders import BUILD, SERVER, parse_run_folder
 from .keeper import jobs, log, status
 from .keeper.status import Status
 
-_MAX_READ_BYTES = 16_000
+_MAX_READ_BYTES = 32_000
+"""Bytes read at once: more than the longest line of `keeper.log`."""
+_ILLEGIBLE = (ValueError, KeyError, TypeError, RecursionError)
+"""Errors for JSON that is not what the portal has written."""
 
 
 def build_reports(run: Path) -> list[BuildReport]:
     """Return a report for each keeper of a build, except forgotten ones."""
-    return [build_report(number, folder) for number, folder in _kept_folders(run, BUILD)]
+    return list(
+        read_each(
+            _kept_folders(run, BUILD),
+            lambda each: build_report(*each),
+            lambda each: each[1].name,
+            lambda each, reference: unreadable_build(each[0], reference),
+        )
+    )
 
 
 def server_reports(run: Path) -> list[ServerReport]:
     """Return a report for each keeper of a notebook, except forgotten ones."""
-    return [server_report(number, folder) for number, folder in _kept_folders(run, SERVER)]
+    return list(
+        read_each(
+            _kept_folders(run, SERVER),
+            lambda each: server_report(*each),
+            lambda each: each[1].name,
+            lambda each, reference: unreadable_server(each[0], project_name(each[1]), reference),
+        )
+    )
 
 
 def _kept_folders(run: Path, kind: str) -> Iterator[tuple[int, Path]]:
@@ -70,7 +89,7 @@ def _finished_buildpack(folder: Path) -> str | None:
     """Return the pack of what a build has finished; None if it has not."""
     try:
         environment = Path(json.loads((folder / jobs.FILE).read_text())["environment"])
-    except (FileNotFoundError, ValueError, KeyError):
+    except (FileNotFoundError, *_ILLEGIBLE):
         return None
     found = environments.read_result(environment)
     return None if found is None else str(found.get("pack", ""))
@@ -108,7 +127,7 @@ def project_name(folder: Path) -> str:
     """Return the name of the project whose notebook runs there, "" if unknown."""
     try:
         return str(json.loads((folder / jobs.FILE).read_text())["name"])
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, *_ILLEGIBLE):
         return ""
 
 
@@ -126,14 +145,17 @@ def read_log_lines(folder: Path, position: str) -> LogLines | None:
             read = file.read(_MAX_READ_BYTES)
     except FileNotFoundError:
         return None
-    return _parse_lines(read[: read.rfind(b"\n") + 1], int(offset or 0), phase)
+    end = read.rfind(b"\n") + 1 or (len(read) if len(read) == _MAX_READ_BYTES else 0)
+    return _parse_lines(read[:end], int(offset or 0), phase)
 
 
 def _parse_lines(lines: bytes, offset: int, phase: str) -> LogLines | None:
     mark = log.PHASE_MARK.encode()
     while lines.startswith(mark):
         marker, _end, lines = lines.partition(b"\n")
-        offset, phase = offset + len(marker) + 1, marker[1:].decode()
+        offset += len(marker) + 1
+        named = marker[1:].decode("utf-8", "replace")
+        phase = named if named in Phase.values else phase
     text = lines.partition(mark)[0]
     if not text:
         return None

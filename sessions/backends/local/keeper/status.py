@@ -113,12 +113,14 @@ def read(folder: Path) -> Status:
     """
     try:
         said = json.loads((folder / FILE).read_text())
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, ValueError, RecursionError):
         return Status()
     if not isinstance(said, dict):
         return Status()
-    known = {each.name for each in fields(Status)}
-    return Status(**{name: value for name, value in said.items() if name in known})
+    known = {each.name: type(getattr(Status(), each.name)) for each in fields(Status)}
+    given = {name: value for name, value in said.items() if name in known}
+    legible = all(type(value) is known[name] for name, value in given.items())
+    return Status(**given) if legible else Status()
 
 
 def process_start_time(pid: int) -> int:

@@ -1,0 +1,74 @@
+"""Files of keepers that hold nonsense end their own run, and hide no other."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import hypothesis
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sessions.backends.local import LocalBackend, reports
+from sessions.backends.local.keeper import log, status
+from sessions.backends.local.keeper.log import MAX_LINE_LENGTH, Log
+from tests.strategies import ANYTHING
+
+CONTENT = st.binary(max_size=300) | ANYTHING.map(
+    lambda value: json.dumps(value).encode("utf-8", "replace")
+)
+DEEP = b"[" * 100_000
+
+
+@pytest.fixture
+def run(settings, tmp_path: Path) -> Path:
+    settings.PORTAL_DATA = tmp_path
+    folder = tmp_path / "run"
+    for name in ("build-1", "build-2", "server-3"):
+        (folder / name).mkdir(parents=True)
+    status.write(folder / "build-2", status.Status(state=status.ENDED, pack="Python"))
+    return folder
+
+
+@pytest.mark.parametrize("content", [DEEP, b"", b"\0" * 50, b'{"files": 7}', b'{"pid": "x"}'])
+@pytest.mark.parametrize("file", ["status.json", "job.json", "log"])
+def test_illegible_file_hides_no_other_run(content, file, run: Path):
+    for name in ("build-1", "server-3"):
+        (run / name / file).write_bytes(content)
+    backend = LocalBackend()
+    first, second = sorted(backend.builds(), key=lambda report: report.id)
+    assert (first.finished, first.code) == (True, "build.lost")
+    assert (second.finished, second.code, second.buildpack) == (True, "", "Python")
+    assert [report.state for report in backend.servers()] == ["gone"]
+
+
+@hypothesis.settings(
+    max_examples=100, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture]
+)
+@given(st.sampled_from(["status.json", "job.json", "log"]), CONTENT)
+def test_any_content_of_a_keepers_files_can_be_reported(run: Path, file, content):
+    for name in ("build-1", "server-3"):
+        (run / name / file).write_bytes(content)
+    backend = LocalBackend()
+    assert len(backend.builds()) == 2
+    assert len(backend.servers()) == 1
+    position = ""
+    for _piece in range(1000):
+        piece = backend.read_log(1, position)
+        if piece is None:
+            break
+        assert piece.position != position
+        (piece.text + piece.phase + piece.position).encode()
+        position = piece.position
+    else:
+        raise AssertionError("the log never ends")
+
+
+def test_longest_line_of_the_widest_letters_can_be_read(tmp_path: Path):
+    written = Log(tmp_path, 10_000_000)
+    written.write_output("😀".encode() * (MAX_LINE_LENGTH + 10) + b"\nthe next line\n")
+    piece = reports.read_log_lines(tmp_path, "")
+    assert piece
+    assert piece.text.endswith("the next line\n")
+    assert (tmp_path / log.FILE).stat().st_size > 16_000
