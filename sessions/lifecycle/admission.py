@@ -90,6 +90,12 @@ def read_contents(project: Project, found: ResolvedRef) -> Contents:
         identity=sshkey.fetch_identity(project),
     )
     file = result.entry
+    if file is not None and file.kind == "link":
+        message = _(
+            "The file .resources is a symbolic link, so what it asks for was not read. Replace it "
+            "by a plain file."
+        )
+        raise UserError("resources.link", message)
     if file is None or file.kind != "file":
         return Contents("", result.rest_digest)
     content = _in_utf8(file.content)

@@ -27,6 +27,7 @@ def run(settings, tmp_path: Path) -> Path:
     folder = tmp_path / "run"
     for name in ("build-1", "build-2", "server-3"):
         (folder / name).mkdir(parents=True)
+        status.write(folder / name, status.Status())
     status.write(folder / "build-2", status.Status(state=status.ENDED, pack="Python"))
     return folder
 
@@ -48,6 +49,7 @@ def test_illegible_file_hides_no_other_run(content, file, run: Path):
 )
 @given(st.sampled_from(["status.json", "job.json", "log"]), CONTENT)
 def test_any_content_of_a_keepers_files_can_be_reported(run: Path, file, content):
+    (run / "build-1" / "log").unlink(missing_ok=True)
     for name in ("build-1", "server-3"):
         (run / name / file).write_bytes(content)
     backend = LocalBackend()

@@ -68,6 +68,13 @@ def test_an_unschedulable_node_is_not_counted(away):
     assert capacity([away, node()], GPU).cpu == 4
 
 
+@pytest.mark.parametrize("said", ["many", "", "-1", "1e400x", "4 cores"])
+def test_capacity_is_unknown_if_a_node_says_it_in_an_unreadable_way(said):
+    found = capacity([node(has={"cpu": said, "memory": "8Gi"}), node("two")], GPU)
+    assert found.cpu is None
+    assert found.memory_gb
+
+
 def test_gpus_are_counted_by_the_sites_resource_name():
     mixed = [node(has={"amd.com/gpu": "3"})]
     assert (capacity(mixed, GPU).gpu, capacity(mixed, "amd.com/gpu").gpu) == (1, 3)

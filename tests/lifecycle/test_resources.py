@@ -197,3 +197,12 @@ def test_the_volume_size_is_the_persons_limit(ada, git, backend, bring_up):
     bring_up(lifecycle.launch(ada, git.repository("ada/plain", {"a": "b"})))
     (spec,) = backend.started_servers.values()
     assert spec.volume_gb == 25
+
+
+def test_a_link_called_resources_is_refused_and_not_taken_for_no_request(ada, git, backend, worker):
+    url = git.repository("ada/linking", {"wanted.txt": "gpu=1\n"})
+    git.symlink("ada/linking", ".resources", "wanted.txt")
+    lifecycle.launch(ada, url)
+    worker.run()
+    project = Project.objects.get()
+    assert (project.state, project.current.code) == ("failed", "resources.link")

@@ -35,7 +35,7 @@ def test_all_of_three_hundred_groups_count_and_the_relevant_are_stored(
     settings.OIDC_POLICY = Policy(
         roles={"z-operators": frozenset({"operator"})}, allow_groups=frozenset({"z-members"})
     )
-    LimitSet.objects.create(group=Group.objects.create(name="z-gpu"), gpu=2)
+    LimitSet.objects.create(group=Group.objects.create(name="z-gpu"), max_gpu=2)
     many = [f"group-{n:03}" for n in range(300)]
     certified.put("1", groups=[*many, "z-gpu", "z-members", "z-operators"])
     client = Client()

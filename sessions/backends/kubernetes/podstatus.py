@@ -63,6 +63,7 @@ def _is_answering(host: str) -> bool:
 
 
 Pod = dict[str, Any]
+_QUANTITY = re.compile(r"[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]{1,3}|[numkMGTPE]|[KMGTPE]i)?")
 _NUMBER = re.compile(r"[0-9]{1,18}")
 """The number of a row; a longer one fits into no column."""
 
@@ -150,13 +151,14 @@ def capacity(nodes: Iterable[Node], gpu: str) -> Capacity:
     """Return the total of the nodes that take pods now; ``gpu`` is the resource's name there.
 
     Nodes do not say how much disk is free, only that it is too little: if all ready nodes report
-    that, nothing is free.
+    that, nothing is free. What a node says in a way that cannot be read makes the total unknown.
     """
     ready = [node for node in nodes if _is_ready(node)]
     taking = [node for node in ready if not _is(node, "DiskPressure")]
+    memory = _sum(taking, "memory")
     return Capacity(
         cpu=_sum(taking, "cpu"),
-        memory_gb=_sum(taking, "memory") / 1e9,
+        memory_gb=None if memory is None else memory / 1e9,
         gpu=_sum(taking, gpu),
         disk_free_gb=0.0 if ready and not taking else None,
     )
@@ -172,8 +174,11 @@ def parse_quantity(text: str) -> float:
         return 0.0
 
 
-def _sum(nodes: Iterable[Node], resource: str) -> float:
-    found = (node.get("status", {}).get("allocatable", {}).get(resource, "0") for node in nodes)
+def _sum(nodes: Iterable[Node], resource: str) -> float | None:
+    """Return the sum, None if one is no quantity; a node has none of what it does not list."""
+    found = [node.get("status", {}).get("allocatable", {}).get(resource, "0") for node in nodes]
+    if not all(_QUANTITY.fullmatch(str(each)) for each in found):
+        return None
     return sum(parse_quantity(str(each)) for each in found)
 
 

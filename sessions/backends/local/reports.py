@@ -25,8 +25,8 @@ from .folders import BUILD, SERVER, parse_run_folder
 from .keeper import jobs, log, status
 from .keeper.status import Status
 
-_MAX_READ_BYTES = 32_000
-"""Bytes read at once: more than the longest line of `keeper.log`."""
+_MAX_READ_BYTES = 16_300
+"""Bytes read at once: somewhat more than the longest line of `keeper.log`."""
 _ILLEGIBLE = (ValueError, KeyError, TypeError, RecursionError)
 """Errors for JSON that is not what the portal has written."""
 
