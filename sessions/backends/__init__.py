@@ -39,8 +39,8 @@ _COLUMNS = {
     "position": 255,
 }
 """Lengths of the columns that reports are stored in."""
-_NUMBERS = range(2**63)
-"""What a column for a number of bytes holds."""
+_MAX_SIZE = 2**63
+"""What a column for a number of bytes does not hold any more."""
 
 
 def _clean(report: object, *names: str) -> None:
@@ -138,7 +138,7 @@ class FilesReport:
 
     def __post_init__(self) -> None:
         _clean(self, "message")
-        if self.size not in _NUMBERS:
+        if type(self.size) is not int or not 0 <= self.size < _MAX_SIZE:
             object.__setattr__(self, "size", None)
 
 
