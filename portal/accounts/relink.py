@@ -94,14 +94,14 @@ def move_provider(
     """Link the accounts of the issuer ``old`` to ``new``; ``subjects`` maps old to new subjects.
 
     Without ``subjects``, they stay the same. Accounts whose subject is not mapped are left alone.
-    May be repeated. Sign-ins by the old provider end when they are to be refreshed.
+    May be repeated. Everybody who is moved is signed out.
     """
     result = Move()
     with transaction.atomic():
         people = User.objects.select_for_update().filter(issuer=old).exclude(subject="")
         for user in people.order_by("pk"):
-            _move(user, new, user.subject if subjects is None else subjects.get(user.subject, ""),
-                  result, dry_run=dry_run)  # fmt: skip
+            subject = user.subject if subjects is None else subjects.get(user.subject, "")
+            _move(user, new, subject, result, dry_run=dry_run)
     return result
 
 
@@ -115,4 +115,5 @@ def _move(user: User, issuer: str, subject: str, result: Move, *, dry_run: bool)
         return
     if not dry_run:
         _set_identity(user, issuer, subject)
+        manage.sign_out(user)
     result.moved.append(user.username)

@@ -52,8 +52,10 @@ def test_long_group_name_is_cut_but_stays_unique():
     assert first.startswith("far:g")
 
 
-def test_number_of_groups_is_capped_at_two_hundred():
-    assert len(group_names({"groups": [f"g{n}" for n in range(1000)]}, Policy())) == 200
+def test_all_groups_count_however_many_there_are():
+    many = {"groups": [f"g{n}" for n in range(1000)]}
+    assert len(group_names(many, Policy())) == 1000
+    assert is_allowed({**ADA, **many}, Policy(allow_groups=frozenset({"g999"})))
 
 
 GROUP = Policy(allow_groups=frozenset({"members"}))
