@@ -14,6 +14,7 @@ from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A
 from django.utils.translation import gettext as _
 
 from sessions.egress.addresses import EgressRules
+from sessions.gateway import hosts
 
 TRUSTED_HOST_SETTINGS = ("PORTAL_TRUSTED_GIT_HOSTS", "PORTAL_TRUSTED_HOSTS")
 
@@ -89,6 +90,30 @@ def _is_host(entry: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+@register
+def check_cors_origins(**kwargs: Any) -> list[CheckMessage]:
+    """Report each entry that is not an origin as browsers write it (portal.E015)."""
+    return [
+        Error(
+            f"PORTAL_CORS_ORIGINS contains “{entry}”",
+            hint=_(
+                "Use scheme and host, and a port if it is not the usual one, such as "
+                "https://book.example.org: in lower case, without a path."
+            ),
+            id="portal.E015",
+        )
+        for entry in settings.PORTAL_CORS_ORIGINS
+        if not _is_origin(entry)
+    ]
+
+
+def _is_origin(entry: str) -> bool:
+    try:
+        return bool(urlsplit(entry).hostname) and hosts.origin(entry) == entry
+    except ValueError:
+        return False
 
 
 @register

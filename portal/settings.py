@@ -321,6 +321,8 @@ AXES_VERBOSE = False
 AXES_SENSITIVE_PARAMETERS = ["csrfmiddlewaretoken", "next", "code", "state"]
 # Forwarded headers are trusted from these addresses only (portal/asgi.py).
 PORTAL_TRUSTED_PROXIES = ENVIRONMENT.words("PORTAL_TRUSTED_PROXIES")
+# Pages of these origins may use notebooks with API tokens (sessions/gateway/cors.py).
+PORTAL_CORS_ORIGINS = ENVIRONMENT.words("PORTAL_CORS_ORIGINS")
 # The secret of an nginx that proxies notebooks' content itself (sessions/gateway/app.py).
 PORTAL_NGINX_SECRET = ENVIRONMENT.text("PORTAL_NGINX_SECRET")
 if PORTAL_NGINX_SECRET and not re.fullmatch(r"[!-~]{32,}", PORTAL_NGINX_SECRET):

@@ -8,24 +8,28 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
+from sessions import jupyter_gateway
+
 CONFIG_FILE = "jupyter_server_config.py"
-MAX_WEBSOCKET_MESSAGE = 64 * 1024 * 1024
-"""Maximum bytes of a message to or from a kernel. Tornado's own limit is 10 MB, and a file uploaded
-through a widget is one message. The gateway has the same limit (`sessions.gateway.websocket`).
-"""
 OVERRIDES_FILE = "labconfig/default_setting_overrides.json"
 
 
-def server_config(values: Mapping[str, object]) -> str:
-    """Return the text of the server's configuration file.
+_EXTENSIONS = "labextensions"
 
-    It is read before the person's own. The token stands in this file because every process can see
+
+def config_files(values: Mapping[str, object], folder: str) -> dict[str, str]:
+    """Return the text of each configuration file, by its path in ``folder``.
+
+    They are read before the person's own. The token stands in a file because every process can see
     arguments and variables.
     """
     lines = [f"c.{name} = {value!r}\n" for name, value in values.items()]
-    # Update, not replace: others set values there, too, such as headers.
-    bound = {"websocket_max_message_size": MAX_WEBSOCKET_MESSAGE}
-    return "".join([*lines, f"c.ServerApp.tornado_settings.update({bound!r})\n"])
+    extensions = jupyter_gateway.extension_files()
+    return {
+        CONFIG_FILE: "".join([*lines, jupyter_gateway.config(f"{folder}/{_EXTENSIONS}")]),
+        OVERRIDES_FILE: lab_overrides(),
+        **{f"{_EXTENSIONS}/{path}": text for path, text in extensions.items()},
+    }
 
 
 def lab_overrides() -> str:

@@ -18,9 +18,9 @@ from tests.stack import Api
 class Kernel:
     r"""A kernel: ``with Kernel(api, name) as kernel: kernel.run("print(1)") == "1\n"``."""
 
-    def __init__(self, api: Api, name: str, kernel_id: str = "") -> None:
+    def __init__(self, api: Api, name: str, kernel_id: str = "", domain: str = "") -> None:
         self.api = api
-        self.host = f"{name}.localhost:{api.stack.port}"
+        self.host = f"{name}.{domain or f'localhost:{api.stack.port}'}"
         self.headers = {"Authorization": f"Bearer {api.token}"}
         self.id = kernel_id or self._http("POST", "api/kernels").json()["id"]
 

@@ -1,7 +1,12 @@
-"""A real nginx with the configuration of `deploy/nginx`, in front of a web process on loopback."""
+"""A real nginx with the configuration of `deploy/nginx`, in front of a web process on loopback.
+
+`running` serves hosts below a name that resolves, without TLS; `in_production` serves the hosts
+that the configuration has, with a certificate of its own, to a browser that is told where they are.
+"""
 
 from __future__ import annotations
 
+import datetime as dt
 import getpass
 import os
 import socket
@@ -10,6 +15,11 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from bench.harness.ports import free_port
 from bench.harness.waiting import until
@@ -32,23 +42,77 @@ http {{
 """
 
 
+PORTAL, NOTEBOOKS = "bindery.example.org", "notebooks.example.net"
+
+
 @contextmanager
 def running(web: int, domain: str, secret: str, ways: Path | None = None) -> Iterator[int]:
     """Run nginx for hosts of this domain and yield its port. ``ways`` is the file where it logs
     which path went to which server.
     """
     port = free_port()
+    listens = f"listen 127.0.0.1:{port} backlog=1024;"
+    values = {
+        r"notebooks\.example\.net": domain.replace(".", r"\."),
+        NOTEBOOKS: domain,
+        PORTAL: domain,
+        "listen 443 ssl http2;": listens,
+        "    ssl_certificate /etc/nginx/bindery.pem;\n": "",
+        "    ssl_certificate_key /etc/nginx/bindery.key;\n": "",
+    }
+    with _started(port, web, secret, values, ways):
+        yield port
+
+
+@contextmanager
+def in_production(port: int, web: int, secret: str) -> Iterator[None]:
+    """Run nginx with TLS at this port, for the hosts `PORTAL` and those below `NOTEBOOKS`."""
+    with tempfile.TemporaryDirectory() as name:
+        pem = self_signed(Path(name, "pem"), PORTAL, f"*.{NOTEBOOKS}")
+        values = {
+            "listen 443 ssl http2;": f"listen 127.0.0.1:{port} ssl http2 backlog=1024;",
+            "/etc/nginx/bindery.pem": str(pem),
+            "/etc/nginx/bindery.key": str(pem),
+        }
+        with _started(port, web, secret, values, None):
+            yield
+
+
+def self_signed(path: Path, *hosts: str) -> Path:
+    """Write a key and a self-signed certificate for these hosts, and return the path."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, hosts[0])])
+    now = dt.datetime.now(dt.UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.DNSName(host) for host in hosts]), critical=False
+        )
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    private = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    path.write_bytes(key.private_bytes(pem, *private) + certificate.public_bytes(pem))
+    return path
+
+
+@contextmanager
+def _started(
+    port: int, web: int, secret: str, values: dict[str, str], ways: Path | None
+) -> Iterator[None]:
     with tempfile.TemporaryDirectory(prefix=f"bindery-{os.getpid()}-", dir=MEMORY) as name:
         folder = Path(name)
         words = {"user": getpass.getuser(), "ways": f"{ways} ways" if ways else "off"}
         (folder / "conf").write_text(_AROUND.format(folder=name, **words))
-        (folder / "bindery.conf").write_text(_filled_in(folder, port, web, domain))
+        (folder / "bindery.conf").write_text(_filled_in(folder, web, values))
         (folder / "secret").write_text(f'proxy_set_header X-Bindery-Secret "{secret}";\n')
         start = ["setpriv", "--pdeathsig", "TERM", "--", NGINX, "-p", name, "-e", f"{name}/log"]
         process = subprocess.Popen([*start, "-c", f"{name}/conf"])
         try:
             until(lambda: _listens(port), within=20, what="nginx")
-            yield port
+            yield
         finally:
             process.terminate()
             process.wait(20)
@@ -59,20 +123,12 @@ def _listens(port: int) -> bool:
         return visitor.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _filled_in(folder: Path, port: int, web: int, domain: str) -> str:
-    """Return the configuration with an operator's values filled in; without TLS, which needs names
-    that resolve.
-    """
+def _filled_in(folder: Path, web: int, own: dict[str, str]) -> str:
+    """Return the configuration with an operator's values filled in."""
     text = SHIPPED.read_text(encoding="utf-8")
-    values = {
-        r"notebooks\.example\.net": domain.replace(".", r"\."),
-        "notebooks.example.net": domain,
-        "bindery.example.org": domain,
+    values = own | {
         "127.0.0.1:8000": f"127.0.0.1:{web}",
         "listen 80;": f"listen unix:{folder}/redirecting;",
-        "listen 443 ssl http2;": f"listen 127.0.0.1:{port} backlog=1024;",
-        "    ssl_certificate /etc/nginx/bindery.pem;\n": "",
-        "    ssl_certificate_key /etc/nginx/bindery.key;\n": "",
         "/etc/nginx/bindery-secret.conf": f"{folder}/secret",
         "/run/bindery-nginx": f"{folder}/allowed",
     }

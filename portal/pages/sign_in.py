@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from csp.decorators import csp_replace
 from django import forms
@@ -28,8 +28,9 @@ from django.http import (
     HttpResponseRedirect,
     JsonResponse,
 )
+from django.http.response import HttpResponseRedirectBase
 from django.shortcuts import redirect, render
-from django.urls import reverse
+from django.urls import Resolver404, resolve, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
@@ -49,6 +50,25 @@ from sessions.gateway import tickets
 BACKEND = "portal.accounts.oidc.backends.Password"
 
 
+def leave_form(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    """Return a page that goes on by itself, in place of a redirect that ends at a notebook.
+
+    A browser applies the ``form-action`` of the page with the form to each redirect that follows,
+    and would not leave the portal's host, or the provider's.
+    """
+    if not isinstance(response, HttpResponseRedirectBase):
+        return response
+    try:
+        leads_to_notebook = resolve(urlsplit(response.url).path).url_name == "open"
+    except Resolver404:
+        leads_to_notebook = False
+    if not leads_to_notebook:
+        return response
+    page = render(request, "portal/opening_notebook.html", {"address": response.url})
+    page.headers["Cache-Control"] = "no-store"
+    return page
+
+
 class ChoosePasswordView(views.LoginView):
     """The page that replaces a password set by staff, and signs the person in.
 
@@ -64,7 +84,7 @@ class ChoosePasswordView(views.LoginView):
         if person is None:
             return redirect("sign-in")
         self.person = person
-        return super().dispatch(request, *args, **kwargs)
+        return leave_form(request, super().dispatch(request, *args, **kwargs))
 
     def get_form_kwargs(self) -> dict[str, Any]:
         return {**super(views.LoginView, self).get_form_kwargs(), "user": self.person}
@@ -113,6 +133,9 @@ class SignInView(views.LoginView):
     template_name = "portal/sign_in.html"
     authentication_form = SignInForm
     redirect_authenticated_user = True
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        return leave_form(request, super().dispatch(request, *args, **kwargs))
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         context = super().get_context_data(**kwargs)
@@ -165,12 +188,12 @@ class SignOutView(views.LogoutView):
         return render(request, "portal/oidc_signing_out.html", {"sign_out": out})
 
 
-Page = Callable[[HttpRequest, Provider], HttpResponse]
+Page = Callable[[HttpRequest, Provider], HttpResponseBase]
 
 log = logging.getLogger(__name__)
 
 
-def with_provider(page: Page) -> Callable[[HttpRequest, str], HttpResponse]:
+def with_provider(page: Page) -> Callable[[HttpRequest, str], HttpResponseBase]:
     """Pass the provider in the address to a view; show an error of ours as a page.
 
     Raises `Http404` if there is no such provider.
@@ -179,7 +202,7 @@ def with_provider(page: Page) -> Callable[[HttpRequest, str], HttpResponse]:
     @never_cache
     @require_safe
     @wraps(page)
-    def answer(request: HttpRequest, slug: str) -> HttpResponse:
+    def answer(request: HttpRequest, slug: str) -> HttpResponseBase:
         provider = _provider_or_404(slug)
         try:
             return page(request, provider)
@@ -199,7 +222,7 @@ def sign_in(request: HttpRequest, provider: Provider) -> HttpResponse:
 
 
 @with_provider
-def callback(request: HttpRequest, provider: Provider) -> HttpResponse:
+def callback(request: HttpRequest, provider: Provider) -> HttpResponseBase:
     """Sign in the person whose browser the provider sends back."""
     # An answer that nobody asked for is not counted: any site can make its visitors' browsers send
     # one, and everyone who shares their address would have to wait.
@@ -217,7 +240,7 @@ def callback(request: HttpRequest, provider: Provider) -> HttpResponse:
     if not isinstance(user, User):
         return _redirect_to("")  # must wait: `portal.accounts.login_throttle` shows the page for it
     _log_in(request, user, response)
-    return _redirect_to(response.next_url)
+    return leave_form(request, _redirect_to(response.next_url))
 
 
 @with_provider

@@ -24,7 +24,7 @@ from django.utils.crypto import constant_time_compare
 
 from keys.models import digest
 from portal.lib.logs import context, requests
-from sessions.gateway import responses, tickets
+from sessions.gateway import cors, responses, tickets
 from sessions.gateway.activity import ActivityRecorder
 from sessions.gateway.authorize import Authorization, AuthorizationCache, Decision
 from sessions.gateway.connections import (
@@ -33,12 +33,14 @@ from sessions.gateway.connections import (
     TooManyConnections,
     UpstreamPool,
 )
+from sessions.gateway.headers import HeadTooLarge, to_notebook
 from sessions.gateway.hosts import AUTH_PATH, GATEWAY_PATHS, entrant_cookie_name, is_label
-from sessions.gateway.proxy_http import HttpProxy, InvalidStatus
+from sessions.gateway.proxy_http import BodyTooLarge, HttpProxy, InvalidStatus
 from sessions.gateway.proxy_websocket import WebSocketProxy
-from sessions.gateway.request import GatewayRequest, get_cookie, is_cross_site, to_notebook
+from sessions.gateway.request import GatewayRequest, get_cookie, is_cross_site
 from sessions.gateway.responses import GatewayResponse
 from sessions.gateway.websocket import HandshakeRejected
+from sessions.states import ProjectState
 
 SECRET_HEADER = b"x-bindery-secret"
 CACHE_SECONDS = 1
@@ -57,7 +59,7 @@ async def answer_nginx(
     """
     if not _knows_secret(request):
         return responses.not_found
-    if is_cross_site(request):
+    if is_cross_site(request) or request.listed_origin:
         return _forbidden
     authorization = await authorizations.get_fresh(request.credential)
     upstream = _nginx_address(authorization.address)
@@ -66,7 +68,7 @@ async def answer_nginx(
     onward = to_notebook(request.headers, authorization.token)
     headers = {
         "x-bindery-upstream": upstream,
-        "x-bindery-authorization": onward["Authorization"],
+        "x-bindery-authorization": f"token {authorization.token}",
         "x-bindery-cookie": onward.get("Cookie", ""),
         "x-accel-expires": str(CACHE_SECONDS),
     }
@@ -101,6 +103,15 @@ REFUSALS: dict[Decision, ResponseBuilder] = {
     Decision.NOT_FOUND: responses.not_found,
     Decision.UNREADABLE: responses.no_answer,
 }
+
+PROXY_FAILURES = (
+    TooManyConnections,
+    HeadTooLarge,
+    BodyTooLarge,
+    HandshakeRejected,
+    InvalidStatus,
+    ClientResponseError,
+)
 
 _redeem = database_sync_to_async(tickets.redeem, thread_sensitive=False)
 
@@ -142,17 +153,19 @@ class Gateway:
         """Pass the request on; return what to say instead if it cannot or must not be."""
         if request.path in GATEWAY_PATHS:
             return await self._answer_gateway_path(request)
+        if cors.is_preflight(request):
+            return lambda asked: GatewayResponse(204, headers=cors.preflight_headers(asked))
         if is_cross_site(request):
             return responses.cross_site
         authorization = await self._authorizations.get(request.credential)
+        if authorization.decision is Decision.NOT_RUNNING and request.wants_page:
+            authorization = await self._authorizations.ask_again(request.credential)
         if authorization.project_id:
             context.bind_fields(project=authorization.project_id, user=authorization.user_id)
-        if authorization.decision in REFUSALS:
-            return REFUSALS[authorization.decision]
+        if authorization.decision is not Decision.ALLOWED:
+            return _refusal(authorization)
         if not request.target.startswith("/"):
             return responses.not_found
-        if authorization.decision is Decision.NOT_RUNNING:
-            return partial(responses.not_running, state=authorization.state)
         return await self._proxy(request, authorization, receive, send)
 
     async def _answer_gateway_path(self, request: GatewayRequest) -> ResponseBuilder:
@@ -176,19 +189,47 @@ class Gateway:
             ) as connection:
                 async with self._upstreams.acquire(authorization.address) as upstream:
                     await proxy.run(request, upstream, authorization.token, connection)
-        except TooManyConnections:
-            return responses.too_many_connections
-        except (InvalidStatus, ClientResponseError):
-            return responses.bad_answer
-        except HandshakeRejected as refusal:
-            return _refused(refusal.status)
+        except PROXY_FAILURES as failure:
+            return None if proxy.started else _failure(failure)
         except (ClientError, OSError):
-            return None if proxy.started else responses.no_answer
+            return None if proxy.started else await self._explain_no_answer(request, authorization)
         if connection.cancelled and not proxy.started:
-            return responses.sign_in
+            now = await self._authorizations.get(request.credential)
+            return responses.sign_in if now.decision is Decision.ALLOWED else _refusal(now)
         if connection.cancelled and isinstance(proxy, WebSocketProxy):
             await proxy.close_access_ended()
         return None
+
+    async def _explain_no_answer(
+        self, request: GatewayRequest, used: Authorization
+    ) -> ResponseBuilder:
+        """Return why a notebook does not answer: it may have been stopped or started just now."""
+        now = await self._authorizations.ask_again(request.credential)
+        if now.decision is not Decision.ALLOWED:
+            return _refusal(now)
+        if now.address != used.address:
+            return partial(responses.not_running, state=ProjectState.SPAWNING)
+        return responses.no_answer
+
+
+def _refusal(authorization: Authorization) -> ResponseBuilder:
+    if authorization.decision is Decision.NOT_RUNNING:
+        return partial(responses.not_running, state=authorization.state)
+    return REFUSALS[authorization.decision]
+
+
+def _failure(failure: Exception) -> ResponseBuilder:
+    """Return the answer to a request that was not passed on, or not answered as HTTP allows."""
+    match failure:
+        case TooManyConnections():
+            return responses.too_many_connections
+        case HeadTooLarge():
+            return partial(responses.head_too_large, reason=failure)
+        case BodyTooLarge():
+            return responses.body_too_large
+        case HandshakeRejected():
+            return _refused(failure.status)
+    return responses.bad_answer
 
 
 def _refused(status: int) -> ResponseBuilder:

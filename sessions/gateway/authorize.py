@@ -184,6 +184,10 @@ class AuthorizationCache:
             del self._cache[credential]
         return await self.get(credential)
 
+    async def ask_again(self, credential: Credential) -> Authorization:
+        """Return an authorization that was decided after this call."""
+        return (await self.refresh([credential]))[credential]
+
     async def refresh(self, credentials: Collection[Credential]) -> dict[Credential, Authorization]:
         """Decide again about these credentials, all at once, and cache the decisions."""
         began = monotonic()

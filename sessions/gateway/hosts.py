@@ -44,6 +44,11 @@ def origin(url: str) -> str:
     return f"{parts.scheme}://{parts.hostname}{port}"
 
 
+def is_listed_origin(name: str) -> bool:
+    """Return whether `PORTAL_CORS_ORIGINS` lists this origin, as a browser names it."""
+    return name in settings.PORTAL_CORS_ORIGINS
+
+
 def cookie_name() -> str:
     """Return the name of the cookie that opens a notebook.
 

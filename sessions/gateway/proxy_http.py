@@ -6,14 +6,21 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-from aiohttp import ClientResponse
+from aiohttp import ClientError, ClientResponse
 
 from sessions.gateway.connections import Connection, Upstream
-from sessions.gateway.request import GatewayRequest, from_notebook, to_notebook
+from sessions.gateway.cors import for_origin
+from sessions.gateway.headers import check_size, from_notebook, to_notebook
+from sessions.gateway.request import GatewayRequest
+from sessions.jupyter_gateway import MAX_BODY
 
 
 class InvalidStatus(Exception):
     """Raised for an answer whose status is not a valid final one."""
+
+
+class BodyTooLarge(Exception):
+    """Raised for a body of more than `MAX_BODY` bytes, which Jupyter's server would not read."""
 
 
 class HttpProxy:
@@ -26,6 +33,7 @@ class HttpProxy:
     def __init__(self, receive: Any, send: Any) -> None:
         self._receive, self._send = receive, send
         self._listener: asyncio.Task[None] | None = None
+        self._received = 0
         self.started = False
 
     async def run(
@@ -34,9 +42,14 @@ class HttpProxy:
         """Pass the request on and the answer back.
 
         Raises `aiohttp.ClientError` or `OSError` if the server fails (`ClientResponseError` if HTTP
-        does not allow its answer), and `InvalidStatus` if its status is below 200, which would turn
-        the connection into a tunnel, or above 599.
+        does not allow its answer), `InvalidStatus` if its status is below 200, which would turn the
+        connection into a tunnel, or above 599, and `HeadTooLarge` or `BodyTooLarge` for a request
+        that the server would not read.
         """
+        fields = to_notebook(request.headers, token)
+        check_size(request.target, fields)
+        if int(request.header(b"content-length") or 0) > MAX_BODY:
+            raise BodyTooLarge
         body = None
         if b"content-length" in request.header_map or b"transfer-encoding" in request.header_map:
             body = self._body(connection)
@@ -46,21 +59,26 @@ class HttpProxy:
             async with upstream.client.request(
                 request.method,
                 upstream.url(request.target),
-                headers=to_notebook(request.headers, token),
+                headers=fields,
                 data=body,
                 allow_redirects=False,
             ) as response:
-                await self._send_response(response)
+                await self._send_response(request, response)
+        except ClientError as error:
+            if self._received > MAX_BODY:
+                raise BodyTooLarge from error
+            raise
         finally:
             if self._listener:
                 self._listener.cancel()
 
-    async def _send_response(self, response: ClientResponse) -> None:
+    async def _send_response(self, request: GatewayRequest, response: ClientResponse) -> None:
         if not 200 <= response.status < 600:
             response.close()
             raise InvalidStatus
         self.started = True
-        onward = from_notebook(response.raw_headers)
+        headers = from_notebook(response.raw_headers, request.path, request.header(b"host"))
+        onward = for_origin(headers, request)
         await self._send(
             {"type": "http.response.start", "status": response.status, "headers": onward}
         )
@@ -76,7 +94,11 @@ class HttpProxy:
                 connection.cancel()
                 # A body that simply ended here would look complete.
                 raise ConnectionAbortedError
-            yield message.get("body", b"")
+            piece = message.get("body", b"")
+            self._received += len(piece)
+            if self._received > MAX_BODY:
+                raise BodyTooLarge
+            yield piece
             more = message.get("more_body", False)
         self._watch_disconnect(connection)
 

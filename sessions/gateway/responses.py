@@ -21,12 +21,15 @@ from django.utils.translation import gettext as _
 from keys import authentication
 from keys.models import digest
 from portal.lib.logs import context
-from portal.server.heads import deletion_headers, is_conflicting
+from portal.server.heads import CLEAR_COOKIES, TOO_MANY_COOKIES, deletion_headers, is_conflicting
+from sessions.jupyter_gateway import MAX_BODY
 from sessions.states import ProjectState
 
 from .authorize import NOTEBOOK_SCOPE
+from .cors import for_origin
+from .headers import Headers, HeadTooLarge
 from .hosts import cookie_name, entrant_cookie_name, is_label, origin_of, transport_security
-from .request import GatewayRequest, Headers, get_cookie
+from .request import GatewayRequest, get_cookie
 from .tickets import MAX_PATH_LENGTH, Entry
 
 STARTING_STATES = frozenset({ProjectState.WAITING, ProjectState.BUILDING, ProjectState.SPAWNING})
@@ -195,13 +198,17 @@ def invalid_ticket(request: GatewayRequest) -> GatewayResponse:
 
 
 def not_running(request: GatewayRequest, state: str) -> GatewayResponse:
-    """Answer 503: the notebook is starting, so wait; or it is stopped.
+    """Answer 503: the notebook is starting or being stopped, so wait; or it is stopped.
 
     A stopped notebook starts on the portal's page only.
     """
     if state in STARTING_STATES:
         title, message = _("Your notebook is starting"), _("It opens here as soon as it is ready.")
         refresh, action = REFRESH_SECONDS, _("See its progress")
+    elif state == ProjectState.STOPPING:
+        title = _("Your notebook is being stopped")
+        message = _("Your files are kept. After that, you can start it on the project's page.")
+        refresh, action = REFRESH_SECONDS, _("Go to the project")
     else:
         title = _("Your notebook is not running")
         message = _("Your files are kept. Start it on the project's page.")
@@ -230,6 +237,26 @@ def bad_answer(request: GatewayRequest) -> GatewayResponse:
     return render_notice(request, notice)
 
 
+def head_too_large(request: GatewayRequest, reason: HeadTooLarge) -> GatewayResponse:
+    """Answer 431 (or 414): the notebook's server would not read the request's headers."""
+    refusal = reason.refusal
+    notice = Notice(refusal.status, refusal.code, refusal.phrase, refusal.detail)
+    response = render_notice(request, notice)
+    if refusal is TOO_MANY_COOKIES:
+        response.headers.append(CLEAR_COOKIES)
+    return response
+
+
+def body_too_large(request: GatewayRequest) -> GatewayResponse:
+    """Answer 413: the notebook's server would not read the request's body."""
+    message = _(
+        "A request to a notebook may have up to %(size)d MB. Upload larger files with JupyterLab's "
+        "file browser, which sends them in parts."
+    ) % {"size": MAX_BODY // 1024**2}
+    title = _("This is too large")
+    return render_notice(request, Notice(413, "gateway.body-too-large", title, message))
+
+
 def too_many_connections(request: GatewayRequest) -> GatewayResponse:
     """Answer 429: too many requests to this notebook are open."""
     title = _("Too many requests")
@@ -248,8 +275,8 @@ def unavailable(request: GatewayRequest) -> GatewayResponse:
 async def send_response(response: GatewayResponse, request: GatewayRequest, send: Any) -> None:
     """Send an answer; for a WebSocket, instead of opening it."""
     part = "websocket.http.response" if request.is_socket else "http.response"
-    start = {"status": response.status, "headers": [*response.headers, *transport_security()]}
-    await send({"type": f"{part}.start", **start})
+    headers = for_origin([*response.headers, *transport_security()], request)
+    await send({"type": f"{part}.start", "status": response.status, "headers": headers})
     await send({"type": f"{part}.body", "body": response.body})
     if request.is_socket:
         # The server now closes the connection; returning earlier would look like an error.

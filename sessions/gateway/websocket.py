@@ -24,8 +24,9 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 from websockets.frames import apply_mask  # type: ignore[attr-defined]  # in C if available
 
 from sessions.gateway.connections import MAX_HEADER_BYTES, Upstream
-from sessions.gateway.request import GatewayRequest, to_notebook
-from sessions.jupyter import MAX_WEBSOCKET_MESSAGE
+from sessions.gateway.headers import check_size, to_notebook
+from sessions.gateway.request import GatewayRequest
+from sessions.jupyter_gateway import MAX_WEBSOCKET_MESSAGE
 
 HANDSHAKE_TIMEOUT = 60.0
 """Seconds to wait for the notebook's answer; it may have to look for a kernel first."""
@@ -57,13 +58,14 @@ async def open_socket(
 ) -> AsyncIterator[NotebookSocket]:
     """Yield an open WebSocket to this notebook server, and close it after the block.
 
-    Raises `HandshakeRejected` if the server answers with another status, or `OSError` if it cannot
-    be reached or its handshake is not valid.
+    Raises `HandshakeRejected` if the server answers with another status, `HeadTooLarge` if it would
+    not read the request, or `OSError` if it cannot be reached or its handshake is not valid.
     """
+    key = base64.b64encode(secrets.token_bytes(16))
+    handshake = _build_request(request, token, key)
     reader, writer = await upstream.connect(MAX_HEADER_BYTES)
     try:
-        key = base64.b64encode(secrets.token_bytes(16))
-        writer.write(_build_request(request, upstream, token, key))
+        writer.write(handshake)
         async with asyncio.timeout(HANDSHAKE_TIMEOUT):
             response = await _read_response(reader)
         yield NotebookSocket(reader, writer, _subprotocol(response, request, key))
@@ -78,12 +80,13 @@ def _close(writer: StreamWriter) -> None:
     writer.close()
 
 
-def _build_request(request: GatewayRequest, upstream: Upstream, token: str, key: bytes) -> bytes:
+def _build_request(request: GatewayRequest, token: str, key: bytes) -> bytes:
     fields = to_notebook(request.headers, token)
     fields["Connection"], fields["Upgrade"] = "Upgrade", "websocket"
     fields["Sec-WebSocket-Version"], fields["Sec-WebSocket-Key"] = "13", key.decode()
     if request.subprotocols:
         fields["Sec-WebSocket-Protocol"] = ", ".join(request.subprotocols)
+    check_size(request.target, fields)
     lines = [
         f"GET {request.target} HTTP/1.1",
         *(f"{name}: {each}" for name, each in fields.items()),

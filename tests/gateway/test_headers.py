@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import pytest
 
+from keys.models import Token
+from sessions.gateway.headers import from_notebook, to_notebook
 from sessions.gateway.hosts import cookie_name
-from sessions.gateway.request import from_notebook, to_notebook
+from sessions.jupyter_gateway import TOKEN_HEADER
 from tests.gateway.test_proxying import head, raw
 
 
@@ -30,17 +32,41 @@ def test_headers_after_our_cookie_are_kept():
     headers = [(b"cookie", f"{cookie_name()}=secret".encode()), (b"accept", b"text/html")]
     assert list(to_notebook(headers, "t").items()) == [
         ("accept", "text/html"),
+        ("X-Forwarded-Proto", "http"),
+        (TOKEN_HEADER, "t"),
         ("Authorization", "token t"),
     ]
 
 
-def test_the_notebook_receives_only_its_own_token(browser):
-    for kind in ("token stolen", "Basic eDp5", "Digest x"):
-        given = [
-            value for name, value in sent(browser, Authorization=kind) if name == "authorization"
-        ]
-        assert len(given) == 1
-        assert given[0] != kind
+def test_an_application_gets_its_own_authorization(browser):
+    for own in ("Bearer eyJhbGciOi.x.y", "token labelstudio", "Basic eDp5", "Digest x", "bdy_x"):
+        received = sent(browser, Authorization=own)
+        assert [value for name, value in received if name == "authorization"] == [own]
+        assert dict(received)[TOKEN_HEADER.lower()]
+
+
+def test_a_token_of_the_portal_does_not_reach_the_notebook(browser, ada):
+    token = Token.objects.issue(ada, "test")[1]
+    for kind in ("Bearer", "bearer", "token", "Token"):
+        received = sent(browser, Cookie=None, Authorization=f"{kind} {token}")
+        assert token not in str(received)
+        assert dict(received)["authorization"].startswith("token ")
+    unknown = browser.ask("/x", Authorization="Bearer bdy_unknown")
+    assert (unknown.status_code, unknown.json()["code"]) == (401, "gateway.sign-in")
+
+
+def test_without_a_cookie_somebody_elses_authorization_opens_nothing(browser):
+    browser.cookie = ""
+    for other in ("Bearer x", "Basic eDp5", "token x"):
+        answer = browser.ask("/x", Authorization=other)
+        assert (answer.status_code, answer.json()["code"]) == (401, "gateway.sign-in")
+
+
+def test_the_servers_token_has_a_header_that_no_visitor_sets(browser):
+    received = sent(browser, **{TOKEN_HEADER.replace("-", "_"): "guessed"})
+    (own,) = [value for name, value in received if name == TOKEN_HEADER.lower()]
+    assert own != "guessed"
+    assert ["authorization", f"token {own}"] in received
 
 
 def test_forwarding_headers_of_the_client_are_removed(browser):
@@ -55,10 +81,12 @@ def test_forwarding_headers_of_the_client_are_removed(browser):
         "Proxy_Authorization": "Basic x",
         "Proxy_Connection": "keep-alive",
     }
-    received = {name for name, _value in sent(browser, **claims)}
-    assert not received & {name.lower().replace("_", "-") for name in claims}
+    received = dict(sent(browser, **claims))
+    ours = {"x-forwarded-host": browser.host, "x-forwarded-proto": "http"}
+    claimed = {name.lower().replace("_", "-") for name in claims}
+    assert {name: received[name] for name in claimed & received.keys()} == ours
     underscored = to_notebook([(b"x_forwarded_for", b"1.2.3.4"), (b"proxy_x", b"1")], "t")
-    assert list(underscored) == ["Authorization"]
+    assert list(underscored) == ["X-Forwarded-Proto", TOKEN_HEADER, "Authorization"]
 
 
 def test_the_notebook_receives_the_host_of_the_browser(browser):
@@ -73,7 +101,7 @@ def test_headers_named_by_connection_are_removed_except_our_token(browser):
 
 def test_several_connection_headers_all_apply():
     several = [(b"connection", b"x-a"), (b"connection", b"x-b"), (b"x-a", b"1"), (b"x-b", b"1")]
-    assert list(to_notebook(several, "t")) == ["Authorization"]
+    assert not {"x-a", "x-b"} & set(to_notebook(several, "t"))
     assert not {b"x-a", b"x-b"} & dict(from_notebook(several)).keys()
 
 
@@ -121,6 +149,36 @@ def test_other_headers_of_a_notebook_are_kept(browser):
     assert answer.headers["x-kept"] == "1"
     assert answer.headers["referrer-policy"] == "same-origin"
     assert len(answer.headers.get_list("server")) == len(answer.headers.get_list("date")) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "location", "reached"),
+    [
+        ("/proxy/8000/", "http://127.0.0.1:8000/x", "/proxy/8000/x"),
+        ("/proxy/8000/a", "http://localhost:8000/x?y=1#z", "/proxy/8000/x?y=1#z"),
+        ("/proxy/8000/a", "HTTP://0.0.0.0:8000", "/proxy/8000/"),
+        ("/proxy/8000/a", "http://[::1]:8000?x", "/proxy/8000/?x"),
+        ("/proxy/8000/a", "http://127.1.2.3:9000/", "/proxy/9000/"),
+        ("/proxy/8000/a", "http://127.0.0.1:8000/proxy/8000/x", "/proxy/8000/x"),
+        ("/proxy/absolute/8000/a", "http://127.0.0.1:8000/x", "/proxy/absolute/8000/x"),
+        ("/mlflow/", "http://127.0.0.1:41234/#/", "/proxy/41234/#/"),
+        ("/proxy/8000/a", "http://n.localhost/x", "/proxy/8000/x"),
+        ("/proxy/8000/a", "https://n.localhost/proxy/8000/x", "/proxy/8000/x"),
+        ("/proxy/absolute/8000/a", "http://n.localhost/x", "/x"),
+        ("/proxy/8000/a", "/proxy/8000/proxy/8000/x", "/proxy/8000/x"),
+        ("/lab", "http://n.localhost/x", None),
+        ("/proxy/8000/a", "http://n.localhost:1/x", None),
+        ("/proxy/8000/a", "http://127.0.0.1.evil.example/x", None),
+        ("/proxy/8000/a", "http://localhost:8000@evil.example/", None),
+        ("/proxy/8000/a", "https://example.org/?to=http://127.0.0.1:8000/", None),
+        ("/proxy/8000/a", "/x", None),
+        ("/proxy/8000/a", "x", None),
+        ("/proxy/8000/a", "//example.org/x", None),
+    ],
+)
+def test_redirects_to_the_inside_lead_to_the_application(path, location, reached):
+    answer = from_notebook([(b"Location", location.encode())], path, "n.localhost")
+    assert dict(answer)[b"location"].decode() == (reached or location)
 
 
 def test_a_notebooks_own_referrer_policy_is_kept():

@@ -10,6 +10,7 @@ from sessions.models import Access, Project, Session
 from sessions.states import SessionState
 from tests.backends.waiting import until
 from tests.gateway.conftest import browser_of, make_project, ticket_for
+from tests.gateway.notebook import Notebook
 
 
 @pytest.fixture
@@ -49,7 +50,56 @@ def test_a_starting_notebook_shows_a_page_that_refreshes(stopped, state, noteboo
     until(lambda: stopped.open_page().status_code == 200)
 
 
-@pytest.mark.parametrize("state", [None, "stopping", "stopped", "failed"])
+def test_a_notebook_that_is_stopping_shows_a_page_that_refreshes(stopped):
+    run(SessionState.STOPPING)
+    page = stopped.open_page()
+    assert page.status_code == 503
+    assert page.headers["retry-after"] == "2"
+    assert "being stopped" in page.text
+
+
+@pytest.fixture
+def gone(stopped, tmp_path, settings) -> None:
+    """The notebook's server has ended, and the gateway still takes it for running."""
+    settings.PORTAL_GATEWAY_RECHECK = 60
+    with Notebook(tmp_path / "socket") as server:
+        run(SessionState.READY, server.address)
+        assert stopped.open_page().status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        (SessionState.STOPPING, "being stopped"),
+        (SessionState.STOPPED, "not running"),
+        (SessionState.SPAWNING, "starting"),
+    ],
+)
+def test_a_page_right_after_a_stop_or_start_says_so(stopped, gone, state, words):
+    run(state)
+    page = stopped.open_page()
+    assert page.status_code == 503
+    assert words in page.text
+    assert "the staff this reference" not in page.text
+    assert stopped.ask("/api/status").json()["code"] == "gateway.not-running"
+
+
+def test_a_page_right_after_a_restart_goes_on_to_the_new_server(stopped, gone, notebook):
+    run(SessionState.READY, notebook.address)
+    page = stopped.open_page()
+    assert (page.status_code, page.headers["retry-after"]) == (503, "2")
+    assert "starting" in page.text
+    assert stopped.open_page().status_code == 200
+
+
+def test_a_page_right_after_start_does_not_say_that_nothing_runs(stopped, settings):
+    settings.PORTAL_GATEWAY_RECHECK = 60
+    assert "not running" in stopped.open_page().text
+    run(SessionState.SPAWNING)
+    assert "starting" in stopped.open_page().text
+
+
+@pytest.mark.parametrize("state", [None, "stopped", "failed"])
 def test_a_stopped_notebook_shows_a_link_to_its_project(stopped, state):
     if state:
         run(SessionState(state))

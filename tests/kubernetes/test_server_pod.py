@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from sessions import jupyter_gateway
 from sessions.backends.kubernetes import serverpod
 from sessions.backends.kubernetes.homes import pods, program
 from tests.kubernetes.things import BARE, FULL, SERVER, containers
@@ -73,7 +74,17 @@ VOLUMES = [
             "secretName": "ada-flowers-lrkajvgx-9",
             "items": [
                 {"key": "jupyter_server_config.py", "path": "jupyter_server_config.py"},
-                {"key": "settings", "path": "labconfig/default_setting_overrides.json"},
+                {
+                    "key": "labconfig..default_setting_overrides.json",
+                    "path": "labconfig/default_setting_overrides.json",
+                },
+                *(
+                    {
+                        "key": f"labextensions..{path.replace('/', '..')}",
+                        "path": f"labextensions/{path}",
+                    }
+                    for path in jupyter_gateway.extension_files()
+                ),
             ],
             "defaultMode": 0o440,
         },
@@ -117,12 +128,16 @@ def test_the_secret_contains_the_token_and_the_jupyter_settings():
             "jupyter_server_config.py": (
                 "c.IdentityProvider.token = 'the token'\nc.ServerApp.allow_remote_access = True\n"
                 "c.KernelManager.transport = 'ipc'\n"
-                "c.ServerApp.tornado_settings.update({'websocket_max_message_size': 67108864})\n"
+                + jupyter_gateway.config("/run/bindery/jupyter/labextensions")
             ),
-            "settings": (
+            "labconfig..default_setting_overrides.json": (
                 '{"@jupyterlab/apputils-extension:notification": '
                 '{"fetchNews": "false", "checkForUpdates": false}}'
             ),
+            **{
+                f"labextensions..{path.replace('/', '..')}": text
+                for path, text in jupyter_gateway.extension_files().items()
+            },
         },
     }
 

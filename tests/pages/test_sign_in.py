@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 
 import pytest
 from django.conf import settings
@@ -25,6 +26,18 @@ def test_signing_in_leads_home_or_to_the_requested_page(ada):
     assert sign_in(Client()).url == "/"
     assert sign_in(Client(), next="/account/").url == "/account/"
     assert sign_in(Client(), next="https://example.org/").url == "/"
+
+
+def test_signing_in_on_the_way_to_a_notebook_leaves_the_form_behind(ada, as_ada):
+    """A redirect from the form to the notebook's host is one that browsers refuse to follow."""
+    way = "/projects/ada-flowers-aaaaaaaa/open/?path=/lab/tree/a.ipynb&entrant=0"
+    for client in (Client(), as_ada):
+        page = sign_in(client, next=way)
+        assert page.status_code == 200
+        refresh = re.search(r'http-equiv="refresh" content="0;url=([^"]+)"', page.content.decode())
+        assert refresh and unescape(refresh[1]) == way
+        assert page.headers["cache-control"] == "no-store"
+        assert client.get("/account/").status_code == 200
 
 
 def test_wrong_password_shows_an_error_and_keeps_the_username(ada, as_eve):

@@ -35,6 +35,10 @@ WRONG = [
     ("PORTAL_NGINX_SECRET", "short", "portal.E010"),
     ("PORTAL_TRUSTED_PROXIES", "localhost", "portal.E014"),
     ("PORTAL_TRUSTED_PROXIES", "10.0.0.0/33", "portal.E014"),
+    ("PORTAL_CORS_ORIGINS", "*", "portal.E015"),
+    ("PORTAL_CORS_ORIGINS", "https://book.example.org/", "portal.E015"),
+    ("PORTAL_CORS_ORIGINS", "https://book.example.org:443", "portal.E015"),
+    ("PORTAL_CORS_ORIGINS", "https://book.example.org:99999", "portal.E015"),
 ]
 
 

@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from portal.checks import check_addresses, shares_cookies
-from sessions.gateway.request import from_notebook
+from sessions.gateway.headers import from_notebook
 from tests.stack import PROJECT
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from sessions.jupyter import MAX_WEBSOCKET_MESSAGE
+from sessions.jupyter_gateway import MAX_WEBSOCKET_MESSAGE
 from tests.githttp import GitServer
 from tests.kernel import Kernel
 from tests.stack import Api, Stack

@@ -20,7 +20,6 @@ from .site import CA_FOLDER, Site, merge_template
 PORT = 8888
 CONFIG = "/run/bindery/jupyter"
 CONTAINER = "notebook"
-_SETTINGS_KEY = "settings"
 _RUNTIME = "/tmp/jupyter"  # noqa: S108  (the container's own; sockets need a short path)
 
 # cgroup v1 cannot kill a memory group as a whole: the kernel kills one process of the notebook and
@@ -72,19 +71,26 @@ def secret(spec: ServerSpec) -> dict[str, Any]:
 
     Not environment variables: every process in the container sees those.
     """
-    configuration = jupyter.server_config(
-        {
-            "IdentityProvider.token": spec.token,
-            "ServerApp.allow_remote_access": True,
-            "KernelManager.transport": "ipc",
-        }
-    )
     return {
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": {"name": server_name(spec), "labels": server_labels(spec)},
-        "stringData": {jupyter.CONFIG_FILE: configuration, _SETTINGS_KEY: jupyter.lab_overrides()},
+        "stringData": {_key(path): text for path, text in _files(spec.token).items()},
     }
+
+
+def _files(token: str) -> dict[str, str]:
+    values = {
+        "IdentityProvider.token": token,
+        "ServerApp.allow_remote_access": True,
+        "KernelManager.transport": "ipc",
+    }
+    return jupyter.config_files(values, CONFIG)
+
+
+def _key(path: str) -> str:
+    """Return the key in a Secret for the file at this path: a key has no slash."""
+    return path.replace("/", "..")
 
 
 def pod(spec: ServerSpec, site: Site, secret_uid: str) -> dict[str, Any]:
@@ -166,10 +172,7 @@ def _variables(spec: ServerSpec) -> dict[str, str]:
 
 
 def _volumes(spec: ServerSpec, site: Site) -> list[dict[str, Any]]:
-    files = [
-        {"key": jupyter.CONFIG_FILE, "path": jupyter.CONFIG_FILE},
-        {"key": _SETTINGS_KEY, "path": jupyter.OVERRIDES_FILE},
-    ]
+    files = [{"key": _key(path), "path": path} for path in _files(spec.token)]
     memory = int(spec.resources.memory_limit_gb * 1e9)
     volumes: list[dict[str, Any]] = [
         homes.home_volume(spec.volume),

@@ -69,9 +69,9 @@ def user_site_packages(python: str) -> str:
     return f"{HOME}/.local/lib/python{python}/site-packages"
 
 
-def configuration(token: str) -> str:
-    """Return the text of the server's configuration file; requests must carry ``token``."""
-    return jupyter.server_config(
+def configuration(token: str) -> dict[str, str]:
+    """Return the configuration files by their paths; requests must carry ``token``."""
+    return jupyter.config_files(
         {
             "IdentityProvider.token": token,
             "ServerApp.sock": f"{IO_FOLDER}/{SOCKET}",
@@ -79,7 +79,8 @@ def configuration(token: str) -> str:
             "ServerApp.root_dir": HOME,
             "ServerApp.allow_remote_access": True,
             "KernelManager.transport": "ipc",
-        }
+        },
+        CONFIG,
     )
 
 

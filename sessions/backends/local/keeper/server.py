@@ -10,7 +10,6 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from sessions import jupyter as lab
 from sessions.egress import proxy
 from sessions.egress.addresses import EgressRules
 
@@ -90,13 +89,11 @@ class Server:
 
     def _write_configuration(self) -> None:
         folder = self._folder / "config"
-        folder.mkdir(exist_ok=True)
-        path = folder / lab.CONFIG_FILE
-        path.touch(0o600)
-        path.write_text(jupyter.configuration(self._job.token))
-        settings = folder / lab.OVERRIDES_FILE
-        settings.parent.mkdir(exist_ok=True)
-        settings.write_text(lab.lab_overrides())
+        for name, text in jupyter.configuration(self._job.token).items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch(0o600)
+            path.write_text(text)
 
     def _command(self) -> list[str]:
         built = json.loads(Path(self._job.environment, "result.json").read_text())
