@@ -44,7 +44,7 @@ def full(seed: int) -> Plan:
     return Plan(
         seed=seed, minutes=15, rounds=4, seconds=2.0, launches=60, launch_rounds=3,
         warm_launches=20, viewers=(1, 50, 200), log_seconds=8.0, notebooks=1000, scale=1.0,
-        list_rounds=10, upload_bytes=10**9, starts=2, builds=1, growth=3,
+        list_rounds=10, upload_bytes=5 * 10**8, starts=2, builds=1, growth=3,
     )  # fmt: skip
 
 
