@@ -8,10 +8,12 @@ import re
 from pathlib import Path
 
 import pytest
+from websockets.exceptions import InvalidStatus
 
 from portal.server import bodies, heads, socket
 from sessions import jupyter_gateway
 from sessions.gateway import connections, proxy_http, websocket
+from sessions.models import Session
 from tests.gateway import wire
 from tests.gateway.wire import UPGRADE
 from tests.stack import PROJECT
@@ -133,3 +135,26 @@ def test_a_body_over_the_bound_is_refused_with_a_sentence(browser, notebook, mon
         assert (answer.status_code, answer.json()["code"]) == (413, "gateway.body-too-large")
         assert "512 MB" in answer.json()["detail"]
         assert "file browser" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(("size", "status"), [(60 * KB, b"200"), (70 * KB, b"502")])
+def test_a_header_of_a_response_over_the_bound_is_a_bad_answer(browser, size, status):
+    def answers(connection, _received):
+        connection.sendall(
+            b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX-Long: " + b"x" * size + b"\r\n\r\n"
+        )
+
+    own = [f"{name}: {text}" for name, text in browser.headers({}).items() if name != "Host"]
+    with wire.notebook(answers) as address:
+        Session.objects.update(address=address)
+        answer = wire.ask(browser.port, wire.head(browser.host, *own), enough=b"\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 " + status)
+
+
+def test_a_socket_that_is_not_answered_is_refused(browser, monkeypatch):
+    monkeypatch.setattr(websocket, "HANDSHAKE_TIMEOUT", 0.3)
+    with wire.notebook(lambda connection, _received: connection.recv(1)) as address:
+        Session.objects.update(address=address)
+        with pytest.raises(InvalidStatus) as refusal:
+            browser.socket()
+    assert refusal.value.response.status_code == 503
