@@ -57,8 +57,10 @@ def _accept_gateway_token():
 
 def _use_gateway_bounds():
     # What Tornado's clients take, through which jupyter-server-proxy reaches applications.
-    from tornado import httpclient, websocket
-
+    try:
+        from tornado import httpclient, websocket
+    except ImportError:  # another server
+        return
     httpclient.AsyncHTTPClient.configure(None, max_buffer_size={body}, max_body_size={body})
     websocket._default_max_message_size = {message}
 

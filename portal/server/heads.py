@@ -118,7 +118,9 @@ def response_bytes(
 
 
 def _object(refusal: Refusal) -> bytes:
-    return json.dumps({"code": refusal.code, "detail": refusal.detail}).encode()
+    # JupyterLab shows people what is in `message`.
+    detail = {"detail": refusal.detail, "message": refusal.detail}
+    return json.dumps({"code": refusal.code, **detail}).encode()
 
 
 def _page(refusal: Refusal) -> bytes:

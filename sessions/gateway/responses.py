@@ -98,7 +98,8 @@ def _page_response(notice: Notice) -> GatewayResponse:
 
 
 def _json_response(notice: Notice) -> GatewayResponse:
-    content = {"code": notice.code, "detail": notice.message}
+    # JupyterLab shows people what is in `message`.
+    content = {"code": notice.code, "detail": notice.message, "message": notice.message}
     if notice.reference:
         content["reference"] = notice.reference
     headers = [(b"content-type", b"application/json")]
