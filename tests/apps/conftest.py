@@ -4,6 +4,7 @@ that finds them; and applications that run in a notebook there.
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -100,7 +101,7 @@ def opened(ada: Api, page: Page, git_server: GitServer) -> Opened:
     def open_application(application: Application) -> str:
         command, path = application.documented
         repository = git_server.repository(
-            f"ada/{application.name.lower().split()[0]}",
+            "ada/" + re.sub("[^a-z]", "", application.name.lower()),
             {**application.repository, ".resources": "memr=1\nmeml=4\n"},
         )
         name = ada.launch(repository)

@@ -39,9 +39,9 @@ def test_fastapi_with_its_oauth2_page(page: Page, opened: Opened) -> None:
     page.locator("#operations-default-me_me_get").click()
     page.get_by_role("button", name="Try it out").click()
     page.get_by_role("button", name="Execute").click()
-    expect(page.locator(".live-responses-table .response-col_description")).to_contain_text(
-        '"key": "key-of-grace"'
-    )
+    expect(
+        page.locator(".live-responses-table .response .response-col_description")
+    ).to_contain_text('"key": "key-of-grace"')
 
 
 def test_an_application_keeps_its_headers_methods_redirects_and_cookies(

@@ -9,6 +9,7 @@ from dataclasses import replace
 from sessions.backends.local.keeper import jupyter, steps
 from sessions.backends.local.keeper.jobs import Bounds, BuildJob, ServerJob, Site
 from sessions.backends.local.keeper.sandbox import Bind, Descriptors, Sandbox, arguments, command
+from sessions.jupyter import CONFIG_FILE
 from sessions.repofiles import gitclone
 
 SITE = Site("/data/toolbox/1", {"SSL_CERT_FILE": "/certs/all.pem"}, ["/certs/all.pem"])
@@ -232,19 +233,21 @@ def test_a_notebook_mounts_its_environment_its_home_and_the_volume():
 
 def test_the_token_is_only_in_the_configuration():
     job = server_job()
-    assert "c.IdentityProvider.token = 'secret'\n" in jupyter.configuration(job.token)
+    files = jupyter.configuration(job.token)
+    assert "c.IdentityProvider.token = 'secret'\n" in files.pop(CONFIG_FILE)
+    assert "secret" not in repr(files)
     assert "secret" not in repr([jupyter.command("3.11", ""), jupyter.variables(job), job])
 
 
 def test_the_jupyter_configuration_uses_a_private_socket_and_any_host():
-    assert jupyter.configuration("secret").splitlines() == [
+    lines = jupyter.configuration("secret")[CONFIG_FILE].splitlines()
+    assert lines[:6] == [
         "c.IdentityProvider.token = 'secret'",
         "c.ServerApp.sock = '/run/bindery/lab'",
         "c.ServerApp.sock_mode = '0600'",
         "c.ServerApp.root_dir = '/home/jovyan'",
         "c.ServerApp.allow_remote_access = True",
         "c.KernelManager.transport = 'ipc'",
-        "c.ServerApp.tornado_settings.update({'websocket_max_message_size': 67108864})",
     ]
 
 

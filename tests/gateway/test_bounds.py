@@ -5,6 +5,7 @@ and what happens just below and just above it.
 from __future__ import annotations
 
 import re
+import socket as socket_
 from pathlib import Path
 
 import pytest
@@ -152,8 +153,11 @@ def test_a_header_of_a_response_over_the_bound_is_a_bad_answer(browser, size, st
 
 
 def test_a_socket_that_is_not_answered_is_refused(browser, monkeypatch):
+    def never(connection: socket_.socket, _received: bytes) -> None:
+        connection.recv(1)
+
     monkeypatch.setattr(websocket, "HANDSHAKE_TIMEOUT", 0.3)
-    with wire.notebook(lambda connection, _received: connection.recv(1)) as address:
+    with wire.notebook(never) as address:
         Session.objects.update(address=address)
         with pytest.raises(InvalidStatus) as refusal:
             browser.socket()
