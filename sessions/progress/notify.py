@@ -70,6 +70,9 @@ class Messenger:
                     await self._layer.group_send(GROUP, {"type": "more"})
         except redis_errors() as error:
             return REFUSED if _is_refusal(error) else AWAY
+        except Exception:  # the thread goes on, whatever a wake-up meets
+            log.exception("a wake-up could not be sent")
+            return AWAY
         return ""
 
     async def _use(self, layer: Any) -> None:

@@ -85,7 +85,7 @@ document.addEventListener(
   },
   true,
 );
-// What could not be renewed, as during an upgrade, is asked for again: nothing else may change soon.
+// What could not be renewed, as during an upgrade, is asked for again.
 for (const failure of ["htmx:responseError", "htmx:sendError", "htmx:timeout"]) {
   document.addEventListener(failure, ({ detail }) => {
     const isOver = detail.xhr.status >= 400 && detail.xhr.status < 500;
