@@ -273,7 +273,7 @@ def back_channel_logout(request: HttpRequest, slug: str) -> HttpResponse:
 @never_cache
 @require_safe
 @xframe_options_exempt
-@csp_replace({"frame-ancestors": ["*"]})
+@csp_replace({"frame-ancestors": ["*"]})  # type: ignore[arg-type]  # typed for other views
 def front_channel_logout(request: HttpRequest, slug: str) -> HttpResponse:
     """End the sign-ins of a provider's session, in a frame that it shows to the browser.
 

@@ -67,13 +67,9 @@ def _store_resolved(project: Project, found: ResolvedRef, contents: Contents) ->
         ref=found.ref,
         path=found.path,
         tail="",
-        resources=_storable_resources(contents),
+        resources=storable(contents.resources),
         content=contents.content,
     )
-
-
-def _storable_resources(contents: Contents) -> str | None:
-    return None if contents.resources is None else storable(contents.resources)
 
 
 def _reuse_message(build: Build, found: ResolvedRef) -> Iterator[str]:
@@ -154,7 +150,7 @@ def _active_build(session: Session, found: ResolvedRef, contents: Contents) -> B
                 commit=found.commit,
                 image=image_name(project.repository, found.commit),
                 fresh=session.force_build,
-                resources=_storable_resources(contents),
+                resources=storable(contents.resources),
                 content=contents.content,
             )
     except IntegrityError:  # another launch inserted it first

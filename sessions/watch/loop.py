@@ -151,7 +151,9 @@ def _changes() -> Iterator[BuildReport | ServerReport | None]:
         except Exception:
             log.exception("the back end's changes could not be read; trying again")
             time.sleep(RETRY_SECONDS)
-        yield None
+            yield None
+        else:
+            return
 
 
 def _handle(

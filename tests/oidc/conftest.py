@@ -71,7 +71,7 @@ def configured(provider: Certified, **more: str) -> dict[str, str]:
     return {"OIDC_PROVIDERS": "campus", **provider.environment("OIDC_CAMPUS_"), **more}
 
 
-def walk(client: Client, subject: str = "1") -> HttpResponse:
+def walk(client: Client, subject: str = "1") -> Any:
     """Sign in at the certified provider as this person; return the portal's answer.
 
     The answer's ``callback`` is the address that the browser came back to.
@@ -85,6 +85,6 @@ def walk(client: Client, subject: str = "1") -> HttpResponse:
             if page.status_code == 200:
                 page = browser.post(page.url, data={"person": subject})
             address = urljoin(str(page.url), page.headers["Location"])
-    arrived = client.get(address)
+    arrived: Any = client.get(address)
     arrived.callback = address
     return arrived

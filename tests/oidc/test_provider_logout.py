@@ -110,7 +110,7 @@ FORGED: dict[str, Callable[[Hostile], object]] = {
         logout_claims(of), key("another"), "RS256", {"kid": "first"}
     ),
     "HS256": lambda of: jwt.encode(logout_claims(of), "s" * 64, "HS256", {"kid": "first"}),
-    "none": lambda of: jwt.encode(logout_claims(of), None, "none"),
+    "none": lambda of: jwt.encode(logout_claims(of), "", "none"),
     "an id token": lambda of: of.sign(of.claims("n")),
     "with a nonce": lambda of: of.sign(logout_claims(of, nonce="n")),
     "without the event": lambda of: of.sign(logout_claims(of, events={})),

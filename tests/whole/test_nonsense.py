@@ -95,11 +95,9 @@ def test_good_launch_passes_after_any_answer_of_a_git_server(
     @given(st.sampled_from([b"", service, service + ref]), st.binary(max_size=400))
     def each(start: bytes, answer: bytes) -> None:
         name = ada.launch(git.mumble(f"mumbling/{next(NUMBER)}", start + answer))
-        project = ada.until(name, "failed", "ready")
-        assert project["state"] == "failed"
-        assert project["message"]
-        ada.delete(name)
         passes(bob, good)
+        assert ada.project(name)["state"] in {"waiting", "failed"}  # it may be tried again
+        ada.delete(name)
 
     each()
 

@@ -60,10 +60,11 @@ def _pages(address: str, access_token: str) -> Iterator[Any]:
         answer.raise_for_status()
         page = answer.json()
         yield page
-        address = page.get(NEXT_PAGE) if isinstance(page, Mapping) else None
-        if not address:
+        following = page.get(NEXT_PAGE) if isinstance(page, Mapping) else None
+        if not following:
             return
-        if not isinstance(address, str) or urlsplit(address)[:2] != host:
+        address = str(following)
+        if urlsplit(address)[:2] != host:
             raise ValueError("the next page is elsewhere")
         if time.monotonic() > until:
             break
@@ -75,7 +76,7 @@ def _names(page: Any, provider: Provider) -> list[str]:
     if isinstance(page, Mapping):
         page = next((page[key] for key in LISTS if key in page), None)
     groups = page if isinstance(page, list) else [None]
-    names = [
+    names: list[Any] = [
         each.get(provider.group_field) if isinstance(each, Mapping) else each for each in groups
     ]
     if not all(isinstance(name, str) for name in names):

@@ -129,15 +129,15 @@ def verify_signature(
     """
     if not isinstance(token, str) or len(token) > MAX_LENGTH:
         raise InvalidJwt("it is missing or too long")
-    options = {"require": list(required_claims)}
+    options: Any = {"require": list(required_claims)}
     try:
         key = _signing_key(token, key_set)
-        given = {"algorithms": [ALGORITHM], "audience": audience, "leeway": LEEWAY}
+        given: Any = {"algorithms": [ALGORITHM], "audience": audience, "leeway": LEEWAY}
         try:
-            return jwt.decode(token, key, options=options, **given)
+            return jwt.decode(token, key, **given, options=options)
         except (jwt.ExpiredSignatureError, jwt.ImmatureSignatureError) as error:
-            untimed = dict.fromkeys(("verify_exp", "verify_iat", "verify_nbf"), False)
-            claims = jwt.decode(token, key, options=options | untimed, **given)
+            options |= dict.fromkeys(("verify_exp", "verify_iat", "verify_nbf"), False)
+            claims = jwt.decode(token, key, **given, options=options)
             _require_same_clock(claims)
             raise InvalidJwt(f"{type(error).__name__}") from None
     except (jwt.PyJWTError, ValueError, TypeError, ArithmeticError, RecursionError) as error:
