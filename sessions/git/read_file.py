@@ -73,9 +73,9 @@ def read_entry(
     """Return the entry that a commit has under a name, and a digest of everything else in its root.
 
     ``name`` is a path from the root. Of a file longer than ``max_bytes``, that many bytes and one
-    more are returned. ``ref`` is the branch or tag that the commit was found under, for servers
-    that need one. ``identity`` is for a repository that a person's key opens. This blocks for at
-    most ``seconds``.
+    more are returned. ``ref`` is the name that the commit was found under (see
+    `resolve.ResolvedRef`), for servers that need one. ``identity`` is for a repository that a
+    person's key opens. This blocks for at most ``seconds``.
 
     Raises UserError if the commit or repository is not there for us or is too large, TemporaryError
     if the server is not there.
@@ -100,7 +100,9 @@ def _fetch_attempts(commit: str, ref: str) -> Iterator[_FetchArguments]:
     """Yield options and refspecs of fetches that may bring a commit, the best first."""
     yield ["--depth=1", "--filter=blob:none"], [commit]
     yield ["--depth=1"], [commit]
-    if ref and ref != commit:
+    if ref.startswith("refs/"):
+        yield ["--depth=1"], [ref]
+    elif ref and ref != commit:
         yield ["--depth=1"], [f"refs/tags/{ref}"]
         yield [], [f"refs/heads/{ref}"]
     yield [], ["refs/heads/*:refs/heads/*", "refs/tags/*:refs/tags/*"]

@@ -1,8 +1,8 @@
-"""Resolve a ref to a commit, and check that a commit belongs to the repository.
+"""Find the commit that a typed ref means, and whether a commit belongs to the repository.
 
 `sessions.providers` parse what was typed. This module asks the repository's server through
-`process`, and picks the commit. Whether a commit typed in full exists shows when it is fetched
-(`read_file`).
+`process`, and picks the commit; `refs` knows the spellings of a ref. Whether a commit typed in full
+exists shows when it is fetched (`read_file`).
 
 The large forges keep a repository and all its forks in one store, and serve any commit of a fork
 under the repository's name. So a commit asked for by its id counts only if a branch or tag of the
@@ -11,10 +11,10 @@ repository leads to it: the server is asked for their history, without any files
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from django.conf import settings
 from django.utils.translation import gettext as _
@@ -24,16 +24,15 @@ from sessions.errors import BinderyError, UserError
 from sessions.providers import Repository
 from sessions.providers.repository import clean_ref
 
+from . import refs
 from .errors import failure, refuses_fetch
 from .process import FETCH_SETTINGS, Git, Outcome, run_with_git
 
-MAX_COMPARED_BRANCHES = 2000
-MAX_NAMED_BRANCHES = 5
-MAX_BRANCH_LENGTH = 80
+FULL_COMMIT_SECONDS = 5.0
+"""How long a server is asked whether it has a ref that looks like a commit."""
+MAX_HISTORY_BYTES = 200_000_000
+"""Bytes of history, without files, in which an abbreviated commit is looked for."""
 
-_FULL_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}", re.IGNORECASE)
-_SHORT_COMMIT = re.compile(r"[0-9a-f]{7,63}", re.IGNORECASE)
-_ADVERTISED_REF = re.compile(r"([0-9a-f]{40}|[0-9a-f]{64})\t(.+)")
 _DEFAULT_BRANCH = re.compile(r"^ref: refs/heads/(.+)\tHEAD$", re.MULTILINE)
 
 
@@ -42,7 +41,7 @@ class ResolvedRef:
     """A repository's commit (40 or 64 hex digits), and the path to open in it.
 
     ``ref`` is the name that the commit was found under: a branch or tag without ``refs/…`` but with
-    all its slashes, or the commit itself if that was asked for.
+    all its slashes, another ref with ``refs/``, or the commit itself if that was asked for.
     """
 
     commit: str
@@ -59,29 +58,104 @@ def resolve(repository: Repository, identity: SshIdentity | None = None) -> Reso
     Raises UserError if the repository or ref is not there for us, TemporaryError if the server is
     not there.
     """
-    candidates = repository.candidates()
-    ref, path = candidates[-1]
-    if _FULL_COMMIT.fullmatch(ref):
-        return ResolvedRef(ref.lower(), ref.lower(), path)
-    if not ref:
-        return _default(repository, identity)
-    refs = _advertised(_ask(repository, identity, "--heads", "--tags"))
-    if not refs:
-        raise _no_commits(repository)
-    for candidate, opens in candidates:
-        if found := _find(candidate, refs):
-            return ResolvedRef(*found, opens)
-    raise _no_such_ref(repository, ref, refs)
+    ref, path = repository.candidates()[-1]
+    is_full = refs.FULL_COMMIT.fullmatch(ref) is not None
+
+    async def find(git: Git) -> ResolvedRef:
+        search = _Search(git, repository)
+        if is_full:
+            return await search.ref_like_commit() or ResolvedRef(ref.lower(), ref.lower(), path)
+        return await (search.ref() if ref else search.default())
+
+    return run_with_git(
+        find,
+        repository.url,
+        FULL_COMMIT_SECONDS if is_full else None,
+        min(settings.PORTAL_REPOSITORY_LIMIT_MB * 10**6, MAX_HISTORY_BYTES),
+        identity,
+    )
 
 
-def _default(repository: Repository, identity: SshIdentity | None) -> ResolvedRef:
-    """Return the last commit of the default branch, which the server's HEAD points to."""
-    advertisement = _ask(repository, identity, "--symref", pattern="HEAD")
-    commit = _advertised(advertisement).get("HEAD")
-    if commit is None:
-        raise _no_commits(repository)
-    branch = _DEFAULT_BRANCH.search(advertisement)
-    return ResolvedRef(commit, _valid_branch(branch[1]) if branch else "", repository.path)
+_BRANCHES_AND_TAGS: Final = ("--heads", "--tags")
+
+
+@dataclass(frozen=True)
+class _Search:
+    """The questions to the server of one repository, until its ref is found."""
+
+    git: Git
+    repository: Repository
+
+    async def default(self) -> ResolvedRef:
+        """Return the last commit of the default branch, which the server's HEAD points to."""
+        advertisement = await self._ask("--symref", patterns=["HEAD"])
+        commit = refs.listed(advertisement).get("HEAD")
+        if commit is None:
+            found = refs.listed(await self._ask(*_BRANCHES_AND_TAGS))
+            raise _no_default(self.repository, found) if found else _no_commits(self.repository)
+        branch = _DEFAULT_BRANCH.search(advertisement)
+        name = _valid_branch(branch[1]) if branch else ""
+        return ResolvedRef(commit, name, self.repository.path)
+
+    async def ref_like_commit(self) -> ResolvedRef | None:
+        """Return the branch or tag whose name looks like a commit; None if there is none.
+
+        If the server does not say, fetching the commit will tell why.
+        """
+        ref, path = self.repository.candidates()[-1]
+        names = [name for name in refs.full_names(ref) if refs.is_branch_or_tag(name)]
+        outcome = await self._list(*_BRANCHES_AND_TAGS, patterns=names)
+        if not outcome.succeeded:
+            return None
+        there = refs.listed(outcome.output.decode("utf-8", "replace"))
+        found = next((name for name in names if name in there), None)
+        return ResolvedRef(there[found], refs.short_name(found), path) if found else None
+
+    async def ref(self) -> ResolvedRef:
+        """Return the commit of a ref that has a name, or that is an abbreviated commit."""
+        found = refs.listed(await self._ask(*_BRANCHES_AND_TAGS))
+        if not found:
+            raise _no_commits(self.repository)
+        match = self._match(found) or await self._other_ref()
+        return match or await self._abbreviated_commit(found)
+
+    def _match(self, found: Mapping[str, str]) -> ResolvedRef | None:
+        for ref, path in self.repository.candidates():
+            if match := refs.find(ref, found):
+                return ResolvedRef(*match, path)
+        return None
+
+    async def _other_ref(self) -> ResolvedRef | None:
+        """Return the commit of a ref that is neither branch nor tag, such as a pull request's."""
+        candidates = self.repository.candidates()
+        names = [name for ref, _path in candidates for name in refs.full_names(ref)]
+        others = [name for name in names if not refs.is_branch_or_tag(name)]
+        return self._match(refs.listed(await self._ask(patterns=others))) if others else None
+
+    async def _abbreviated_commit(self, found: Mapping[str, str]) -> ResolvedRef:
+        """Return the one commit in the history that begins like the ref.
+
+        A history that is too long to look at counts as one without the commit.
+        """
+        ref, path = self.repository.candidates()[-1]
+        if refs.SHORT_COMMIT.fullmatch(ref):
+            await _make_folder(self.git, len(next(iter(found.values()))))
+            if (await _fetch_history(self.git)).succeeded:
+                words = [_DIRECTORY, "rev-list", "--max-count=1", ref.lower()]
+                outcome = await self.git.run(words, [])
+                if outcome.succeeded and (commit := outcome.output.decode().strip()):
+                    return ResolvedRef(commit, commit, path)
+        raise _no_such_ref(self.repository, ref, found)
+
+    async def _ask(self, *options: str, patterns: Sequence[str] = ()) -> str:
+        """Return the output of ``git ls-remote``. Raises UserError or TemporaryError."""
+        outcome = await self._list(*options, patterns=patterns)
+        if not outcome.succeeded:
+            raise failure(outcome, self.git.url, identity=self.git.identity)
+        return outcome.output.decode("utf-8", "replace")
+
+    async def _list(self, *options: str, patterns: Sequence[str]) -> Outcome:
+        return await self.git.run(["ls-remote", *options], [self.git.url, *patterns])
 
 
 def _valid_branch(branch: str) -> str:
@@ -92,69 +166,43 @@ def _valid_branch(branch: str) -> str:
         return ""
 
 
-def _ask(
-    repository: Repository, identity: SshIdentity | None, *options: str, pattern: str = ""
-) -> str:
-    """Return the output of ``git ls-remote``. Raises UserError or TemporaryError."""
-    operands = [repository.url, *filter(None, [pattern])]
-    outcome = run_with_git(
-        lambda git: git.run(["ls-remote", *options], operands), repository.url, identity=identity
-    )
-    if not outcome.succeeded:
-        raise failure(outcome, repository.url, identity=identity)
-    return outcome.output.decode("utf-8", "replace")
-
-
-def _advertised(advertisement: str) -> dict[str, str]:
-    """Return commits by full ref name; for an annotated tag, the commit that it tags."""
-    refs = {}
-    for line in advertisement.split("\n"):  # a name may contain other ends of lines
-        if found := _ADVERTISED_REF.fullmatch(line):
-            refs[found[2].removesuffix("^{}")] = found[1]  # the peeled line comes last
-    return refs
-
-
-def _find(ref: str, refs: Mapping[str, str]) -> tuple[str, str] | None:
-    """Return the commit under a typed ref and its name there; a branch wins over a tag."""
-    short = re.sub("^refs/(?:heads|tags)/", "", ref)
-    for name in (f"refs/heads/{ref}", f"refs/tags/{ref}", ref):
-        if name in refs:
-            return refs[name], short
-    if not _SHORT_COMMIT.fullmatch(ref):
-        return None
-    commits = {commit for commit in refs.values() if commit.startswith(ref.lower())}
-    return (commit := commits.pop(), commit) if len(commits) == 1 else None
-
-
 def _no_commits(repository: Repository) -> UserError:
     return UserError(
         "launch.repository-has-no-commits",
-        _(
-            "%(repository)s has no commits on its default branch yet. Push one, or enter another "
-            "branch."
-        )
+        _("%(repository)s has no commits yet. Push one, and launch again.")
         % {"repository": repository.repository},
     )
 
 
-def _no_such_ref(repository: Repository, ref: str, refs: Iterable[str]) -> UserError:
-    branches = _nearest(ref, refs)
+def _no_default(repository: Repository, found: Iterable[str]) -> UserError:
+    """Return the error for a repository whose HEAD leads nowhere, with what there is to choose."""
+    sentence = _("%(repository)s has no default branch. Choose one of its branches or tags.")
+    return _offer("launch.no-default-branch", sentence, repository, "", found)
+
+
+def _no_such_ref(repository: Repository, ref: str, found: Iterable[str]) -> UserError:
     sentence = _("There is no branch, tag or commit “%(ref)s” in %(repository)s.")
-    values = {"ref": ref, "repository": repository.repository, "branches": ", ".join(branches)}
-    if _SHORT_COMMIT.fullmatch(ref):
+    if refs.SHORT_COMMIT.fullmatch(ref):
         sentence += " " + _("If it is a commit, enter all 40 characters.")
+    return _offer("launch.ref-not-found", sentence, repository, ref, found)
+
+
+def _offer(
+    code: str, sentence: str, repository: Repository, ref: str, found: Iterable[str]
+) -> UserError:
+    """Return the error that names the branches and tags nearest to what was asked for."""
+    branches, tags = (refs.nearest(ref, found, kind) for kind in ("heads", "tags"))
     if branches:
         sentence += " " + _("Its branches include %(branches)s.")
-    return UserError("launch.ref-not-found", sentence % values, branches=branches)
-
-
-def _nearest(ref: str, refs: Iterable[str]) -> list[str]:
-    """Return a few of the existing branches, those most like ``ref`` first."""
-    names = [name.removeprefix("refs/heads/") for name in refs if name.startswith("refs/heads/")]
-    candidates = [name for name in names[:MAX_COMPARED_BRANCHES] if len(name) <= MAX_BRANCH_LENGTH]
-    fit = [name for name in candidates if _valid_branch(name)]
-    near = difflib.get_close_matches(ref, fit, MAX_NAMED_BRANCHES, cutoff=0.3)
-    return (near + [name for name in fit if name not in near])[:MAX_NAMED_BRANCHES]
+    if tags:
+        sentence += " " + _("Its tags include %(tags)s.")
+    values = {
+        "ref": ref,
+        "repository": repository.repository,
+        "branches": ", ".join(branches),
+        "tags": ", ".join(tags),
+    }
+    return UserError(code, sentence % values, branches=branches, tags=tags)
 
 
 DEADLINE_SECONDS = (
@@ -163,7 +211,6 @@ DEADLINE_SECONDS = (
 
 _FOLDER = "history.git"
 _DIRECTORY = f"--git-dir={_FOLDER}"
-_ADVERTISED = re.compile(r"([0-9a-f]{40}|[0-9a-f]{64})\t.+")
 _REFS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 
 
@@ -182,8 +229,7 @@ def require_reachable(
         advertised = await git.run(["ls-remote", "--heads", "--tags"], [url])
         if not advertised.succeeded:
             raise failure(advertised, url, identity=identity)
-        lines = advertised.output.decode("utf-8", "replace").split("\n")
-        tips = {found[1] for found in map(_ADVERTISED.fullmatch, lines) if found}
+        tips = set(refs.listed(advertised.output.decode("utf-8", "replace")).values())
         return commit in tips or (bool(tips) and await _history_contains(git, commit))
 
     limit = settings.PORTAL_REPOSITORY_LIMIT_MB * 10**6
@@ -205,11 +251,10 @@ async def _history_contains(git: Git, commit: str) -> bool:
     Only the fetch knows the server's address. So a missing object is not fetched on its own later,
     as git would do with one that a filter left out.
     """
-    hashes = "sha1" if len(commit) == 40 else "sha256"
-    await git.run(
-        ["init", "--quiet", "--bare", "--template=", f"--object-format={hashes}"], [_FOLDER]
-    )
-    await _fetch(git, commit)
+    await _make_folder(git, len(commit))
+    outcome = await _fetch_history(git)
+    if not outcome.succeeded:
+        raise _failure(outcome, git, commit)
     left = ["rev-list", "--max-count=1", commit, "--not", "--branches", "--tags"]
     outcome = await git.run([_DIRECTORY, *left], [])
     if outcome.timed_out:
@@ -217,7 +262,15 @@ async def _history_contains(git: Git, commit: str) -> bool:
     return outcome.succeeded and not outcome.output
 
 
-async def _fetch(git: Git, commit: str) -> None:
+async def _make_folder(git: Git, digits: int) -> None:
+    """Make the folder for the history; ``digits`` is the length of the repository's ids."""
+    hashes = "sha1" if digits == 40 else "sha256"
+    await git.run(
+        ["init", "--quiet", "--bare", "--template=", f"--object-format={hashes}"], [_FOLDER]
+    )
+
+
+async def _fetch_history(git: Git) -> Outcome:
     """Fetch the history; with the files only if the server cannot leave them out."""
     settings = (
         word for each in (*FETCH_SETTINGS, f"remote.origin.url={git.url}") for word in ("-c", each)
@@ -226,8 +279,7 @@ async def _fetch(git: Git, commit: str) -> None:
     outcome = await git.run([*words, "--filter=tree:0"], ["origin", *_REFS])
     if not outcome.succeeded and refuses_fetch(outcome):
         outcome = await git.run(words, ["origin", *_REFS])
-    if not outcome.succeeded:
-        raise _failure(outcome, git, commit)
+    return outcome
 
 
 def _failure(outcome: Outcome, git: Git, commit: str) -> BinderyError:

@@ -140,7 +140,7 @@ def _needs_server(session: Session) -> bool:
     That is: which commit it is, what it holds, or whether it is the repository's own.
     """
     project = session.project
-    named = project.ref == project.commit
+    named = project.ref == project.commit or project.ref.startswith("refs/")
     return (
         session.force_build or named or admission.stored_contents(project, project.commit) is None
     )
@@ -179,16 +179,19 @@ def _find_build(session: Session) -> None:
 def _require_own_commit(project: Project, found: ResolvedRef) -> None:
     """Check that the commit is the repository's own, where rules allow only certain repositories.
 
-    A commit found under a branch or a tag is the repository's own, and stays so for a day. Raises
-    `UserError` if the commit may belong to another repository.
+    A commit found under a branch or a tag is the repository's own, and stays so for a day. One
+    found under another ref may be anybody's, such as a pull request's. Raises `UserError` if the
+    commit may belong to another repository.
     """
-    if found.ref != found.commit or not RepositoryRule.objects.exists():
+    is_named = found.ref != found.commit and not found.ref.startswith("refs/")
+    if is_named or not RepositoryRule.objects.exists():
         return
     builds = Build.objects.usable_by(project).filter(commit=found.commit)
     whose = project.owner_id if project.is_private else None
     digest = hashlib.sha256(repr((project.url, found.commit, whose)).encode()).hexdigest()
     known = f"own-commit:{digest}"
-    if cache.get(known) or builds.exclude(ref=found.commit).exists():
+    own = builds.exclude(ref=found.commit).exclude(ref__startswith="refs/")
+    if cache.get(known) or own.exists():
         return
     require_reachable(project.url, found.commit, sshkey.fetch_identity(project))
     cache.set(known, True, _A_DAY)

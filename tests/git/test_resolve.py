@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import socket
 import ssl
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -18,6 +19,7 @@ from cryptography.x509.oid import NameOID
 
 from sessions.errors import BinderyError, TemporaryError, UserError
 from sessions.git import process
+from sessions.git import resolve as resolving
 from sessions.git.errors import sanitize
 from sessions.git.resolve import ResolvedRef, resolve
 from sessions.providers import Repository, parse_repository
@@ -76,10 +78,129 @@ def test_a_branch_wins_over_a_tag_of_the_same_name(server):
 
 
 @pytest.mark.parametrize("ref", ["0123456789ABCDEF0123456789abcdef01234567", "a" * 64])
-def test_a_full_commit_needs_no_request(server, ref):
-    asked = len(server.requests)
-    assert look_up(server.url("no/such"), ref, "x") == ResolvedRef(ref.lower(), ref.lower(), "x")
-    assert len(server.requests) == asked
+def test_a_full_commit_is_taken_as_it_is(server, ref, monkeypatch):
+    monkeypatch.setattr(resolving, "FULL_COMMIT_SECONDS", 0.5)
+    for url in (server.url("ada/flowers"), server.url("no/such"), server.hang("ada/silent-2")):
+        assert look_up(url, ref, "x") == ResolvedRef(ref.lower(), ref.lower(), "x")
+
+
+@pytest.mark.parametrize("name", ["a" * 40, "0123456789ABCDEF0123456789abcdef01234567", "b" * 64])
+def test_a_branch_or_tag_that_looks_like_a_commit_wins(server, name):
+    url = server.repository(f"ada/looks-{name[:5]}", {"a": "1"})
+    commit = server.branch(f"ada/looks-{name[:5]}", name, {"a": "2"})
+    assert look_up(url, name, "x") == ResolvedRef(commit, name, "x")
+    server.tag(f"ada/looks-{name[:5]}", "c" * 40)
+    found = look_up(url, "c" * 40)
+    assert (found.commit, found.ref) == (server.commit(f"ada/looks-{name[:5]}"), "c" * 40)
+
+
+@pytest.fixture(scope="module")
+def garden(server: GitServer) -> str:
+    """A repository with all kinds of refs."""
+    name = "ada/garden"
+    server.repository(name, {"a": "1"})
+    server.repository(name, {"a": "2"})
+    server.branch(name, "feature/x", {"a": "3"})
+    server.branch(name, "gr\u00fcn", {"a": "4"})
+    server.tag(name, "v1", start="HEAD~1", annotated=True)
+    for ref in ("refs/pull/12/head", "refs/merge-requests/3/head", "refs/changes/34/1234/5"):
+        commit = server.branch(name, "theirs", {"a": ref})
+        words = ["git", f"--git-dir={server.folder(name)}", "update-ref", ref, commit]
+        subprocess.run(words, check=True)
+    server.drop_branch(name, "theirs")
+    return name
+
+
+@pytest.mark.parametrize(
+    ("ref", "found"),
+    [
+        ("origin/main", "main"),
+        ("remotes/origin/feature/x", "feature/x"),
+        ("refs/remotes/origin/main", "main"),
+        ("upstream/main", "main"),
+        ("heads/feature/x", "feature/x"),
+        ("tags/v1", "v1"),
+        ("refs/tags/v1", "v1"),
+        ("feature%2Fx", "feature/x"),
+        ("gr%C3%BCn", "gr\u00fcn"),
+        ("pull/12/head", "refs/pull/12/head"),
+        ("refs/pull/12/head", "refs/pull/12/head"),
+        ("pull/12", "refs/pull/12/head"),
+        ("merge-requests/3/head", "refs/merge-requests/3/head"),
+        ("refs/changes/34/1234/5", "refs/changes/34/1234/5"),
+    ],
+)
+def test_a_ref_is_found_as_git_and_forges_show_it(server, garden, ref, found):
+    full = (
+        found
+        if found.startswith("refs/")
+        else f"refs/{'tags' if found == 'v1' else 'heads'}/{found}"
+    )
+    assert look_up(server.url(garden), ref) == ResolvedRef(server.commit(garden, full), found, "")
+
+
+def test_a_branch_wins_over_a_part_of_its_name(server):
+    url = server.repository("ada/parts", {"a": "1"})
+    for branch in ("origin/main", "heads/x", "x", "a%2Fb", "a/b", "pull/1/head"):
+        commit = server.branch("ada/parts", branch, {"a": branch})
+        assert look_up(url, branch) == ResolvedRef(commit, branch, "")
+
+
+@pytest.mark.parametrize("digits", [7, 10, 12, 39])
+def test_an_abbreviated_commit_is_looked_for_in_the_history(server, garden, digits):
+    commit = server.commit(garden, "main~1")
+    for text in (commit[:digits], commit[:digits].upper()):
+        assert look_up(server.url(garden), text) == ResolvedRef(commit, commit, "")
+
+
+def test_a_server_without_partial_fetches_finds_an_abbreviated_commit_too(server):
+    url = server.repository("ada/small-server", {"a": "1"})
+    first = server.commit("ada/small-server")
+    server.repository("ada/small-server", {"a": "2"})
+    server.restrict("ada/small-server", filters=False, protocol=0, by_id=False)
+    assert look_up(url, first[:7]).commit == first
+
+
+@pytest.mark.parametrize("ref", ["Feature/X", "feature%2FX", "FEATURE-X", "feature/xx", "x"])
+def test_the_nearest_name_is_offered_first(server, garden, ref):
+    error = refusal(server.url(garden), ref)
+    assert error.code == "launch.ref-not-found"
+    assert error.details["branches"][0] == "feature/x"
+    assert error.details["tags"] == ["v1"]
+    assert "Its branches include feature/x, " in error.message
+    assert "Its tags include v1." in error.message
+
+
+def test_the_nearest_of_very_many_branches_is_offered(server):
+    url = server.repository("ada/crowd", {"a": "1"})
+    commit = server.commit("ada/crowd")
+    lines = "".join(f"{commit} refs/heads/release/{number}\n" for number in range(20_000))
+    (server.folder("ada/crowd") / "packed-refs").write_text(f"# pack-refs with: sorted\n{lines}")
+    assert refusal(url, "Release/19999").details["branches"][0] == "release/19999"
+    assert look_up(url, "release/19999").commit == commit
+
+
+def test_names_that_nobody_can_type_are_not_offered(server):
+    url = server.repository("ada/odd", {"a": "1"})
+    folder = f"--git-dir={server.folder('ada/odd')}"
+    subprocess.run(["git", folder, "update-ref", b"refs/heads/caf\xe9", "HEAD"], check=True)
+    assert refusal(url, "cafe").details["branches"] == ["main"]
+
+
+@pytest.mark.parametrize("tagged", [False, True])
+def test_without_a_default_branch_the_others_are_offered(server, tagged):
+    name = f"ada/headless-{tagged}"
+    url = server.repository(name, {"a": "1"}, branch="dev")
+    server.tag(name, "v1")
+    words = ["git", f"--git-dir={server.folder(name)}"]
+    subprocess.run([*words, "symbolic-ref", "HEAD", "refs/heads/gone"], check=True)
+    if tagged:
+        server.drop_branch(name, "dev")
+    error = refusal(url)
+    assert (type(error), error.code) == (UserError, "launch.no-default-branch")
+    assert error.details["branches"] == ([] if tagged else ["dev"])
+    assert error.details["tags"] == ["v1"]
+    assert "v1" in error.message
 
 
 def test_a_short_commit_resolves_if_a_branch_or_tag_points_to_it(server):
