@@ -24,6 +24,7 @@ from types import TracebackType
 from typing import Any, BinaryIO, Self
 from urllib.parse import urlsplit
 
+from tests.lfs import LfsStore
 from tests.threadserver import ThreadServer
 
 Files = Mapping[str, str | bytes]
@@ -61,6 +62,7 @@ class GitServer:
     """Repositories below a temporary folder, served until the `with` block ends.
 
     ``requests`` are the paths asked for so far, in order; ``sent`` counts the bytes of answers.
+    ``lfs`` has the contents of files in Git LFS, of all repositories.
     """
 
     def __init__(self, address: str = "127.0.0.1") -> None:
@@ -68,6 +70,7 @@ class GitServer:
         self.root = Path(self._folder.name)
         self.requests: list[str] = []
         self.sent = 0
+        self.lfs = LfsStore()
         self.manners: dict[str, _Manners] = {}
         self.redirects: dict[str, str] = {}
         self.locked: set[str] = set()
@@ -276,7 +279,7 @@ class _Request(BaseHTTPRequestHandler):
         owner = self.server.owner
         owner.requests.append(self.path)
         name, _, rest = self.path.removeprefix("/").partition(".git")
-        if name in owner.hanging:
+        if name in owner.hanging or (name in owner.stalling and self.command == "POST"):
             owner.over.wait()
         elif name in owner.redirects:
             self._answer(301, f"Location: {owner.redirects[name]}{rest}")
@@ -286,10 +289,10 @@ class _Request(BaseHTTPRequestHandler):
             self._mumble(owner.mumbling[name])
         elif name in owner.endless:
             self._flood()
-        elif name in owner.stalling and self.command == "POST":
-            owner.over.wait()
         elif name in owner.pouring and self.command == "POST":
             self._pour()
+        elif rest.startswith("/info/lfs/"):
+            self._lfs(name, rest)
         else:
             self._run_backend(owner.manners.get(name, _Manners()))
 
@@ -312,6 +315,14 @@ class _Request(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(answer)))
         self.end_headers()
         self.wfile.write(answer)
+
+    def _lfs(self, name: str, rest: str) -> None:
+        owner = self.server.owner
+        status, body = owner.lfs.answer(f"{owner.url(name)}/info/lfs", rest, self._body())
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
 
     def _flood(self) -> None:
         self.send_response(200)

@@ -49,6 +49,11 @@ class BuildSpec:
         return self.work / "repository"
 
     @property
+    def fetched(self) -> Path:
+        """Return the file with what fetching has to say (`sessions.repofiles.gitclone`)."""
+        return self.work / "fetched.json"
+
+    @property
     def plan(self) -> Path:
         """Return the folder of the build's plan, with the Dockerfile and its context."""
         return self.work / "plan"

@@ -6,13 +6,16 @@ private repository it is. The next stage is `plan`.
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 from sessions.repofiles import gitclone
 
@@ -30,6 +33,9 @@ def stage(spec: BuildSpec, output: Output) -> dict[str, str]:
     spec.repository.mkdir()
     limit = spec.repository_limit
     status = _run(spec, output)
+    answer = _answer(spec)
+    if code := answer.get("code"):
+        raise BuildFailed(code, answer["message"])
     if size(spec.repository) > limit:
         raise BuildFailed(
             "build.repository-too-large",
@@ -45,13 +51,23 @@ def stage(spec: BuildSpec, output: Output) -> dict[str, str]:
 
 
 def _run(spec: BuildSpec, output: Output) -> int:
-    words = ["sh", "-euc", gitclone.SCRIPT, "fetch", spec.url, spec.commit, spec.ref]
+    arguments = [spec.url, spec.commit, spec.ref, str(spec.repository_limit), spec.fetched]
+    words = [sys.executable, "-I", "-c", gitclone.PROGRAM, *arguments]
     with programs.open_process(words, spec.repository, variables(spec)) as process:
         watch = Thread(target=_watch, args=(spec, process), daemon=True)
         watch.start()
         programs.follow(process, output)
     watch.join()
     return process.returncode
+
+
+def _answer(spec: BuildSpec) -> dict[str, Any]:
+    """Return the program's answer; empty if it was ended before it wrote one."""
+    try:
+        found: dict[str, Any] = json.loads(spec.fetched.read_text())
+    except FileNotFoundError:
+        return {}
+    return found
 
 
 def variables(spec: BuildSpec) -> dict[str, str]:

@@ -6,17 +6,11 @@ import json
 import os
 from pathlib import Path
 
+from sessions.repofiles import links
 from sessions.repofiles.configuration import encoding
 
 from .result import BuildFailed
 
-FOLDERS = ("", "binder", ".binder")
-NAMES = (
-    "Dockerfile", "requirements.txt", "requirements3.txt", "environment.yml", "environment.yaml",
-    "runtime.txt", "apt.txt", "postBuild", "start", "setup.py", "setup.cfg", "pyproject.toml",
-    "Pipfile", "Pipfile.lock", "install.R", "DESCRIPTION", "Project.toml", "JuliaProject.toml",
-    "Manifest.toml", "REQUIRE", "default.nix", ".dockerignore", ".containerignore",
-)  # fmt: skip
 _RESOURCES = ".resources"
 _MAX_RESOURCES_LENGTH = 2000
 _MAX_RESULT_BYTES = 3800  # bytes, in a result
@@ -24,17 +18,12 @@ _MAX_RESULT_BYTES = 3800  # bytes, in a result
 
 def check_links(repository: Path) -> None:
     """Raise `BuildFailed` if a file that a build reads is outside the repository."""
-    inside = os.path.realpath(repository)
-    for folder in FOLDERS:
-        for name in ("", *NAMES):
-            path = os.path.join(folder, name)
-            real = os.path.realpath(repository / path)
-            if real != inside and not real.startswith(f"{inside}/"):
-                raise BuildFailed(
-                    "build.symlink-outside",
-                    f"The symbolic link {path.rstrip('/')} points outside the repository. "
-                    "Replace it with the file itself and try again.",
-                )
+    if path := links.escaping_build_file(repository):
+        raise BuildFailed(
+            "build.symlink-outside",
+            f"The symbolic link {path} points outside the repository. "
+            "Replace it with the file itself and try again.",
+        )
 
 
 def resources(repository: Path) -> str | None:

@@ -25,8 +25,9 @@ also puts everything into place; `record` remembers. `tree` is how the disk is r
 
 from __future__ import annotations
 
-import ast
 from pathlib import Path
+
+from sessions.repofiles import onefile
 
 from .main import merge, sync_target
 from .rule import DISK_FULL_ERRNOS, DISK_UNREACHABLE_ERRNOS, MergeFailed
@@ -46,16 +47,4 @@ _MODULES = ("rule", "tree", "record", "gitfolders", "gitplan", "plan", "staging"
 
 def program() -> str:
     """Return the package as the text of one program, which needs nothing else of the portal."""
-    texts = (_text_without_imports(Path(__file__).with_name(f"{name}.py")) for name in _MODULES)
-    return "from __future__ import annotations\n" + "".join(texts)
-
-
-def _text_without_imports(path: Path) -> str:
-    """Return the text of a module without imports of its neighbours, which stand above it."""
-    text = path.read_text()
-    left_out = set()
-    for node in ast.parse(text).body:
-        if isinstance(node, ast.ImportFrom) and (node.level or node.module == "__future__"):
-            left_out |= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
-    lines = enumerate(text.splitlines(keepends=True), start=1)
-    return "".join(line for number, line in lines if number not in left_out)
+    return onefile.joined(Path(__file__).parent, _MODULES)

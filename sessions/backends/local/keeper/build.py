@@ -17,11 +17,12 @@ from typing import Any
 
 from sessions.egress import proxy
 from sessions.egress.addresses import EgressRules
+from sessions.repofiles import links
 from sessions.repofiles.configuration import hints, summary
 
 from . import bounds, files, steps
 from .cgroups import Group
-from .files import copy, first_escaping_link, make_readable, remove, rename_unless_exists
+from .files import copy, make_readable, remove, rename_unless_exists
 from .jobs import BuildJob, Key
 from .jupyter import user_site_packages
 from .log import Log
@@ -95,16 +96,28 @@ class Build:
             "build.repository-too-large",
             f"The repository is larger than {bounds.gigabytes(limit)}, the limit here.",
         )
-        async with self._egress_proxy(self._job.fetch_trusted, self._job.fetch_front):
-            await self._step(steps.fetch_step(self._job, self._key), limit, too_large)
+        try:
+            async with self._egress_proxy(self._job.fetch_trusted, self._job.fetch_front):
+                await self._step(steps.fetch_step(self._job, self._key), limit, too_large)
+        except JobFailed as failed:
+            raise self._fetch_failure(failed) from None
         self._key = None
         if await bounds.disk_usage([self._job.partial]) > limit:  # it was too fast for the monitor
             raise too_large
-        if link := first_escaping_link(self._partial / "home"):
+        if link := links.escaping_build_file(self._partial / "home"):
             raise JobFailed(
                 "build.symlink-outside",
-                f"The symbolic link {link} points outside the repository. Remove it and try again.",
+                f"The symbolic link {link} points outside the repository. Replace it with the file "
+                "itself and try again.",
             )
+
+    def _fetch_failure(self, failed: JobFailed) -> JobFailed:
+        """Return the failure with the reason that the program has found, if it found one."""
+        try:
+            found = json.loads((self._partial / "answer/fetched.json").read_text())
+        except FileNotFoundError:  # it was ended
+            return failed
+        return JobFailed(found["code"], found["message"]) if "code" in found else failed
 
     async def _detect(self) -> dict[str, Any]:
         async with self._egress_proxy([]):

@@ -118,24 +118,6 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def first_escaping_link(folder: Path) -> str:
-    """Return the first symbolic link (by name) that leads out of the folder, except in ``.git``."""
-    inside = os.path.realpath(folder)
-    todo = [inside]
-    while todo:
-        for entry in sorted(os.scandir(todo.pop()), key=lambda entry: entry.name):
-            if entry.is_symlink():
-                if not _is_inside(os.path.realpath(entry.path), inside):
-                    return os.path.relpath(entry.path, inside)
-            elif entry.is_dir() and entry.name != ".git":
-                todo.append(entry.path)
-    return ""
-
-
-def _is_inside(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(f"{folder}/")
-
-
 RETRYABLE_ERRNOS = DISK_FULL_ERRNOS | DISK_UNREACHABLE_ERRNOS | {errno.EROFS}
 """Errors after which writing is retried later, in case someone has fixed the disk."""
 

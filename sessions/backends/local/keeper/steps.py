@@ -21,6 +21,7 @@ from .sandbox import ENVIRONMENT, HOME, PROXY_PORT, SHARE, TOOLBOX, Bind
 CACHE = "/var/cache/uv"
 _ANSWER = "/run/answer"
 DETECT_RESULT = f"{_ANSWER}/detected.json"
+FETCH_RESULT = f"{_ANSWER}/fetched.json"
 PYTHON = f"{ENVIRONMENT}/bin/python"
 UV = f"{TOOLBOX}/bin/uv"
 _TOOL = (f"{TOOLBOX}/bin/python", "-I")
@@ -88,8 +89,11 @@ def fetch_step(job: BuildJob, key: Key | None = None) -> Step:
     """
     return Step(
         title=f"Fetching {job.url} at {job.commit}",
-        argv=("sh", "-euc", gitclone.SCRIPT, "fetch", job.url, job.commit, job.ref),
-        binds=(_home(job), _tmp(job)),
+        argv=(
+            *(f"{TOOLBOX}/bin/python", "-I", "-c", gitclone.PROGRAM),
+            *(job.url, job.commit, job.ref, str(job.repository_limit), FETCH_RESULT),
+        ),
+        binds=(_home(job), _tmp(job), _toolbox(job), _result_mount(job)),
         code="build.fetch",
         message="The repository could not be fetched; see the last lines of the log.",
         environment={

@@ -1,0 +1,135 @@
+"""Submodules of clones: each is had or named, whatever the others do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sessions.repofiles.gitclone.submodules import addresses
+from tests.githttp import GitServer
+from tests.repofiles.cloning import Cloned, clone_last
+
+pytestmark = pytest.mark.servers
+
+
+def whole(
+    server: GitServer, folder: Path, modules: dict[str, tuple[str, str]], **more: Any
+) -> Cloned:
+    """Clone a repository with submodules: address and commit by path."""
+    name = f"ada/whole-{abs(hash(str(folder)))}"
+    declared = (
+        f'[submodule "{path}"]\n\tpath = {path}\n\turl = {url}\n'
+        for path, (url, _commit) in modules.items()
+        if url
+    )
+    server.repository(name, {"a": "1", ".gitmodules": "".join(declared)})
+    for path, (_url, commit) in modules.items():
+        server.submodule(name, path, commit)
+    return clone_last(folder, server, name, **more)
+
+
+@pytest.fixture
+def part(git_server: GitServer) -> str:
+    """A repository's last commit but one."""
+    git_server.repository("ada/part", {"part.txt": "of the whole"})
+    commit = git_server.commit("ada/part")
+    git_server.repository("ada/part", {"part.txt": "newer"})
+    return commit
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "{base}/ada/part.git",
+        "{base}/ada/part",
+        "../part.git",
+        "../../ada/part.git",
+        "git@{host}:ada/part.git",
+        "{host}:ada/part.git",
+        "ssh://git@{host}/ada/part.git",
+        "ssh://git@{host}:2222/ada/part.git",
+        "git+ssh://git@{host}/ada/part.git",
+        "git://{host}/ada/part.git",
+    ],
+)
+def test_a_public_submodule_is_fetched_however_its_address_is_written(
+    git_server: GitServer, tmp_path: Path, part: str, url: str
+):
+    address = url.format(host="127.0.0.1", base=f"http://{git_server.host}")
+    got = whole(git_server, tmp_path / "x", {"sub/part": (address, part)})
+    assert got.notes == []
+    assert got.read("sub/part/part.txt") == "of the whole"
+    assert got.git("status", "--porcelain") == ""
+
+
+def test_what_cannot_be_had_is_named_and_the_rest_is_there(
+    git_server: GitServer, tmp_path: Path, part: str
+):
+    url = git_server.url("ada/part")
+    got = whole(
+        git_server,
+        tmp_path / "x",
+        {
+            "first": (git_server.url("ada/gone"), part),
+            "nowhere": ("", part),
+            "newer": (url, "d" * 40),
+            "local": ("/srv/ada/part.git", part),
+            "private": (git_server.lock("ada/secret"), part),
+            "there": (url, part),
+        },
+    )
+    assert got.read("there/part.txt") == "of the whole"
+    assert got.read("a") == "1"
+    told = {note.split()[2]: note for note in got.notes}
+    assert set(told) == {"first", "nowhere", "newer", "local", "private"}
+    assert "it does not exist there, or is private" in told["first"]
+    assert "it does not exist there, or is private" in told["private"]
+    assert ".gitmodules has no address for it" in told["nowhere"]
+    assert "its commit dddddddddd is not there" in told["newer"]
+    assert "its address is not one for https or ssh" in told["local"]
+    assert not any((got.folder / "first").iterdir())
+    assert got.git("status", "--porcelain") == ""
+
+
+def test_submodules_of_submodules_are_fetched_relative_to_theirs(
+    git_server: GitServer, tmp_path: Path, part: str
+):
+    modules = '[submodule "deep"]\n\tpath = deep\n\turl = ../part.git\n'
+    git_server.repository("bob/middle", {".gitmodules": modules})
+    git_server.repository("bob/part", {"part.txt": "bob's"})
+    middle = git_server.submodule("bob/middle", "deep", git_server.commit("bob/part"))
+    url = "git@127.0.0.1:bob/middle.git"
+    got = whole(git_server, tmp_path / "x", {"middle": (url, middle)})
+    assert got.notes == []
+    assert got.read("middle/deep/part.txt") == "bob's"
+
+
+GITHUB = "https://github.com/ada/part.git"
+
+
+@pytest.mark.parametrize(
+    ("url", "parent", "has_key", "expected"),
+    [
+        ("git@github.com:ada/part.git", "https://gitlab.com/a/b.git", False, [GITHUB]),
+        ("git@github.com:ada/part.git", "ssh://git@github.com/a/b", True,
+         ["git@github.com:ada/part.git", GITHUB]),
+        ("ssh://git@ssh.github.com:443/ada/part.git", "https://gitlab.com/a/b", False, [GITHUB]),
+        ("http://github.com/ada/part.git", "https://gitlab.com/a/b", False,
+         [GITHUB, "http://github.com/ada/part.git"]),
+        ("git@git.example.org:x/y", "https://git.example.org:8443/a/b", False,
+         ["https://git.example.org:8443/x/y"]),
+        ("git@github.com:ada/my part.git", "https://a.b/c", False,
+         ["https://github.com/ada/my%20part.git"]),
+        ("git@host:~ada/part.git", "https://a.b/c", False, ["git@host:~ada/part.git"]),
+        ("https://a.b/c", "https://a.b/d", False, ["https://a.b/c"]),
+        ("file:///srv/x", "https://a.b/d", False, ["file:///srv/x"]),
+        ("ext::sh -c x", "https://a.b/d", False, ["ext::sh -c x"]),
+        ("/srv/x", "https://a.b/d", False, ["/srv/x"]),
+    ],
+)  # fmt: skip
+def test_addresses_for_ssh_are_tried_by_https(
+    url: str, parent: str, has_key: bool, expected: list[str]
+):
+    assert addresses(url, parent, has_key=has_key) == expected
