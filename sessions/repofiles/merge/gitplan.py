@@ -8,6 +8,7 @@ named by their content: what is in another pack as well can go, whoever it belon
 from __future__ import annotations
 
 import os
+import re
 import struct
 from collections.abc import Iterable, Iterator
 
@@ -22,7 +23,18 @@ from .gitfolders import (
     should_move_ref,
 )
 from .rule import FILE, FOLDER, GitState, State
-from .tree import Tree, as_bytes, kind_of
+from .tree import Tree, as_bytes, as_text, kind_of
+
+_EXCLUDE = b"info/exclude"
+_BOUNDARIES = b"shallow"
+"""The file that lists the commits whose parents were not fetched."""
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+
+
+def _boundaries(tree: Tree, path: bytes) -> set[str]:
+    lines = as_text(tree.read(path) or b"").split("\n")
+    return {line for line in lines if _COMMIT.fullmatch(line)}
+
 
 _MAGIC = b"\xfftOc\0\0\0\2"
 _FANOUT = 256
@@ -129,20 +141,65 @@ class GitPlan:
         if home is None or self.modes[home] == "fill":
             return ORDINARY
         mode, inside = self.modes[home], path[len(home) + 1 :]
+        if inside == _BOUNDARIES:
+            return LEAVE
         if mode == "follow" and not inside.startswith(GIT_FILES):
             return ORDINARY
         if mode in {"follow", "keep"} and inside.startswith(b"objects/"):
             return IF_MISSING
+        if mode == "keep" and inside == _EXCLUDE:
+            return IF_MISSING
         return IF_OTHER if mode == "follow" and inside in {b"index", b"HEAD"} else LEAVE
 
-    def moving_refs(self) -> Iterator[tuple[bytes, os.stat_result | None, bytes]]:
-        """Yield each ref that moves: its path, what is there now, and its new content."""
+    def moving_files(
+        self, source: Tree, theirs: Iterable[bytes]
+    ) -> Iterator[tuple[bytes, os.stat_result | None, bytes]]:
+        """Yield each ref that moves, and each list of commits without history that changes.
+
+        That is: its path, what is there now, and its new content; b"" if it goes. ``theirs`` are
+        the paths in ``source``.
+        """
+        yield from self._moving_refs()
+        yield from self._moving_boundaries(source, theirs)
+
+    def _moving_refs(self) -> Iterator[tuple[bytes, os.stat_result | None, bytes]]:
         for home, mode in self.modes.items():
             mine = read_git(self._target, home) if mode in {"follow", "keep"} else None
             if mine and REFTABLE not in {*mine.refs, *self._theirs[home].refs}:
                 for name, value in self._moving_refs_of(home, mode, mine):
                     path = home + b"/" + as_bytes(name)
                     yield path, self._target.lstat(path), as_bytes(value) + b"\n"
+
+    def _moving_boundaries(
+        self, source: Tree, theirs: Iterable[bytes]
+    ) -> Iterator[tuple[bytes, os.stat_result | None, bytes]]:
+        """Yield the lists; a commit is off one if a side has what came before it."""
+        for home, mode in self.modes.items():
+            path = home + b"/" + _BOUNDARIES
+            mine, new = _boundaries(self._target, path), _boundaries(source, path)
+            if mode not in {"follow", "keep"} or mine == new:
+                continue
+            packs = _packs(home + b"/objects/pack/", theirs)
+            brought = set().union(*(_objects(source, home, pack) or () for pack in packs))
+            had = self._own_commits(home, new, set(theirs))
+            left = {each for each in mine if each in new or bytes.fromhex(each) not in brought}
+            left |= {each for each in new if each in mine or each not in had}
+            if left != mine:
+                text = "".join(f"{each}\n" for each in sorted(left)).encode()
+                yield path, self._target.lstat(path), text
+
+    def _own_commits(self, home: bytes, commits: set[str], brought: set[bytes]) -> set[str]:
+        """Return those that the target has; not from a killed run, which brought ``brought``."""
+        objects = home + b"/objects/"
+        paths = [path for path, _there in self._target.walk(objects + b"pack")]
+        packs = set(_packs(objects + b"pack/", paths)) - set(_packs(objects + b"pack/", brought))
+        packed = set().union(*(_objects(self._target, home, pack) or () for pack in packs))
+        loose = {each: objects + f"{each[:2]}/{each[2:]}".encode() for each in commits}
+        return {
+            each
+            for each, path in loose.items()
+            if bytes.fromhex(each) in packed or (path not in brought and self._target.lstat(path))
+        }
 
     def superseded_files(
         self, source: Tree, theirs: Iterable[bytes], ours: Iterable[bytes]

@@ -88,19 +88,19 @@ class Plan:
     def decide(self) -> None:
         """Decide on every path of the three sides. Raises `OSError` if the disk fails."""
         self.git.decide()
-        paths = {
-            *self.theirs,
-            *self._base.entries,
-            *(self._interrupted.entries if self._interrupted else ()),
-        }
+        interrupted = self._interrupted.entries if self._interrupted else {}
+        paths = {*self.theirs, *self._base.entries, *interrupted}
         for path in sorted(paths, key=path_parts):
             try:
                 self._decide(path)
             except PermissionError:
                 self._leave_out(path)
-        for path, there, text in self.git.moving_refs():
+        for path, there, text in self.git.moving_files(self._source, self.theirs):
             self.stats[path] = there
-            self.puts[path] = Put(Entry(FILE, 0o644), text=text)
+            if text:
+                self.puts[path] = Put(Entry(FILE, 0o644), text=text)
+            else:
+                self.drops.append(path)
         self._refuse_folders_in_use()
         self.packs = self.git.superseded_files(self._source, self.theirs, self._base.entries)
         for path in (path for paths in self.packs.values() for path in paths):
@@ -195,9 +195,8 @@ class Plan:
             return True
         if there is None:
             kinds = {base.kind == FOLDER for base in bases if base}
-            return (
-                None in bases or len(kinds) > 1
-            )  # the process was killed while a file became a folder
+            # With two kinds, the process was killed while a file became a folder.
+            return None in bases or len(kinds) > 1
         return any(self._matches(path, there, base) for base in bases)
 
     def _is_blank(self, path: bytes, there: os.stat_result | None) -> bool:
