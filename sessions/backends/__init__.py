@@ -97,6 +97,8 @@ class ServerSpec:
     volume_gb: float = 10
     former_names: tuple[str, ...] = ()
     identity: SshIdentity | None = None
+    author: str = ""
+    email: str = ""
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,15 @@ or twice at the same time, or after the person changed their mind, it changes no
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from portal.models import User
 from quotas.limits import limits_of
 from sessions.backends import BuildSpec, ServerSpec, get_backend
 from sessions.errors import BinderyError
+from sessions.gitsettings import commit_email
 from sessions.lifecycle import files, observations, sshkey
 from sessions.lifecycle.ending import handle_failures
 from sessions.models import Build, Project, Session
@@ -95,11 +98,17 @@ def spawn(session_id: int) -> None:
                 resources=session.resources,
                 volume_gb=limits_of(project.owner).volume_gb,
                 identity=identity,
+                author=project.owner.get_full_name() or project.owner.username,
+                email=_commit_email(project.owner),
             )
         )
         sshkey.renew(
             project.owner_id, current=identity
         )  # it may have been replaced in the meantime
+
+
+def _commit_email(owner: User) -> str:
+    return commit_email(owner.email, owner.username, settings.PORTAL_URL)
 
 
 def remove_server(session_id: int) -> None:

@@ -51,6 +51,7 @@ VARIABLES = [
     {"name": "JUPYTER_RUNTIME_DIR", "value": "/tmp/jupyter"},
     {"name": "JUPYTERHUB_USER", "value": "ada"},
     {"name": "BINDER_REPO_URL", "value": "https://git.example.org/ada/flowers"},
+    {"name": "GIT_CONFIG_SYSTEM", "value": "/run/bindery/jupyter/gitconfig"},
     {"name": "CPU_LIMIT", "value": "2.5"},
     {"name": "MEM_LIMIT", "value": "2000000000"},
     {"name": "OMP_NUM_THREADS", "value": "2"},
@@ -85,6 +86,7 @@ VOLUMES = [
                     }
                     for path in jupyter_gateway.extension_files()
                 ),
+                {"key": "gitconfig", "path": "gitconfig"},
             ],
             "defaultMode": 0o440,
         },
@@ -138,6 +140,7 @@ def test_the_secret_contains_the_token_and_the_jupyter_settings():
                 f"labextensions..{path.replace('/', '..')}": text
                 for path, text in jupyter_gateway.extension_files().items()
             },
+            "gitconfig": "[safe]\n\tdirectory = *\n[user]\n[include]\n\tpath = /etc/gitconfig\n",
         },
     }
 

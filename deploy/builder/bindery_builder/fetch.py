@@ -51,7 +51,7 @@ def stage(spec: BuildSpec, output: Output) -> dict[str, str]:
 
 
 def _run(spec: BuildSpec, output: Output) -> int:
-    arguments = [spec.url, spec.commit, spec.ref, str(spec.repository_limit), spec.fetched]
+    arguments = [spec.url, spec.commit, spec.ref, str(spec.repository_limit), str(spec.fetched)]
     words = [sys.executable, "-I", "-c", gitclone.PROGRAM, *arguments]
     with programs.open_process(words, spec.repository, variables(spec)) as process:
         watch = Thread(target=_watch, args=(spec, process), daemon=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sessions import jupyter
+from sessions import gitsettings, jupyter
 from sessions.backends import ServerSpec
 
 from . import entrypoint, keysecret
@@ -75,17 +75,19 @@ def secret(spec: ServerSpec) -> dict[str, Any]:
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": {"name": server_name(spec), "labels": server_labels(spec)},
-        "stringData": {_key(path): text for path, text in _files(spec.token).items()},
+        "stringData": {_key(path): text for path, text in _files(spec).items()},
     }
 
 
-def _files(token: str) -> dict[str, str]:
+def _files(spec: ServerSpec) -> dict[str, str]:
     values = {
-        "IdentityProvider.token": token,
+        "IdentityProvider.token": spec.token,
         "ServerApp.allow_remote_access": True,
         "KernelManager.transport": "ipc",
     }
-    return jupyter.config_files(values, CONFIG)
+    has_key = spec.identity is not None
+    git = gitsettings.notebook_settings(spec.author, spec.email, has_key=has_key)
+    return {**jupyter.config_files(values, CONFIG), gitsettings.FILE: git}
 
 
 def _key(path: str) -> str:
@@ -165,6 +167,7 @@ def _variables(spec: ServerSpec) -> dict[str, str]:
         "JUPYTER_RUNTIME_DIR": _RUNTIME,
         "JUPYTERHUB_USER": spec.owner,
         "BINDER_REPO_URL": spec.url,
+        gitsettings.VARIABLE: f"{CONFIG}/{gitsettings.FILE}",
         "CPU_LIMIT": f"{resources.cpu_limit:g}",
         "MEM_LIMIT": str(int(resources.memory_limit_gb * 1e9)),
         "OMP_NUM_THREADS": str(max(1, int(resources.cpu_limit))),
@@ -172,7 +175,7 @@ def _variables(spec: ServerSpec) -> dict[str, str]:
 
 
 def _volumes(spec: ServerSpec, site: Site) -> list[dict[str, Any]]:
-    files = [{"key": _key(path), "path": path} for path in _files(spec.token)]
+    files = [{"key": _key(path), "path": path} for path in _files(spec)]
     memory = int(spec.resources.memory_limit_gb * 1e9)
     volumes: list[dict[str, Any]] = [
         homes.home_volume(spec.volume),

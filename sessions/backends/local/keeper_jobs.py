@@ -111,6 +111,8 @@ def server_job(spec: ServerSpec, folders: Folders, toolbox: Path) -> ServerJob:
         project=str(folders.project(spec.name)),
         volume=str(folders.volume(spec.volume)),
         former=list(spec.former_names),
+        author=spec.author,
+        email=spec.email,
         commit=_commit(spec.commit),
         url=spec.url,
         token=spec.token,

@@ -81,7 +81,7 @@ class ServerJob:
     """A notebook: ``environment`` is a built folder, ``project`` keeps the repository's copy.
 
     ``volume`` is the person's own folder, shown under their name ``owner`` and linked from the
-    ``former`` ones.
+    ``former`` ones. ``author`` and ``email`` are for their commits.
     """
 
     name: str
@@ -98,6 +98,8 @@ class ServerJob:
     trusted: list[str]
     start_seconds: int = 180
     former: list[str] = field(default_factory=list)
+    author: str = ""
+    email: str = ""
     closed: list[int] = field(default_factory=list)
 
 

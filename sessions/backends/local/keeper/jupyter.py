@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 
-from sessions import jupyter
+from sessions import gitsettings, jupyter
 
 from .jobs import ServerJob
 from .sandbox import ENVIRONMENT, HOME, IO_FOLDER, Bind
@@ -115,6 +115,7 @@ def variables(job: ServerJob) -> dict[str, str]:
         "JUPYTER_RUNTIME_DIR": "/run/jupyter",
         "JUPYTERHUB_USER": job.owner,
         "BINDER_REPO_URL": job.url,
+        gitsettings.VARIABLE: f"{CONFIG}/{gitsettings.FILE}",
         "REPO_DIR": HOME,
         "NB_PYTHON_PREFIX": ENVIRONMENT,
         "KERNEL_PYTHON_PREFIX": ENVIRONMENT,

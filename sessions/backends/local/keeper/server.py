@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from sessions import gitsettings
 from sessions.egress import proxy
 from sessions.egress.addresses import EgressRules
 
@@ -89,7 +90,10 @@ class Server:
 
     def _write_configuration(self) -> None:
         folder = self._folder / "config"
-        for name, text in jupyter.configuration(self._job.token).items():
+        has_key = (self._folder / KEY_FOLDER).is_dir()
+        git = gitsettings.notebook_settings(self._job.author, self._job.email, has_key=has_key)
+        texts = {**jupyter.configuration(self._job.token), gitsettings.FILE: git}
+        for name, text in texts.items():
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch(0o600)
