@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import random
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from bindery_builder.output import Output
 from bindery_builder.result import BuildFailed
 
 from tests.githttp import GitServer
+from tests.lfs import ATTRIBUTES, pointer
 
 FILES: dict[str, str | bytes] = {
     "README": "hello",
@@ -117,3 +119,32 @@ def test_resources_are_not_read_through_a_link(tmp_path):
     (tmp_path / "other").write_text("gpu 1")
     (tmp_path / ".resources").symlink_to("other")
     assert links.resources(tmp_path) is None
+
+
+def test_contents_in_git_lfs_and_submodules_are_fetched(git_server, tmp_path, log):
+    modules = '[submodule "part"]\n\tpath = part\n\turl = git@127.0.0.1:ada/part.git\n'
+    files = {".gitattributes": ATTRIBUTES, ".gitmodules": modules}
+    files["data.bin"] = git_server.lfs.add(b"data" * 1000)
+    git_server.repository("ada/part", {"part.txt": "of the whole"})
+    git_server.repository("ada/flowers", files)
+    whole = git_server.submodule("ada/flowers", "part", git_server.commit("ada/part"))
+    spec = make_spec(git_server, tmp_path, whole)
+    assert fetch.stage(spec, Output(log, 10_000)) == {}
+    assert (spec.repository / "data.bin").read_bytes() == b"data" * 1000
+    assert (spec.repository / "part/part.txt").read_text() == "of the whole"
+
+
+def test_what_cannot_be_had_is_in_the_log(git_server, tmp_path, log):
+    files = {".gitattributes": ATTRIBUTES, "data.bin": pointer(b"nobody has it")}
+    git_server.repository("ada/flowers", files)
+    spec = make_spec(git_server, tmp_path, git_server.commit("ada/flowers"))
+    assert fetch.stage(spec, Output(log, 10_000)) == {}
+    assert "Note: In Git LFS, but not fetched" in log.getvalue().decode()
+    assert "data.bin" in json.loads(spec.fetched.read_text())["notes"][0]
+
+
+def test_contents_in_git_lfs_count_against_the_limit(git_server, tmp_path, log):
+    files = {".gitattributes": ATTRIBUTES, "data.bin": git_server.lfs.add(b"data" * 100_000)}
+    git_server.repository("ada/flowers", files)
+    spec = make_spec(git_server, tmp_path, git_server.commit("ada/flowers"), limit=300_000)
+    assert code(spec, log) == "build.repository-too-large"
