@@ -26,12 +26,14 @@ from portal.pages.responses import find_project, htmx, person, redirect_to, sign
 from portal.pages.steps import progress_of, steps_of
 from quotas.limits import limits_of
 from sessions.git.errors import key_page
+from sessions.git.resolve import offered_refs
 from sessions.lifecycle import admission
 from sessions.models import Build, Event, LogChunk, Project
 from sessions.progress import journal
 from sessions.progress.journal import Cursor
 from sessions.states import BuildState, ProjectState
 
+MISSING_REF_CODES = ("launch.ref-not-found", "launch.no-default-branch")
 CHUNKS = 200
 TAIL = 300
 _CONTROL = re.compile(
@@ -179,6 +181,7 @@ def _status(request: HttpRequest, project: Project) -> dict[str, Any]:
         "error_lines": "\n".join(error_lines(failed.pk)) if failed else "",
         "file_report": journal.file_report(build.pk) if build and shows_log else [],
         "key": _key(project, person(request)),
+        "ref_choices": _ref_choices(project) if shows_log else [],
         "limits": limits_of(project.owner),
         "refusal": refusal,
         "blocking_projects": admission.projects_holding(project.owner, refusal.code)
@@ -197,6 +200,14 @@ def _key(project: Project, reader: User) -> dict[str, str] | None:
     if not refused or project.owner_id != reader.pk:
         return None
     return {"public": keypairs.ensure(reader).public, "page": key_page(project.url)}
+
+
+def _ref_choices(project: Project) -> list[tuple[str, str]]:
+    """Return the branches and tags to choose from if the ref does not exist, with their links."""
+    session = project.current
+    is_missing = session is not None and session.code in MISSING_REF_CODES
+    names = offered_refs(session.message) if session and is_missing else []
+    return [(name, LaunchFields(project.repository, name, project.path).link) for name in names]
 
 
 def _last_build(project: Project, current: Build | None) -> timedelta | None:

@@ -18,6 +18,7 @@ from typing import Final
 
 from django.conf import settings
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from keys.keypairs import SshIdentity
 from sessions.errors import BinderyError, UserError
@@ -191,18 +192,33 @@ def _offer(
     code: str, sentence: str, repository: Repository, ref: str, found: Iterable[str]
 ) -> UserError:
     """Return the error that names the branches and tags nearest to what was asked for."""
-    branches, tags = (refs.nearest(ref, found, kind) for kind in ("heads", "tags"))
-    if branches:
-        sentence += " " + _("Its branches include %(branches)s.")
-    if tags:
-        sentence += " " + _("Its tags include %(tags)s.")
-    values = {
-        "ref": ref,
-        "repository": repository.repository,
-        "branches": ", ".join(branches),
-        "tags": ", ".join(tags),
-    }
-    return UserError(code, sentence % values, branches=branches, tags=tags)
+    offers = [refs.nearest(ref, found, kind) for kind in ("heads", "tags")]
+    parts = [sentence % {"ref": ref, "repository": repository.repository}]
+    parts += [
+        _(offer) % {"names": ", ".join(names)}
+        for offer, names in zip(_OFFERS, offers, strict=True)
+        if names
+    ]
+    return UserError(code, " ".join(parts), branches=offers[0], tags=offers[1])
+
+
+_OFFERS: Final = (
+    gettext_noop("Its branches include %(names)s."),
+    gettext_noop("Its tags include %(names)s."),
+)
+
+
+def offered_refs(message: str) -> list[str]:
+    """Return the branches and tags that a message about a missing ref names, to choose from.
+
+    No name has a blank in it or ends with a dot.
+    """
+    found: list[str] = []
+    for offer in _OFFERS:
+        before, after = map(re.escape, _(offer).split("%(names)s"))
+        if match := re.search(rf"{before}((?:\S+, )*\S+){after}(?:\s|$)", message):
+            found += match[1].split(", ")
+    return found
 
 
 DEADLINE_SECONDS = (

@@ -21,7 +21,7 @@ from sessions.errors import BinderyError, TemporaryError, UserError
 from sessions.git import process
 from sessions.git import resolve as resolving
 from sessions.git.errors import sanitize
-from sessions.git.resolve import ResolvedRef, resolve
+from sessions.git.resolve import ResolvedRef, offered_refs, resolve
 from sessions.providers import Repository, parse_repository
 from tests.githttp import GitServer
 
@@ -169,6 +169,16 @@ def test_the_nearest_name_is_offered_first(server, garden, ref):
     assert error.details["tags"] == ["v1"]
     assert "Its branches include feature/x, " in error.message
     assert "Its tags include v1." in error.message
+
+
+def test_the_offered_names_can_be_read_from_the_message(server):
+    url = server.repository("ada/offers", {"a": "1"})
+    for branch in ("a,b", "v1.0", "x"):
+        server.branch("ada/offers", branch)
+    server.tag("ada/offers", "v2.0")
+    error = refusal(url, "nothing.like-it")
+    assert sorted(offered_refs(error.message)) == ["a,b", "main", "v1.0", "v2.0", "x"]
+    assert offered_refs("There is no branch.") == []
 
 
 def test_the_nearest_of_very_many_branches_is_offered(server):
