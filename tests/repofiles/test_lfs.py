@@ -84,6 +84,15 @@ def test_missing_contents_are_named(git_server: GitServer, tmp_path: Path):
     assert got.git("status", "--porcelain") == ""
 
 
+def test_pointers_with_an_extension_are_named(git_server: GitServer, tmp_path: Path):
+    strange = git_server.lfs.add(DATA).replace("oid", f"ext-0-x sha256:{'a' * 64}\noid")
+    files = {".gitattributes": ATTRIBUTES, "a.bin": strange, "b.bin": git_server.lfs.add(OTHER)}
+    git_server.repository("ada/extended", files)
+    got = clone_last(tmp_path / "x", git_server, "ada/extended")
+    assert ["extension" in note and "a.bin" in note for note in got.notes] == [True]
+    assert (got.folder / "b.bin").read_bytes() == OTHER
+
+
 def test_contents_count_against_the_limit_before_they_are_fetched(
     git_server: GitServer, tmp_path: Path
 ):

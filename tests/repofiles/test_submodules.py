@@ -93,6 +93,37 @@ def test_what_cannot_be_had_is_named_and_the_rest_is_there(
     assert got.git("status", "--porcelain") == ""
 
 
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        ("update = none", ".gitmodules says not to fetch it"),
+        ("update = !touch pwned", "it could not be fetched"),
+        ("path = other", ".gitmodules has no address for it"),
+    ],
+)
+def test_a_strange_declaration_costs_its_submodule_only(
+    git_server: GitServer, tmp_path: Path, part: str, more: str, why: str
+):
+    name = f"ada/strange-{len(more)}"
+    modules = f'[submodule "m"]\n\tpath = m\n\turl = ../part.git\n\t{more}\n'
+    git_server.repository(name, {".gitmodules": modules})
+    git_server.submodule(name, "m", part)
+    got = clone_last(tmp_path / "x", git_server, name)
+    assert [why in note for note in got.notes] == [True], got.notes
+    assert got.git("rev-list", "--count", "HEAD") == "2\n"
+    assert not list(tmp_path.rglob("pwned"))
+
+
+def test_an_unreadable_declaration_costs_the_submodules_only(
+    git_server: GitServer, tmp_path: Path, part: str
+):
+    git_server.repository("ada/unreadable", {"a": "1", ".gitmodules": '[submodule "m\n'})
+    git_server.submodule("ada/unreadable", "m", part)
+    got = clone_last(tmp_path / "x", git_server, "ada/unreadable")
+    assert got.notes == ["The submodule m is empty: .gitmodules has no address for it."]
+    assert got.git("rev-list", "--count", "main") == "2\n"
+
+
 def test_submodules_of_submodules_are_fetched_relative_to_theirs(
     git_server: GitServer, tmp_path: Path, part: str
 ):

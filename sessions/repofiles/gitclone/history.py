@@ -23,7 +23,12 @@ _LISTED = re.compile(r"[0-9a-f]+\t(refs/.+)")
 _DEFAULT = re.compile(r"^ref: refs/heads/(.+)\tHEAD$", re.MULTILINE)
 _BRANCHES = "+refs/heads/*:refs/remotes/origin/*"
 _TAGS = "+refs/tags/*:refs/tags/*"
-_FETCH = ("fetch", "--progress", "--no-tags", "--no-write-fetch-head")
+_FETCH = ("fetch", "--progress", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules")
+_GONE = re.compile(
+    r"Could not resolve|Failed to connect|timed out|too slow|Connection (?:refused|reset)"
+    r"|could not read Username|Permission denied|not found|error: [45]\d\d"
+)
+"""A server that says so would say so again."""
 
 
 def fetch_commit(folder: str, url: str, commit: str, ref: str) -> bool:
@@ -40,8 +45,11 @@ def fetch_commit(folder: str, url: str, commit: str, ref: str) -> bool:
     attempts += [["origin", _BRANCHES, _TAGS], ["origin", commit]]
     for words in attempts:
         whole = [] if words[0].startswith("--") else _whole(folder)
-        if run_git(folder, *_FETCH, *whole, *words).succeeded and _has(folder, commit):
+        done = run_git(folder, *_FETCH, *whole, *words)
+        if done.succeeded and _has(folder, commit):
             return True
+        if not done.succeeded and _GONE.search(done.last):
+            return False
     return False
 
 

@@ -23,7 +23,7 @@ from .own import set_lfs_filter
 
 _POINTER = re.compile(
     rb"version https://(?:git-lfs\.github\.com|hawser\.github\.com)/spec/v1\r?\n"
-    rb"oid sha256:([0-9a-f]{64})\r?\nsize ([0-9]{1,18})\s*"
+    rb"(ext-[^\n]*\n)*oid sha256:([0-9a-f]{64})\r?\nsize ([0-9]{1,18})\s*"
 )
 _MAX_POINTER_BYTES = 1024
 _AT_ONCE = 4
@@ -35,11 +35,15 @@ class LfsTooLarge(Exception):
 
 
 class Pointer(NamedTuple):
-    """A file whose content is in Git LFS: its path in the work tree, the content's id and size."""
+    """A file whose content is in Git LFS: its path in the work tree, the content's id and size.
+
+    ``has_extension`` means that only a program of its authors can read what the server has.
+    """
 
     path: str
     oid: str
     size: int
+    has_extension: bool = False
 
 
 def fetch_lfs_files(folder: str, whole: str, limit: int) -> list[str]:
@@ -56,10 +60,13 @@ def fetch_lfs_files(folder: str, whole: str, limit: int) -> list[str]:
         raise LfsTooLarge(needed)
     set_lfs_filter(folder)
     by_object: defaultdict[str, list[Pointer]] = defaultdict(list)
-    for pointer in pointers:
-        by_object[pointer.oid].append(pointer)
-    print(f"Fetching {len(by_object):,} files from Git LFS", flush=True)  # noqa: T201
     missing: defaultdict[str, list[str]] = defaultdict(list)
+    for pointer in pointers:
+        if pointer.has_extension:
+            missing["they use an extension of Git LFS"].append(pointer.path)
+        else:
+            by_object[pointer.oid].append(pointer)
+    print(f"Fetching {len(by_object):,} files from Git LFS", flush=True)  # noqa: T201
     for oid, why in list(_fetch_all(folder, by_object)):
         missing[shown(why)] += [pointer.path for pointer in by_object.pop(oid)]
     _update_index(folder, by_object)
@@ -97,7 +104,9 @@ def _read_pointer(folder: str, path: str) -> Pointer | None:
             found = _POINTER.fullmatch(file.read())
     except OSError:
         return None
-    return Pointer(path, found[1].decode(), int(found[2])) if found else None
+    if not found:
+        return None
+    return Pointer(path, found[2].decode(), int(found[3]), has_extension=found[1] is not None)
 
 
 def _fetch_all(folder: str, by_object: dict[str, list[Pointer]]) -> Iterator[tuple[str, str]]:

@@ -113,7 +113,8 @@ def _fetch(folder: str, each: Submodule) -> str:
         for depth in (["--depth=1"], []):  # not every server gives a commit that is no tip
             done = run_git(folder, "submodule", "update", "--progress", *depth, "--", each.path)
             if done.succeeded:
-                return ""
+                is_there = os.path.lexists(os.path.join(folder, each.path, ".git"))
+                return "" if is_there else ".gitmodules says not to fetch it"
             last = done.last
             _clear(folder, each)
             if not re.search(_WHYS[0][0], last):
