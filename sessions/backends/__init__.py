@@ -80,7 +80,8 @@ class ServerSpec:
     renamed: it is mounted at ``/home/<owner>-nfs-pvc``, and also under the labels ``former_names``.
     ``digest`` is the one that the build's report gave for the image. ``url`` is the repository's
     address, ``token`` the notebook server's own, ``volume_gb`` the size of the person's volume when
-    it is first made. ``identity`` is the person's own, for git and ssh in the notebook.
+    it is first made. ``identity`` is the person's own, for git and ssh in the notebook;
+    ``author`` and ``email`` are for their commits.
     """
 
     id: int

@@ -12,6 +12,7 @@ import pytest
 
 from sessions.egress import proxy
 from sessions.egress.addresses import EgressRules
+from sessions.repofiles.gitclone.lfsserver import LfsRefused, LfsServer
 from tests.githttp import GitServer
 from tests.lfs import ATTRIBUTES, pointer
 from tests.repofiles.cloning import Cloned, clone_last
@@ -166,3 +167,38 @@ def test_a_server_that_does_not_help_is_explained(
     git_server.repository(name, files)
     got = clone_last(tmp_path / "x", git_server, name)
     assert "a.bin" in got.notes[0] and why in got.notes[0]
+
+
+def test_a_key_opens_the_lfs_server_that_ssh_names(tmp_path: Path, monkeypatch):
+    program = tmp_path / "ssh"
+    answer = '{"href": "https://lfs.example.org/x", "header": {"Authorization": "t0ken"}}'
+    program.write_text(f'#!/bin/sh\necho "$@" >"$0.asked"\necho \'{answer}\'\n')
+    monkeypatch.setenv("GIT_SSH_COMMAND", f"sh {program} -F none")
+    monkeypatch.setenv("GIT_ALLOW_PROTOCOL", "https:ssh")
+    server = LfsServer.of_remote("ssh://git@git.example.org:2222/ada/secret garden.git")
+    assert (server.url, server.headers) == (
+        "https://lfs.example.org/x",
+        {"Authorization": "t0ken"},
+    )
+    asked = program.with_name("ssh.asked").read_text().split(" -- ")
+    assert asked == [
+        "-F none -p 2222",
+        "git@git.example.org git-lfs-authenticate '/ada/secret garden.git' download\n",
+    ]
+    program.write_text("exit 1\n")
+    with pytest.raises(LfsRefused, match=r"git\.example\.org has no Git LFS for this key"):
+        LfsServer.of_remote("git@git.example.org:ada/x.git")
+
+
+@pytest.mark.parametrize(
+    ("url", "server"),
+    [
+        ("https://git.example.org/a/b", "https://git.example.org/a/b.git/info/lfs"),
+        ("https://git.example.org/a/b.git/", "https://git.example.org/a/b.git/info/lfs"),
+        ("git@git.example.org:a/b.git", "https://git.example.org/a/b.git/info/lfs"),
+    ],
+)
+def test_without_a_key_the_server_is_found_by_https(url: str, server: str, monkeypatch):
+    monkeypatch.delenv("GIT_SSH_COMMAND", raising=False)
+    monkeypatch.setenv("GIT_ALLOW_PROTOCOL", "https:ssh")
+    assert LfsServer.of_remote(url).url == server

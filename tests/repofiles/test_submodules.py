@@ -32,7 +32,9 @@ def whole(
 
 @pytest.fixture
 def part(git_server: GitServer) -> str:
-    """A repository's last commit but one."""
+    """A repository's last commit but one; the last one is newer."""
+    if git_server.folder("ada/part").exists():
+        return git_server.commit("ada/part", "HEAD~1")
     git_server.repository("ada/part", {"part.txt": "of the whole"})
     commit = git_server.commit("ada/part")
     git_server.repository("ada/part", {"part.txt": "newer"})
@@ -62,6 +64,7 @@ def test_a_public_submodule_is_fetched_however_its_address_is_written(
     assert got.notes == []
     assert got.read("sub/part/part.txt") == "of the whole"
     assert got.git("status", "--porcelain") == ""
+    assert got.git("-C", "sub/part", "rev-list", "--count", "origin/main") == "2\n"
 
 
 def test_what_cannot_be_had_is_named_and_the_rest_is_there(

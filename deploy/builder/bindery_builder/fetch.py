@@ -65,7 +65,7 @@ def _answer(spec: BuildSpec) -> dict[str, Any]:
     """Return the program's answer; empty if it was ended before it wrote one."""
     try:
         found: dict[str, Any] = json.loads(spec.fetched.read_text())
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):
         return {}
     return found
 

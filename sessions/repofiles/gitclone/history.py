@@ -16,6 +16,7 @@ from .command import ask_git, git_folder, run_git, shown
 
 MAX_HISTORY_BYTES = 200_000_000
 MAX_HISTORY_SECONDS = 60
+MAX_SUBMODULE_BYTES = 20_000_000
 MAX_REFS = 2000
 """Branches and tags of which all are fetched; of more, only the one that is checked out."""
 
@@ -99,6 +100,13 @@ def fetch_history(folder: str, commit: str, ref: str, room: int) -> list[str]:
     ask_git(folder, "pack-refs", "--all")
     _attach(folder, commit, branch if is_branch else "", default[1] if default else "")
     return notes
+
+
+def complete_submodule(folder: str, room: int) -> None:
+    """Fetch the history of a submodule, if it is not long; it stays at its commit."""
+    bound, whole = min(room, MAX_SUBMODULE_BYTES), _whole(folder)
+    if whole and bound > 0 and not _fetch_bounded(folder, bound, *whole, "origin"):
+        _remove_rests(folder)
 
 
 def _fetch_bounded(folder: str, file_bytes: int, *words: str) -> bool:

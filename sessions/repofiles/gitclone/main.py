@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 
 from .command import ask_git, disk_usage, run_git, shown_names
-from .history import fetch_commit, fetch_history
+from .history import complete_submodule, fetch_commit, fetch_history
 from .lfs import LfsTooLarge, fetch_lfs_files
 from .own import exclude_own_files
 from .submodules import fetch_submodules
@@ -28,6 +28,8 @@ def clone(folder: str, url: str, commit: str, ref: str, limit: int) -> tuple[boo
     notes = fetch_lfs_files(folder, folder, limit)
     for submodule, note in fetch_submodules(folder):
         notes += [note] if note else fetch_lfs_files(submodule, folder, limit)
+        if not note:
+            complete_submodule(submodule, limit - disk_usage(folder))
     notes += _notes_on_links(folder)
     notes += fetch_history(folder, commit, ref, limit - disk_usage(folder))
     exclude_own_files(folder)

@@ -115,7 +115,7 @@ class Build:
         """Return the failure with the reason that the program has found, if it found one."""
         try:
             found = json.loads((self._partial / "answer/fetched.json").read_text())
-        except FileNotFoundError:  # it was ended
+        except (FileNotFoundError, ValueError):  # it was ended
             return failed
         return JobFailed(found["code"], found["message"]) if "code" in found else failed
 
