@@ -1,0 +1,107 @@
+"""A person's files as they are listed, sent and deleted, whatever their names and links are."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from pathlib import Path
+
+import pytest
+
+from sessions.repofiles.browse import FILE, FOLDER, LINK, OTHER, Browser
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    home = tmp_path / "home"
+    (home / "data" / "deep").mkdir(parents=True)
+    (home / "data" / "deep" / "a.csv").write_text("1,2")
+    (home / "note.txt").write_text("hello")
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret" / "key").write_text("private")
+    (home / "out").symlink_to(tmp_path / "secret")
+    (home / "out.txt").symlink_to(tmp_path / "secret" / "key")
+    os.mkfifo(home / "pipe")
+    return home
+
+
+@pytest.fixture
+def browser(home: Path) -> Browser:
+    def discard(folder: int, name: str) -> None:
+        path = f"/proc/self/fd/{folder}/{name}"
+        if os.path.isdir(path) and not os.path.islink(path):
+            shutil.rmtree(path)
+        else:
+            os.unlink(name, dir_fd=folder)
+
+    return Browser({"project": str(home), "volume": str(home / "missing")}, discard)
+
+
+def test_the_places_that_exist_are_listed_first(browser: Browser):
+    assert [(each.path, each.kind) for each in browser.entries("")] == [("project", FOLDER)]
+
+
+def test_folders_come_before_files_and_links_are_named(browser: Browser):
+    found = [(each.name, each.kind) for each in browser.entries("project")]
+    assert found == [
+        ("data", FOLDER), ("note.txt", FILE), ("out", LINK), ("out.txt", LINK), ("pipe", OTHER),
+    ]  # fmt: skip
+
+
+def test_a_file_is_read_and_a_folder_is_walked(browser: Browser):
+    with browser.open("project/data/deep/a.csv") as file:
+        assert file.read() == b"1,2"
+    found = {name: file.read() for name, file in browser.files("project")}
+    assert found == {"data/deep/a.csv": b"1,2", "note.txt": b"hello"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "nowhere", "project/../secret/key", "project/out/key", "project/out.txt", "project/pipe",
+        "project/.", "project/none", "project/note.txt/x", "/etc/passwd", "project/\0",
+        "project/\udc80", "volume", "project//..//secret",
+    ],
+)  # fmt: skip
+def test_what_is_not_a_persons_own_file_does_not_exist(browser: Browser, path: str):
+    with pytest.raises(FileNotFoundError):
+        browser.open(path).close()
+    with pytest.raises(FileNotFoundError):
+        browser.entries(path)
+    with pytest.raises((FileNotFoundError, PermissionError)):
+        browser.delete(f"{path}/x")
+
+
+def test_names_that_are_no_text_are_shown_and_come_with_their_folder(browser: Browser, home: Path):
+    Path(os.fsdecode(os.fsencode(home) + b"/data/b\xffd")).write_text("odd")
+    odd = next(each for each in browser.entries("project/data") if each.kind == FILE)
+    assert (odd.name, odd.path) == ("b\N{REPLACEMENT CHARACTER}d", None)
+    assert {name for name, _file in browser.files("project/data")} == {
+        "b\N{REPLACEMENT CHARACTER}d", "deep/a.csv",
+    }  # fmt: skip
+
+
+def test_files_links_and_folders_are_deleted_but_nothing_behind_a_link(
+    browser: Browser, home: Path, tmp_path: Path
+):
+    for name in ("note.txt", "out", "out.txt", "pipe", "data"):
+        browser.delete(f"project/{name}")
+    assert list(home.iterdir()) == []
+    assert (tmp_path / "secret" / "key").read_text() == "private"
+
+
+def test_a_place_itself_cannot_be_deleted(browser: Browser, home: Path):
+    for path in ("", "project", "/project/"):
+        with pytest.raises(PermissionError):
+            browser.delete(path)
+    assert home.exists()
+
+
+def test_a_socket_and_an_endless_chain_of_links_are_left_out(browser: Browser, home: Path):
+    (home / "loop").symlink_to("loop")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(home / "socket"))
+        assert {name for name, _file in browser.files("project")} == {
+            "note.txt", "data/deep/a.csv",
+        }  # fmt: skip
