@@ -24,6 +24,7 @@ from sessions.backends import (
     SetAsideItem,
 )
 from sessions.errors import StateConflict
+from sessions.repofiles.browse import Browser
 
 
 class ScriptedBackend:
@@ -60,6 +61,8 @@ class ScriptedBackend:
         self.kept_aside: dict[str, str] = {}
         self.marked: list[Inventory] = []
         self.others: list[str] = []
+        self.files: Browser | None = Browser({}, lambda _folder, _name: None)
+        self.slow: dict[int, tuple[str, str]] = {}
 
     # --- what a test tells it ---
     def say(self, build_id: int, text: str, phase: str = "building") -> None:
@@ -209,6 +212,9 @@ class ScriptedBackend:
     def forget_server(self, session_id: int) -> None:
         self.server_reports.pop(session_id, None)
 
+    def why_slow(self, session_id: int, seconds: float) -> tuple[str, str]:
+        return self.slow.get(session_id, ("spawn.timeout", f"No answer within {seconds:g} s."))
+
     def renew_identity(self, volume: str, identity: SshIdentity) -> None:
         self.identities[volume] = identity
 
@@ -222,6 +228,9 @@ class ScriptedBackend:
         self.kept_projects.discard(name)
         self.removed_from[name] = volume or self.removed_from.get(name, "")
         return name not in self.lingering
+
+    def open_files(self, name: str, volume: str) -> Browser | None:
+        return self.files
 
     def measure_project(self, name: str, volume: str) -> ProjectSize | None:
         return self.sizes.get(name)

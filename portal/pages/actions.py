@@ -40,6 +40,7 @@ from .responses import (
 ProjectAction = Callable[[Project, User], Any]
 ACTIONS: dict[str, ProjectAction] = {
     "start": lifecycle.start,
+    "start-safe": partial(lifecycle.start, safe_mode=True),
     "stop": lifecycle.stop,
     "rebuild": lifecycle.rebuild,
     "cancel": lifecycle.cancel,
@@ -66,7 +67,7 @@ def perform(request: HttpRequest, name: str, verb: str) -> HttpResponseBase:
     except BinderyError as error:
         messages.error(request, error.message)
         return _continue_to(request, return_address(request))
-    if verb in {"start", "rebuild"}:
+    if verb in {"start", "start-safe", "rebuild"}:
         return _continue_to(request, reverse("project", args=[name]))
     undo = f"{UNDO}{name}" if verb == "delete" and settings.PORTAL_UNDO_DAYS else ""
     messages.success(

@@ -110,7 +110,7 @@ def _projects(person: User, names: Names, alias: str) -> None:
     """Delete their projects' events, and keep only what use is counted by."""
     theirs = Project.objects.filter(owner=person)
     Event.objects.filter(project__in=theirs).delete()
-    Session.objects.filter(project__in=theirs).update(message="", address="")
+    Session.objects.filter(project__in=theirs).update(message="", safe_mode="", address="")
     for project in theirs.iterator():
         where: dict[str, Any] = {"name": f"{alias}-{project.pk}", "path": "", "tail": ""}
         where |= {"files_volume": ""}  # nothing is stored there any more

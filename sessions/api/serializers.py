@@ -39,6 +39,14 @@ class LaunchSerializer(serializers.Serializer[Any]):
     )
 
 
+class StartSerializer(serializers.Serializer[Any]):
+    """How to start a notebook."""
+
+    safe_mode = serializers.BooleanField(
+        default=False, help_text="Leave out what may keep the notebook from starting."
+    )
+
+
 class ResourcesSerializer(serializers.Serializer[Any]):
     """Resources of a notebook: requests are guaranteed, limits are the most. GB are 10⁹ bytes."""
 
@@ -68,6 +76,9 @@ class ProjectSerializer(serializers.ModelSerializer[Project]):
         source="current.code", default="", help_text="The error code, for programs."
     )
     url = serializers.CharField(source="notebook_url", help_text="The notebook's address.")
+    safe_mode = serializers.SerializerMethodField(
+        help_text="Whether the notebook runs, or last ran, in safe mode."
+    )
     resources = serializers.SerializerMethodField()
     files = FilesSerializer(
         source="*", read_only=True, help_text="The project's own files, which are deleted with it."
@@ -87,12 +98,17 @@ class ProjectSerializer(serializers.ModelSerializer[Project]):
             "message",
             "code",
             "url",
+            "safe_mode",
             "resources",
             "files",
             "created",
             "last_activity",
             "deletes_at",
         ]
+
+    def get_safe_mode(self, project: Project) -> bool:
+        """Whether the current session is in safe mode."""
+        return bool(project.current and project.current.safe_mode)
 
     @extend_schema_field(ResourcesSerializer)
     def get_resources(self, project: Project) -> dict[str, Any]:

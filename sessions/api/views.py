@@ -13,7 +13,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from portal.models import User
 from sessions import lifecycle
 from sessions.api.endpoint import current_user, get_project, get_project_or_deleted
 from sessions.api.lists import KeysetPagination, ProjectFilter
@@ -22,12 +21,13 @@ from sessions.api.serializers import (
     LaunchSerializer,
     ListedProjectSerializer,
     ProjectSerializer,
+    StartSerializer,
     limits_for,
 )
 from sessions.models import Project
 from sessions.models.project import ProjectQuerySet
 
-Action = Callable[[Project, User], Any]
+Action = Callable[..., Any]
 
 
 def _serialize(request: Request, project: Project) -> dict[str, Any]:
@@ -132,12 +132,27 @@ class ActionView(APIView):
         project = (get_project_or_deleted if self.action_name == "restore" else get_project)(
             request, name
         )
-        self.actions[self.action_name](project, current_user(request))
+        options = self._options(request)
+        self.actions[self.action_name](project, current_user(request), **options)
         return Response(_serialize(request, get_project(request, name)), status=202)
+
+    def _options(self, request: Request) -> dict[str, Any]:
+        if self.action_name != "start":
+            return {}
+        serializer = StartSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        return dict(serializer.validated_data)
 
 
 ACTION_DESCRIPTIONS = {
-    "start": (_("Start a project"), _("Start a notebook that is stopped or has failed.")),
+    "start": (
+        _("Start a project"),
+        _(
+            "Start a notebook that is stopped or has failed. Safe mode leaves out what may keep it "
+            "from starting: your own Jupyter configuration, packages in your home, the "
+            "repository's start script, and the extensions that it installs."
+        ),
+    ),
     "stop": (_("Stop a project"), _("Stop the running notebook. The project stays.")),
     "keep": (_("Keep a project"), _("Count the project as just used, so that it expires later.")),
     "rebuild": (
@@ -163,7 +178,7 @@ def action_view(action: str) -> type[ActionView]:
         operation_id=f"{action}_project",
         summary=str(ACTION_DESCRIPTIONS[action][0]),
         description=str(ACTION_DESCRIPTIONS[action][1]),
-        request=None,
+        request=StartSerializer if action == "start" else None,
         responses={202: ProjectSerializer},
     )
     def post(self: ActionView, request: Request, name: str) -> Response:

@@ -19,7 +19,29 @@ from django.utils.module_loading import import_string
 from keys.keypairs import SshIdentity
 from portal.lib.text import readable, storable
 from quotas.resources import Resources
+from sessions.repofiles.browse import Browser
 from sessions.states import Phase
+
+from .contents import Capacity, Image, Inventory, Problem, ProjectSize, SetAsideItem
+
+__all__ = [
+    "BACKENDS",
+    "LOG_TRUNCATED",
+    "Backend",
+    "BuildReport",
+    "BuildSpec",
+    "Capacity",
+    "FilesReport",
+    "Image",
+    "Inventory",
+    "LogLines",
+    "Problem",
+    "ProjectSize",
+    "ServerReport",
+    "ServerSpec",
+    "SetAsideItem",
+    "get_backend",
+]
 
 BACKENDS = {
     "local": "sessions.backends.local.LocalBackend",
@@ -81,7 +103,8 @@ class ServerSpec:
     ``digest`` is the one that the build's report gave for the image. ``url`` is the repository's
     address, ``token`` the notebook server's own, ``volume_gb`` the size of the person's volume when
     it is first made. ``identity`` is the person's own, for git and ssh in the notebook;
-    ``author`` and ``email`` are for their commits.
+    ``author`` and ``email`` are for their commits. ``safe_mode`` is why it starts in safe mode
+    (`sessions.jupyter`), "" for an ordinary start.
     """
 
     id: int
@@ -100,6 +123,7 @@ class ServerSpec:
     identity: SshIdentity | None = None
     author: str = ""
     email: str = ""
+    safe_mode: str = ""
 
 
 @dataclass(frozen=True)
@@ -185,63 +209,6 @@ class LogLines:
         _clean(self, "text", "position")
         if self.phase not in Phase.values:
             object.__setattr__(self, "phase", Phase.BUILDING.value)
-
-
-@dataclass(frozen=True)
-class Capacity:
-    """Total resources of all machines for notebooks and builds.
-
-    CPUs, memory in GB (10⁹ bytes) and GPUs; ``disk_gb`` and ``disk_free_gb`` describe the disk that
-    holds environments and people's files. None where a value is unknown.
-    """
-
-    cpu: float | None = None
-    memory_gb: float | None = None
-    gpu: float | None = None
-    disk_gb: float | None = None
-    disk_free_gb: float | None = None
-
-
-@dataclass(frozen=True)
-class Image:
-    """A finished image that is kept; ``size`` in bytes, None if unknown."""
-
-    name: str
-    size: int | None = None
-
-
-@dataclass(frozen=True)
-class ProjectSize:
-    """The bytes that a project's kept files take, None if nobody can say."""
-
-    size: int | None
-
-
-@dataclass(frozen=True)
-class Inventory:
-    """All that a back end keeps: names of projects and volumes, numbers of notebooks and builds."""
-
-    projects: frozenset[str] = frozenset()
-    volumes: frozenset[str] = frozenset()
-    sessions: frozenset[int] = frozenset()
-    builds: frozenset[int] = frozenset()
-
-
-@dataclass(frozen=True)
-class SetAsideItem:
-    """Something without a row that was set aside as ``id``; its name was ``name``."""
-
-    id: str
-    name: str
-
-
-@dataclass(frozen=True)
-class Problem:
-    """A reason why the back end cannot do its work, for staff; ``hint`` says how to fix it."""
-
-    id: str
-    message: str
-    hint: str
 
 
 class Backend(Protocol):
@@ -338,6 +305,12 @@ class Backend(Protocol):
     def forget_server(self, session_id: int) -> None:
         """Drop what belonged to a run of a notebook whose end is stored."""
 
+    def why_slow(self, session_id: int, seconds: float) -> tuple[str, str]:
+        """Return code and sentence for a notebook that has not answered after ``seconds``.
+
+        Raises `TemporaryError` when nobody can say.
+        """
+
     def renew_identity(self, volume: str, identity: SshIdentity) -> None:
         """Give these keys to the running notebooks of the volume's owner, within minutes."""
 
@@ -356,6 +329,9 @@ class Backend(Protocol):
         False means that removal is under way: ask again in a minute. ``volume`` names the person's
         volume, which may hold the project's files; nothing else in it is touched.
         """
+
+    def open_files(self, name: str, volume: str) -> Browser | None:
+        """Return a project's files and its person's; None where they are not at hand."""
 
     def measure_project(self, name: str, volume: str) -> ProjectSize | None:
         """Return the size of the project's kept files.

@@ -14,6 +14,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from django.template.defaultfilters import filesizeformat
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -54,6 +55,12 @@ def printable(text: str) -> str:
 def _sentences(report: Mapping[str, Any]) -> Iterator[str]:
     if report.get("state") == "merged":
         yield from _merged_sentences(report)
+    if report.get("left"):
+        yield _(
+            "The disk is full, so changes from the repository were not merged; your files are "
+            "unchanged. Free some space, then stop the notebook and start it again."
+        )
+    yield from _room_sentence(report.get("room"))
     if left := _number(report, "left_out"):
         sentence = ngettext(
             "One file of the repository could not be read, so it is missing: %(names)s.",
@@ -62,6 +69,21 @@ def _sentences(report: Mapping[str, Any]) -> Iterator[str]:
         )
         names = [str(each) for each in _list(report, "left_out_names")]
         yield sentence % {"count": left, "names": _join_names(names, left)}
+
+
+def _room_sentence(room: Any) -> Iterator[str]:
+    """Say what takes the room on a disk that is nearly full."""
+    if not isinstance(room, dict):
+        return
+    pairs = [each for each in _list(room, "largest") if isinstance(each, list) and len(each) == 2]
+    names = [
+        f"{printable(str(name))[:MAX_NAME_LENGTH]} ({filesizeformat(size)})"
+        for name, size in pairs
+        if type(size) is int
+    ]
+    sentence = _("The disk of this project has only %(free)s left. Largest here: %(names)s.")
+    values = {"free": filesizeformat(_number(room, "free")), "names": ", ".join(names) or "?"}
+    yield sentence % values
 
 
 def _merged_sentences(report: Mapping[str, Any]) -> Iterator[str]:

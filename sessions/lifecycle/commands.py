@@ -60,12 +60,14 @@ def launch(user: User, repository: str, ref: str = "", path: str = "") -> Projec
     return project
 
 
-def start(project: Project, user: User) -> Project:
+def start(project: Project, user: User, *, safe_mode: bool = False) -> Project:
     """Run a project that is stopped or has failed.
 
-    Raises `StateConflict` if it is live, and whatever `launch` raises.
+    ``safe_mode`` leaves out what may keep it from starting (`sessions.jupyter`). Raises
+    `StateConflict` if it is live, and whatever `launch` raises.
     """
-    return _start(project, user)
+    why = _("Started in safe mode by %(user)s.") % {"user": user.username} if safe_mode else ""
+    return _start(project, user, safe_mode=why)
 
 
 def rebuild(project: Project, user: User) -> Project:
@@ -195,7 +197,9 @@ def _require_right(project: Project, user: User) -> None:
 
 
 @retry_after_deadlock
-def _start(project: Project, user: User, *, force_build: bool = False) -> Project:
+def _start(
+    project: Project, user: User, *, force_build: bool = False, safe_mode: str = ""
+) -> Project:
     _require_right(project, user)
     RepositoryRule.objects.require_allowed(project)
     _require_backend()
@@ -204,18 +208,27 @@ def _start(project: Project, user: User, *, force_build: bool = False) -> Projec
     try:
         with transaction.atomic():
             mine = admission.lock(project.owner)
-            session = _begin(project, user, mine, force_build=force_build)
+            session = _begin(project, user, mine, force_build=force_build, safe_mode=safe_mode)
     except IntegrityError:
         raise _running(project) from None
     project.current = session
     return project
 
 
-def _begin(project: Project, user: User, mine: UserQuota, *, force_build: bool = False) -> Session:
+def _begin(
+    project: Project,
+    user: User,
+    mine: UserQuota,
+    *,
+    force_build: bool = False,
+    safe_mode: str = "",
+) -> Session:
     """Insert the project's next session, and return it."""
     wanted = admission.expected_resources(project, mine.limits)
     mine.admit_notebook(wanted)
-    session = Session.objects.create(project=project, force_build=force_build, **asdict(wanted))
+    session = Session.objects.create(
+        project=project, force_build=force_build, safe_mode=safe_mode, **asdict(wanted)
+    )
     Project.objects.filter(pk=project.pk).update(
         current=session, last_activity=timezone.now(), warned=None, goes=None
     )

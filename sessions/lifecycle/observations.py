@@ -21,7 +21,7 @@ from sessions.outages import run_safely
 from sessions.progress import journal
 from sessions.states import BUILD_ACTIVE, BuildState, Phase, SessionState
 
-from . import admission, files
+from . import admission, files, safe_mode
 from .ending import fail, handle_failures
 from .queue import enqueue
 
@@ -256,9 +256,10 @@ def _store_gone(session: Session, code: str, message: str) -> None:
         if Session.objects.advance(session.pk, SessionState.STOPPED, by="watch", **ended):
             sentence = "" if code else message
             journal.record(session, Phase.STOPPED, sentence or _("The notebook has stopped."))
-        else:
+        elif not safe_mode.repeat(session, code, message, by="watch"):
             sentence = message or _("The notebook stopped by itself. Start it again.")
-            fail(session, code or "spawn.ended", sentence, by="watch")
+            reason = safe_mode.blame_build(session, code or "spawn.ended", sentence)
+            fail(session, *reason, by="watch")
         if session.project.removed:
             enqueue("remove_project", session.project_id)
 

@@ -100,6 +100,7 @@ def spawn(session_id: int) -> None:
                 identity=identity,
                 author=project.owner.get_full_name() or project.owner.username,
                 email=_commit_email(project.owner),
+                safe_mode=session.safe_mode,
             )
         )
         sshkey.renew(

@@ -63,6 +63,7 @@ class Session(models.Model):
       ever sends it.
     - ``address`` is where the server answers, ``node`` the machine that it is on.
     - ``code`` and ``message`` say why it ended; both are empty if it was told to.
+    - ``safe_mode`` is why it runs in safe mode, for its owner alone; "" for an ordinary run.
     - ``asked`` is when its server last answered what it is doing, ``busy`` whether a kernel was
       computing then.
     """
@@ -73,6 +74,7 @@ class Session(models.Model):
         _("state"), max_length=16, choices=SessionState.choices, default=SessionState.WAITING
     )
     force_build = models.BooleanField(_("rebuild"), default=False)
+    safe_mode = models.TextField(default="", db_default="", blank=True, editable=False)
     cpu_request = models.FloatField(_("CPU guaranteed"))
     cpu_limit = models.FloatField(_("CPU limit"))
     memory_request_gb = models.FloatField(_("memory guaranteed"))

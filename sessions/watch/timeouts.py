@@ -15,10 +15,11 @@ from django.db.models import Max
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from sessions.backends import LOG_TRUNCATED, BuildReport, get_backend
+from sessions.backends import LOG_TRUNCATED, BuildReport, endings, get_backend
 from sessions.backends.messages import QUEUED
 from sessions.clock import SteadyClock
-from sessions.lifecycle import observations
+from sessions.errors import BinderyError
+from sessions.lifecycle import observations, safe_mode
 from sessions.lifecycle.ending import fail
 from sessions.models import Build, Condition, LogChunk, Session
 from sessions.outages import run_safely
@@ -59,11 +60,28 @@ def end_start(session: Session, clock: SteadyClock) -> bool:
     limit = settings.PORTAL_QUEUE_TIMEOUT if queued else settings.PORTAL_SPAWN_TIMEOUT
     if not clock.has_elapsed(session.changed, limit):
         return False
-    message = session.message or _("The notebook did not start in time. Try again.")
-    said = _waited(message) if queued else message
-    fail(session, session.code or "spawn.timeout", said, by="reconcile")
-    get_backend().remove_server(session.pk)
+    if session.code:
+        said = _waited(session.message) if queued else session.message
+        fail(session, session.code, said, by="reconcile")
+        get_backend().remove_server(session.pk)
+        return True
+    code, message = _why_slow(session, limit)
+    if safe_mode.repeat(session, code, message, by="reconcile"):
+        get_backend().kill_server(session.pk)  # the next one uses the same files
+    else:
+        fail(session, code, message, by="reconcile")
+        get_backend().remove_server(session.pk)
     return True
+
+
+def _why_slow(session: Session, limit: int) -> tuple[str, str]:
+    """Return code and sentence for a start that has taken longer than ``limit`` seconds."""
+    try:
+        return get_backend().why_slow(session.pk, limit)
+    except BinderyError as error:
+        message = _("The notebook did not start within %(time)s. Why is not known: %(why)s")
+        values = {"time": _format_minutes(limit), "why": error.message}
+        return endings.TIMEOUT, message % values
 
 
 def end_stop(session: Session, clock: SteadyClock) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from sessions.backends.local.keeper import home
 from sessions.backends.local.keeper.jobs import Bounds, ServerJob, Site
 from sessions.backends.local.keeper.status import JobFailed
+from sessions.backends.messages import files_report
 from sessions.repofiles.merge import merge
 from tests.repofiles.folders import read, write
 from tests.tightdisk import tight_disk
@@ -159,6 +161,30 @@ def test_a_read_only_disk_fails_with_a_code(job: ServerJob, tmp_path: Path):
         disk.let_write(write=True)
         home.prepare_home(second)
         assert files(here) == {"a": b"2"}
+
+
+def test_a_full_disk_leaves_the_files_as_they_were_and_names_the_largest(
+    job: ServerJob, tmp_path: Path
+):
+    with tight_disk(tmp_path / "projects/ada-flowers", 3) as disk:
+        here = replace(job, project=str(disk.seen))
+        there, _report = home.prepare_home(here)
+        (there / "large").write_bytes(b"x" * 1_000_000)
+        before = files(here)
+        second = replace(at(job, SECOND, {"a": b"2" * 100_000}), project=str(disk.seen))
+        while disk.free():
+            disk.fill()
+        report = home.prepare_home(second)[1]
+        assert report["left"] == "merge.full"
+        assert report["room"]["free"] == 0
+        assert report["room"]["largest"][0][0] == "large"
+        assert files(here) == before
+        home.link_keys(there)  # which needs room, too
+        said = files_report(json.loads(json.dumps(report))).message
+        assert said.startswith("The disk is full, so changes from the repository were not merged")
+        assert "large (9" in said
+        disk.make_room()
+        assert "left" not in home.prepare_home(second)[1]
 
 
 def test_a_filled_home_is_synced_once_the_notebook_runs(job: ServerJob):

@@ -9,7 +9,6 @@ from dataclasses import replace
 from sessions.backends.local.keeper import jupyter, steps
 from sessions.backends.local.keeper.jobs import Bounds, BuildJob, ServerJob, Site
 from sessions.backends.local.keeper.sandbox import Bind, Descriptors, Sandbox, arguments, command
-from sessions.jupyter import CONFIG_FILE
 from sessions.repofiles import gitclone
 
 SITE = Site("/data/toolbox/1", {"SSL_CERT_FILE": "/certs/all.pem"}, ["/certs/all.pem"])
@@ -200,7 +199,6 @@ def test_files_are_installed_in_repo2dockers_order():
             "/opt/env/lib/python3.11/site-packages",
             "/opt/env/lib/python3.11/site-packages/bindery.pth",
         ),
-        ("/opt/env/bin/python", "-I", "-c", "import ipykernel, jupyterlab.labapp"),
     ]
 
 
@@ -233,32 +231,39 @@ def test_a_notebook_mounts_its_environment_its_home_and_the_volume():
 
 def test_the_token_is_only_in_the_configuration():
     job = server_job()
-    files = jupyter.configuration(job.token)
-    assert "c.IdentityProvider.token = 'secret'\n" in files.pop(CONFIG_FILE)
+    files = jupyter.configuration(job)
+    for name in ("jupyter_server_config.py", "jupyter_lab_config.py", "jupyter_notebook_config.py"):
+        assert "'secret'" in files.pop(name)
     assert "secret" not in repr(files)
     assert "secret" not in repr([jupyter.command("3.11", ""), jupyter.variables(job), job])
 
 
 def test_the_jupyter_configuration_uses_a_private_socket_and_any_host():
-    lines = jupyter.configuration("secret")[CONFIG_FILE].splitlines()
-    assert lines[:6] == [
-        "c.IdentityProvider.token = 'secret'",
-        "c.ServerApp.sock = '/run/bindery/lab'",
-        "c.ServerApp.sock_mode = '0600'",
-        "c.ServerApp.root_dir = '/home/jovyan'",
-        "c.ServerApp.allow_remote_access = True",
+    files = jupyter.configuration(server_job())
+    lines = files["jupyter_server_config.py"].splitlines()
+    assert {
+        'server.base_url = "/"',
+        "server.sock = '/run/bindery/lab'",
+        "server.sock_mode = '0600'",
+        "    server.root_dir = '/home/jovyan'",
+        "server.allow_remote_access = True",
         "c.KernelManager.transport = 'ipc'",
-    ]
+        'server.tornado_settings.update({"websocket_max_message_size": 67108864})',
+    } <= set(lines)
+    for name in ("jupyter_lab_config.py", "jupyter_notebook_config.py"):
+        assert files[name] == files["jupyter_server_config.py"]
 
 
 def test_the_start_script_runs_the_command():
-    assert jupyter.command("3.11", "binder/start")[3:] == [
+    words = jupyter.command("3.11", "binder/start")
+    assert words[3:6] == [
         "sh",
         "/home/jovyan/.local/lib/python3.11/site-packages",
         "/home/jovyan/binder/start",
-        "/opt/env/bin/jupyter-lab",
-        "--no-browser",
     ]
+    assert words[-2:] == ["/opt/env/bin/jupyter-lab", "--no-browser"]
+    safe = jupyter.command("3.11", "binder/start", is_safe=True)
+    assert safe == words[6:]
 
 
 def test_injected_files_are_private_and_read_only():

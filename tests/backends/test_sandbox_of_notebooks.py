@@ -279,9 +279,9 @@ def test_a_single_large_allocation_raises_memory_error(inside: Inside):
     assert "MemoryError" in inside.output("kept = bytearray(900_000_000)", memory=0.5)
 
 
-def test_a_notebook_that_fails_to_start_is_reported_as_crashed(inside: Inside):
+def test_a_start_script_that_fails_is_reported(inside: Inside):
     report = inside.end("import os, signal; print('so it is'); os.kill(os.getppid(), 9)")
-    assert (report.state, report.code) == ("gone", "spawn.crashed")
+    assert (report.state, report.code) == ("gone", "spawn.start-script")
 
 
 def test_a_link_in_place_of_the_socket_is_not_followed(inside: Inside, data: Path):

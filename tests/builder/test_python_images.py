@@ -37,6 +37,7 @@ RUN python3 -m pip install --no-cache-dir -r "binder/requirements.txt"
 COPY --chown=1000:1000 ["src/", "/home/jovyan/"]
 RUN chmod +x binder/postBuild && ./binder/postBuild
 RUN chmod +x binder/start
+ENV R2D_ENTRYPOINT="/home/jovyan/binder/start"
 ENTRYPOINT ["/home/jovyan/binder/start"]
 """
 

@@ -186,13 +186,31 @@ def test_each_reason_why_the_cluster_ends_a_pod_has_a_code(reason, message, code
 
 @pytest.mark.parametrize(
     "last",
-    [ended(exitCode=137, reason="OOMKilled"), ended(exitCode=137, reason="Error"),
-     ended(exitCode=1, reason="OOMKilled")],
-)  # fmt: skip
+    [ended(exitCode=137, reason="OOMKilled"), ended(exitCode=1, reason="OOMKilled")],
+)
 def test_a_killed_container_is_reported_as_out_of_memory(last):
     found = build_report(pod("Failed", DONE, PLANNED, DONE, last))
     assert found.code == "build.out-of-memory"
     assert found.buildpack == "Python"
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("PreemptionByScheduler", "something more important"),
+        ("EvictionByEvictionAPI", "taken out of service"),
+        ("DeletionByTaintManager", "taken out of service"),
+        ("DeletionByPodGC", "is gone"),
+        ("", "someone other than the portal ended it"),
+    ],
+)
+def test_a_build_that_is_taken_away_is_lost_and_says_how(reason: str, words: str):
+    target = {"type": "DisruptionTarget", "status": "True", "reason": reason}
+    conditions = [target] if reason else []
+    killed = ended(exitCode=137, reason="Error")
+    found = build_report(pod("Failed", DONE, PLANNED, DONE, killed, conditions=conditions))
+    assert found.code == "build.lost"
+    assert words in found.message
 
 
 def test_the_builders_result_takes_precedence_over_the_exit_code():

@@ -4,7 +4,12 @@ always hold.
 
 from __future__ import annotations
 
+import builtins
+import json
+import subprocess
 from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -42,9 +47,9 @@ ARGUMENTS = [
     serverpod._START,
     "sh",
     "--no-browser",
-    "--ServerApp.ip=0.0.0.0",
-    "--ServerApp.port=8888",
-    "--ServerApp.port_retries=0",
+    "--ip=0.0.0.0",
+    "--port=8888",
+    "--port-retries=0",
 ]
 VARIABLES = [
     {"name": "JUPYTER_CONFIG_PATH", "value": "/run/bindery/jupyter"},
@@ -66,6 +71,17 @@ MOUNTS = [
     {"name": "jupyter", "mountPath": "/run/bindery/jupyter", "readOnly": True},
     {"name": "shm", "mountPath": "/dev/shm"},
 ]
+ITEMS = [
+    {"key": path.replace("/", "__"), "path": path}
+    for path in (
+        "jupyter_server_config.py",
+        "jupyter_lab_config.py",
+        "jupyter_notebook_config.py",
+        "labconfig/default_setting_overrides.json",
+        *(f"labextensions/{path}" for path in jupyter_gateway.extension_files()),
+        "gitconfig",
+    )
+]
 VOLUMES = [
     {"name": "home", "persistentVolumeClaim": {"claimName": "ada-nfs-pvc"}},
     {"name": "homes", "configMap": {"name": program.name()}},
@@ -73,21 +89,7 @@ VOLUMES = [
         "name": "jupyter",
         "secret": {
             "secretName": "ada-flowers-lrkajvgx-9",
-            "items": [
-                {"key": "jupyter_server_config.py", "path": "jupyter_server_config.py"},
-                {
-                    "key": "labconfig..default_setting_overrides.json",
-                    "path": "labconfig/default_setting_overrides.json",
-                },
-                *(
-                    {
-                        "key": f"labextensions..{path.replace('/', '..')}",
-                        "path": f"labextensions/{path}",
-                    }
-                    for path in jupyter_gateway.extension_files()
-                ),
-                {"key": "gitconfig", "path": "gitconfig"},
-            ],
+            "items": ITEMS,
             "defaultMode": 0o440,
         },
     },
@@ -122,27 +124,99 @@ def test_a_claim_has_a_storage_class_only_if_one_is_set():
 
 
 def test_the_secret_contains_the_token_and_the_jupyter_settings():
-    assert serverpod.secret(SERVER) == {
+    made = serverpod.secret(SERVER)
+    files = made.pop("stringData")
+    assert made == {
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": {"name": "ada-flowers-lrkajvgx-9", "labels": LABELS},
-        "stringData": {
-            "jupyter_server_config.py": (
-                "c.IdentityProvider.token = 'the token'\nc.ServerApp.allow_remote_access = True\n"
-                "c.KernelManager.transport = 'ipc'\n"
-                + jupyter_gateway.config("/run/bindery/jupyter/labextensions")
-            ),
-            "labconfig..default_setting_overrides.json": (
-                '{"@jupyterlab/apputils-extension:notification": '
-                '{"fetchNews": "false", "checkForUpdates": false}}'
-            ),
-            **{
-                f"labextensions..{path.replace('/', '..')}": text
-                for path, text in jupyter_gateway.extension_files().items()
-            },
-            "gitconfig": "[safe]\n\tdirectory = *\n[user]\n[include]\n\tpath = /etc/gitconfig\n",
-        },
     }
+    assert files.keys() == {item["key"] for item in ITEMS}
+    assert json.loads(files["labconfig__default_setting_overrides.json"]) == {
+        "@jupyterlab/apputils-extension:notification": {
+            "fetchNews": "false",
+            "checkForUpdates": False,
+        }
+    }
+    config = executed(files["jupyter_server_config.py"])
+    assert config["IdentityProvider.token"] == config["PasswordIdentityProvider.token"]
+    assert config["IdentityProvider.token"] == "the token"
+    assert config["ServerApp.base_url"] == "/"
+    assert config["ServerApp.sock"] == config["ServerApp.certfile"] == ""
+    assert config["KernelManager.transport"] == "ipc"
+    assert config["ServerApp.tornado_settings"] == {"websocket_max_message_size": 64 * 1024**2}
+    assert files["jupyter_lab_config.py"] == files["jupyter_server_config.py"]
+    git = "[safe]\n\tdirectory = *\n[user]\n[include]\n\tpath = /etc/gitconfig\n"
+    assert files["gitconfig"] == git
+
+
+def executed(text: str) -> dict[str, Any]:
+    """Return what a configuration file sets where there is a new jupyter_server."""
+    found: dict[str, Any] = {}
+
+    class Section:
+        def __init__(self, name: str) -> None:
+            vars(self)["name"] = name
+
+        def __setattr__(self, trait: str, value: Any) -> None:
+            found[f"{vars(self)['name']}.{trait}"] = value
+
+        def __getattr__(self, trait: str) -> Any:
+            return found.setdefault(f"{vars(self)['name']}.{trait}", {})
+
+    class Root:
+        def __getattr__(self, name: str) -> Section:
+            return Section(name)
+
+    identity = ModuleType("jupyter_server.auth.identity")
+    vars(identity)["IdentityProvider"] = object
+    traitlets = ModuleType("traitlets.config")
+    vars(traitlets)["Application"] = type("Application", (), {"initialized": lambda: False})
+    known = {"jupyter_server.auth.identity": identity, "traitlets.config": traitlets}
+    imports = {
+        "__import__": lambda name, *rest: known[name] if name in known else __import__(name, *rest)
+    }
+    exec(text, {"c": Root(), "__builtins__": {**vars(builtins), **imports}})
+    return found
+
+
+def test_safe_mode_needs_neither_the_entry_point_nor_anything_of_the_persons():
+    spec = replace(SERVER, safe_mode="Your start script failed.")
+    ordinary, safe = (serverpod.pod(each, BARE, "u")["spec"] for each in (SERVER, spec))
+    container = safe["containers"][0]
+    assert "args" not in container
+    assert container["command"][:2] == ["sh", "-c"]
+    assert container["command"][-4:] == ARGUMENTS[-4:]
+    added = [each for each in container["env"] if each not in ordinary["containers"][0]["env"]]
+    assert {each["name"] for each in added} == {
+        "BINDERY_SAFE_MODE", "IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR",
+        "PYTHONNOUSERSITE",
+    }  # fmt: skip
+    files = serverpod.secret(spec)["stringData"]
+    notice = "labextensions__bindery-safe-mode__static__remoteEntry.js"
+    assert "Your start script failed." in files[notice]
+    shown = next(each for each in safe["volumes"] if each["name"] == "jupyter")
+    assert {each["key"] for each in shown["secret"]["items"]} == files.keys()
+
+
+def test_the_start_in_safe_mode_does_without_programs_in_the_home(tmp_path: Path):
+    for name in ("home/jovyan/.local/bin", "srv/conda/envs/notebook/bin"):
+        (tmp_path / name).mkdir(parents=True)
+    for folder, word in (
+        ("home/jovyan/.local/bin", "theirs"),
+        ("srv/conda/envs/notebook/bin", "ours"),
+    ):
+        program = tmp_path / folder / "jupyter-lab"
+        program.write_text(f'#!/bin/sh\necho {word} "$@"\n')
+        program.chmod(0o755)
+    text = serverpod._SAFE_START.replace("$$", "$")
+    for name in ("/home/jovyan", "/opt/", "/srv/"):
+        text = text.replace(name, f"{tmp_path}{name}")
+    path = f"{tmp_path}/home/jovyan/.local/bin:/usr/bin:/bin"
+    done = subprocess.run(
+        ["sh", "-c", text, "sh", "--no-browser"], env={"PATH": path}, capture_output=True, text=True
+    )
+    assert done.stdout == f"{serverpod.BEGUN_LINE}\nours --no-browser\n", done.stderr
 
 
 def test_a_bare_site_gets_a_plain_pod():

@@ -13,6 +13,7 @@ import pytest
 
 from sessions.backends import ServerReport
 from sessions.backends.kubernetes.reports import Snapshot, reports
+from sessions.backends.kubernetes.serverpod import BEGUN_LINE
 from sessions.backends.messages import NO_GPU, NO_ROOM
 from tests.kubernetes.things import BARE, FULL, Pod
 
@@ -286,9 +287,9 @@ def test_a_permanent_pull_error_ends_the_notebook(message):
     ("reason", "expected"),
     [
         ("InvalidImageName", "spawn.image-pull"),
-        ("CreateContainerConfigError", "spawn.crashed"),
-        ("CreateContainerError", "spawn.crashed"),
-        ("RunContainerError", "spawn.crashed"),
+        ("CreateContainerConfigError", "spawn.container"),
+        ("CreateContainerError", "spawn.container"),
+        ("RunContainerError", "spawn.not-run"),
     ],
 )
 def test_a_container_that_cannot_be_created_ends_the_notebook(reason, expected):
@@ -310,17 +311,32 @@ def crashed(message: str = "", status: int = 1, reason: str = "Error") -> Pod:
     return pod("Succeeded" if status == 0 else "Failed", {"terminated": last})
 
 
+def disrupted(reason: str) -> Pod:
+    """Return a pod whose JupyterLab was told to end, and did so in time."""
+    target = {"type": "DisruptionTarget", "status": "True", "reason": reason}
+    ended = {"terminated": {"exitCode": 0, "reason": "Completed"}}
+    return pod("Succeeded", ended, conditions=[target], leaves=5)
+
+
 @pytest.mark.parametrize(
     ("thing", "expected"),
     [
         (crashed(status=137, reason="OOMKilled"), "spawn.out-of-memory"),
         (crashed('{"code": "spawn.out-of-memory"}', 143), "spawn.out-of-memory"),
         (crashed('{"code": "spawn.no-jupyterlab"}'), "spawn.no-jupyterlab"),
-        (crashed("Traceback"), "spawn.crashed"),
-        (crashed('{"code": "spawn.deleted"}'), "spawn.crashed"),
-        (crashed("[]"), "spawn.crashed"),
-        (crashed('{"code": []}'), "spawn.crashed"),
-        (crashed(status=0, reason="Completed"), ""),
+        (crashed(f"{BEGUN_LINE}\nTraceback"), "spawn.crashed"),
+        (crashed("exec: not found", 127), "spawn.entry-point"),
+        (crashed('{"code": "spawn.deleted"}'), "spawn.entry-point"),
+        (crashed("[]"), "spawn.entry-point"),
+        (crashed('{"code": []}'), "spawn.entry-point"),
+        (crashed(status=0, reason="Completed"), "spawn.crashed"),
+        (disrupted("PreemptionByScheduler"), "spawn.preempted"),
+        (disrupted("EvictionByEvictionAPI"), "spawn.drained"),
+        (disrupted("DeletionByTaintManager"), "spawn.drained"),
+        (disrupted("TerminationByKubelet"), "spawn.evicted"),
+        (disrupted("DeletionByPodGC"), "spawn.node-lost"),
+        (pod("Succeeded", {"terminated": {"exitCode": 0}}, leaves=5), "spawn.deleted"),
+        (pod("Failed", {"terminated": {"exitCode": 143}}, leaves=5), "spawn.deleted"),
         (pod("Failed", reason="Evicted", message="The node was low."), "spawn.evicted"),
         (pod("Failed"), "spawn.deleted"),
     ],
@@ -332,10 +348,19 @@ def test_each_way_to_end_has_a_code_and_a_message(thing, expected):
 
 
 def test_a_crash_is_reported_with_its_last_ten_lines():
-    found = seen(secret(), crashed("\n".join(f"line\0 {number}" for number in range(20)), 3))
+    output = [BEGUN_LINE, *(f"line {number}" for number in range(20))]
+    ready = frozenset({"uid-9"})
+    found = seen(secret(), crashed("\n".join(output), 3), ready_uids=ready)
     first, *lines = found.message.splitlines()
     assert first == "JupyterLab exited by itself (status 3). Its last lines:"
     assert lines == [f"line {number}" for number in range(10, 20)]
+
+
+def test_a_long_run_has_been_ready_although_this_watch_has_not_seen_it():
+    times = {"startedAt": ago(900), "finishedAt": ago(10)}
+    ended = {"exitCode": 1, "message": BEGUN_LINE, **times}
+    found = seen(secret(), pod("Failed", {"terminated": ended}))
+    assert found.message.startswith("JupyterLab exited by itself (status 1).")
 
 
 def test_a_crash_after_a_stop_request_counts_as_stopped():

@@ -42,8 +42,8 @@ VERBS_IN = {
     ProjectState.SPAWNING: {"stop", *ALWAYS},
     ProjectState.READY: {"stop", *ALWAYS},
     ProjectState.STOPPING: ALWAYS,
-    ProjectState.STOPPED: {"start", "rebuild", *ALWAYS},
-    ProjectState.FAILED: {"start", "rebuild", *ALWAYS},
+    ProjectState.STOPPED: {"start", "start-safe", "rebuild", *ALWAYS},
+    ProjectState.FAILED: {"start", "start-safe", "rebuild", *ALWAYS},
 }
 
 

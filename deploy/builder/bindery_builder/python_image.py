@@ -84,7 +84,9 @@ def _steps_with_repository(needs: Needs, install: list[str]) -> list[str]:
     lines += [f"RUN chmod +x {path} && {prefix}./{path}" for path in needs.post_build]
     if needs.start:
         lines.append(f"RUN chmod +x {needs.start}")
-        lines.append(f"ENTRYPOINT {json.dumps([f'{HOME}/{needs.start}'])}")
+        script = f"{HOME}/{needs.start}"
+        lines.append(f"ENV R2D_ENTRYPOINT={json.dumps(script)}")  # names it, as in repo2docker's
+        lines.append(f"ENTRYPOINT {json.dumps([script])}")
     return lines
 
 

@@ -27,7 +27,7 @@ from sessions.backends import (
 )
 from sessions.errors import TemporaryError
 
-from . import keysecret, namespace, output, podstatus, preflight, reports, serverpod
+from . import keysecret, namespace, output, podstatus, preflight, problems, reports, serverpod
 from .buildpod import build_pod
 from .changes import WARNING_EVENTS, Changes, latest_warnings, probe_addresses
 from .cluster import Cluster, Manifest
@@ -58,6 +58,7 @@ from .reports import Snapshot
 from .site import IMAGE_TAG, site_from_settings
 
 _AT_ONCE = {"gracePeriodSeconds": 0}
+_TOLD_TO_STOP = {REQUESTED_ACTION: STOP}
 
 
 class KubernetesBackend(OwnedNamespace):
@@ -229,17 +230,13 @@ class KubernetesBackend(OwnedNamespace):
         self._delete_pods(session_id)
 
     def kill_server(self, session_id: int) -> None:
-        """Remove the pod without waiting for its node to confirm the end.
-
-        A node that does not answer never confirms. If it comes back, it ends the pod then.
-        """
+        """Remove the pod without waiting for its node, which may be away and never confirm it."""
         self._request_stop(session_id)
         self._delete_pods(session_id, **_AT_ONCE)
 
     def _request_stop(self, session_id: int) -> None:
         for name in self._session_object_names("secrets", session_id):
-            wanted = {"metadata": {"annotations": {REQUESTED_ACTION: STOP}}}
-            self._cluster.patch("secrets", name, wanted)
+            self._cluster.patch("secrets", name, {"metadata": {"annotations": _TOLD_TO_STOP}})
 
     def _delete_pods(self, session_id: int, **options: int) -> None:
         for name in self._session_object_names("pods", session_id):
@@ -250,6 +247,13 @@ class KubernetesBackend(OwnedNamespace):
         self._delete_pods(session_id, **_AT_ONCE)
         for name in self._session_object_names("secrets", session_id):
             self._cluster.delete("secrets", name)
+
+    def why_slow(self, session_id: int, seconds: float) -> tuple[str, str]:
+        """Explain the delay from the last output of the notebook's container."""
+        for pod in self._own_objects("pods", f"{SERVERS},{SESSION}={session_id}"):
+            text = output.last_lines(self._cluster, pod, problems.MAX_TAIL_LINES)
+            return problems.why_slow(pod, text, seconds)
+        return problems.why_slow({}, "", seconds)
 
     def renew_identity(self, volume: str, identity: SshIdentity) -> None:
         """Update the person's Secret and annotate their pods.
@@ -267,10 +271,7 @@ class KubernetesBackend(OwnedNamespace):
         return namespace.adopt_claim(self._cluster, volume)
 
     def forget_identity(self, volume: str) -> None:
-        """Delete the person's Secret; running pods keep their files.
-
-        The cluster itself does this with the last of their runs.
-        """
+        """Delete the person's Secret, as the cluster does after their last run; pods keep it."""
         self._cluster.delete("secrets", key_name(volume))
 
     def _session_object_names(self, kind: str, session_id: int) -> list[str]:
@@ -288,6 +289,9 @@ class KubernetesBackend(OwnedNamespace):
             for each in self._object_names(kind, f"{SERVERS},{PROJECT}={name}"):
                 self._cluster.delete(kind, each)
         return not volume or self._helper_pods.drop(name, volume)
+
+    def open_files(self, name: str, volume: str) -> None:
+        """Return nothing: volumes are mounted in pods alone."""
 
     def measure_project(self, name: str, volume: str) -> ProjectSize | None:
         """Return what a pod of its own has measured; None while it runs."""
@@ -323,9 +327,7 @@ class KubernetesBackend(OwnedNamespace):
     def servers(self) -> list[ServerReport]:
         """Return a report for each run that has a Secret or a pod, after probing the servers."""
         pods = self._own_objects("pods", SERVERS)
-        secrets = self._own_objects(
-            "secrets", SERVERS
-        )  # after the pods: one may be created in between
+        secrets = self._own_objects("secrets", SERVERS)  # later: one may be created in between
         self._readiness.probe(probe_addresses(pods))
         snapshot = Snapshot(
             secrets={secret["metadata"]["name"]: secret for secret in secrets},

@@ -156,17 +156,19 @@ class Cluster:
                 yield event["type"], event["object"]
 
     def log(
-        self, pod: str, container: str, *, since: str = "", follow: bool = False
+        self, pod: str, container: str, *, since: str = "", follow: bool = False, tail: int = 0
     ) -> Iterator[bytes]:
         """Yield a container's lines, each prefixed with its time; none if it has not started.
 
-        ``since`` is a time to the second.
+        ``since`` is a time to the second; ``tail`` is how many of the last lines, 0 for all.
         """
         query: dict[str, str | int] = {"container": container, "timestamps": "true"}
         if since:
             query["sinceTime"] = since
         if follow:
             query["follow"] = "true"
+        if tail:
+            query["tailLines"] = tail
         with self._stream(f"pods/{pod}/log", query) as lines:
             yield from lines
 

@@ -21,8 +21,9 @@ from sessions.backends import LogLines
 from sessions.errors import BinderyError
 
 from .buildpod import PHASES, STAGES
-from .cluster import Cluster
+from .cluster import Cluster, Manifest
 from .labels import build_name
+from .serverpod import CONTAINER as NOTEBOOK
 
 _FRACTION = re.compile(r"\.\d+")
 """Fraction of a second. The time zone after it stays, because some nodes use their own."""
@@ -133,6 +134,12 @@ def read_available(cluster: Cluster, build_id: int, cursor: LogCursor) -> LogBuf
         if not buffer.add(raw):
             break
     return buffer
+
+
+def last_lines(cluster: Cluster, pod: Manifest, count: int) -> str:
+    """Return the last output of a notebook's container. Raises `TemporaryError`."""
+    lines = cluster.log(pod["metadata"]["name"], NOTEBOOK, tail=count)
+    return "\n".join(line.partition(b" ")[2].decode("utf-8", "replace") for line in lines)
 
 
 class Follower:

@@ -126,7 +126,7 @@ def parse_time(text: str) -> datetime:
 
 def is_terminating(thing: Pod) -> bool:
     """Return whether its removal has begun."""
-    return "deletionTimestamp" in thing["metadata"]
+    return "deletionTimestamp" in thing.get("metadata", {})
 
 
 def is_running(pod: Pod) -> bool:

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import timedelta
 from typing import Any
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from sessions.backends import endings
+from sessions.backends.endings import Cause, ServerEnd
 from sessions.backends.messages import NO_GPU, NO_ROOM
 
-from . import entrypoint
+from . import entrypoint, serverpod
 from .homes import helper_pods
 from .homes.pods import CONTAINER as FILES
-from .podstatus import container_statuses
+from .podstatus import condition, container_statuses, is_terminating, parse_time
 from .serverpod import CONTAINER
 from .site import Site
 
@@ -102,42 +105,66 @@ def permanent_problem(pod: Pod) -> Reason | None:
             if known := entrypoint.start_refusal(waiting.get("message", "")):
                 return known
             message = _("The container cannot be started. Rebuild it, or ask the staff. %(why)s")
-            return "spawn.crashed", message % {"why": _short_message(waiting)}
+            code = endings.NOT_RUN if reason == "RunContainerError" else "spawn.container"
+            return code, message % {"why": _short_message(waiting)}
     return None
 
 
-def why_ended(pod: Pod) -> Reason:
-    """Explain how a pod ended; empty if JupyterLab exited normally."""
+_DISRUPTIONS = {
+    "PreemptionByScheduler": Cause.PREEMPTED,
+    "EvictionByEvictionAPI": Cause.DRAINED,
+    "DeletionByTaintManager": Cause.DRAINED,
+    "DeletionByPodGC": Cause.NODE_LOST,
+    "TerminationByKubelet": Cause.EVICTED,
+}
+"""https://kubernetes.io/docs/concepts/workloads/pods/disruptions/#pod-disruption-conditions"""
+_MIN_READY_RUN = timedelta(minutes=2)
+"""A notebook that ran for this long had answered, even if this process has not seen it."""
+MAX_TAIL_LINES = 500
+"""Lines of output in which the portal looks for the beginning of JupyterLab's own."""
+_WHOLE_MESSAGE_BYTES, _WHOLE_MESSAGE_LINES = 1900, 78
+"""The cluster cuts a termination message made from the log at 2048 bytes or 80 lines."""
+
+
+def disruption(pod: Pod) -> Cause:
+    """Return what took the pod away from outside; empty if it ended by itself."""
     status = pod.get("status", {})
-    if status.get("reason") == "Evicted":
-        message = _(
-            "The notebook was stopped because it or its machine ran out of room: %(why)s The "
-            "files in your own folder are kept. Start it again."
-        )
-        return "spawn.evicted", message % {"why": status.get("message", "")[:300]}
-    if status.get("reason") == "NodeLost":
-        return node_lost()
+    if status.get("reason") in {"Evicted", "NodeLost"}:
+        return Cause.EVICTED if status["reason"] == "Evicted" else Cause.NODE_LOST
+    target = condition(pod, "DisruptionTarget")
+    if target.get("status") == "True":
+        return _DISRUPTIONS.get(target.get("reason", ""), Cause.DELETED)
+    return Cause.DELETED if is_terminating(pod) else Cause.NONE
+
+
+def why_ended(pod: Pod, *, was_ready: bool = False) -> Reason:
+    """Explain how a pod ended that nobody had told the portal to stop.
+
+    ``was_ready`` is whether its JupyterLab is known to have answered.
+    """
+    status = pod.get("status", {})
+    if cause := disruption(pod):
+        detail = str(status.get("message") or condition(pod, "DisruptionTarget").get("message", ""))
+        return endings.why_ended(ServerEnd(cause=cause, detail=detail))
     for name, each in container_statuses(pod):
         ended = each.get("state", {}).get("terminated")
         if ended and name in {FILES, CONTAINER} and (known := entrypoint.problem(ended)):
             return known
         if ended and name == FILES and ended.get("exitCode"):
             is_without = _reported_code(ended) == NO_JUPYTERLAB
-            return _exit_reason(ended) if is_without else helper_pods.prepare_problem(ended)
-        if ended and (
-            name == CONTAINER or ended.get("exitCode")
-        ):  # or one of the operator's containers
-            return _exit_reason(ended)
+            return _exit_reason(ended, None) if is_without else helper_pods.prepare_problem(ended)
+        if ended and name == CONTAINER:
+            output = str(ended.get("message", ""))
+            begun = has_begun(output) if ended.get("exitCode") else None  # else it has no output
+            return _exit_reason(ended, begun, helper_pods.start_script(pod), was_ready=was_ready)
+        if ended and ended.get("exitCode"):  # one of the operator's containers
+            return _exit_reason(ended, None)
     return pod_deleted()
 
 
 def node_lost() -> Reason:
     """Return code and sentence for a notebook whose node is gone."""
-    message = _(
-        "The machine that ran the notebook is gone. Your own folder is kept. Start the notebook "
-        "again."
-    )
-    return "spawn.node-lost", message
+    return endings.why_ended(ServerEnd(cause=Cause.NODE_LOST))
 
 
 def node_unreachable() -> str:
@@ -151,32 +178,63 @@ def node_unreachable() -> str:
 
 def pod_deleted() -> Reason:
     """Return code and sentence for a notebook whose pod somebody else has deleted."""
-    message = _(
-        "Someone other than the portal removed the notebook from the cluster. Your own folder is "
-        "kept. Start the notebook again."
-    )
-    return "spawn.deleted", message
+    return endings.why_ended(ServerEnd(cause=Cause.DELETED))
 
 
-def _exit_reason(ended: Pod) -> Reason:
-    code = "spawn.out-of-memory" if ended.get("reason") == "OOMKilled" else _reported_code(ended)
-    if code == "spawn.out-of-memory":
-        message = _(
-            "The notebook ran out of memory and was stopped. Your own folder is kept. Start it "
-            "again, and work on less at a time or ask for more memory."
-        )
-        return code, message
+def _exit_reason(
+    ended: Pod, begun: bool | None, script: str = "", *, was_ready: bool = False
+) -> Reason:
+    code = _reported_code(ended)
+    if ended.get("reason") == "OOMKilled" or code == Cause.OUT_OF_MEMORY:
+        return endings.why_ended(ServerEnd(cause=Cause.OUT_OF_MEMORY))
     if code == NO_JUPYTERLAB:
-        message = _(
-            "The repository's image has no JupyterLab. Add it to the Dockerfile (pip install "
-            "jupyterlab) and rebuild."
+        return endings.why_ended(ServerEnd(cause=Cause.NO_JUPYTERLAB))
+    return endings.why_ended(
+        ServerEnd(
+            status=ended.get("exitCode", -1),
+            has_begun=begun,
+            was_ready=was_ready or _run_time(ended) > _MIN_READY_RUN,
+            script=script,
+            lines=shown_lines(str(ended.get("message", ""))),
         )
-        return code, message
-    if ended.get("exitCode") == 0:
-        return _NO_REASON
-    message = _("JupyterLab exited by itself (status %(status)d). Its last lines:\n%(lines)s")
-    lines = "\n".join(ended.get("message", "").replace("\0", "").strip("\n").split("\n")[-10:])
-    return "spawn.crashed", message % {"status": ended.get("exitCode", -1), "lines": lines}
+    )
+
+
+def has_begun(output: str) -> bool | None:
+    """Return whether the output of a notebook's container shows that JupyterLab was run.
+
+    None if the output is only the end of more.
+    """
+    lines = output.splitlines()
+    if serverpod.BEGUN_LINE in lines:
+        return True
+    cut = len(output.encode()) > _WHOLE_MESSAGE_BYTES or len(lines) > _WHOLE_MESSAGE_LINES
+    return None if cut else False
+
+
+def why_slow(pod: Pod, output: str, seconds: float) -> Reason:
+    """Explain why a notebook has not answered after ``seconds``; ``output`` is its last output."""
+    begun = serverpod.BEGUN_LINE in output.splitlines() or output.count("\n") + 1 >= MAX_TAIL_LINES
+    return endings.why_ended(
+        ServerEnd(
+            has_begun=begun,
+            script=helper_pods.start_script(pod),
+            lines=shown_lines(output),
+            seconds=seconds,
+        )
+    )
+
+
+def shown_lines(output: str) -> list[str]:
+    """Return the lines of a container's output that say something to its person."""
+    return [line for line in output.split("\n") if line and line != serverpod.BEGUN_LINE]
+
+
+def _run_time(ended: Pod) -> timedelta:
+    try:
+        return parse_time(ended["finishedAt"]) - parse_time(ended["startedAt"])
+    except (KeyError, TypeError, ValueError):
+        return timedelta(0)
 
 
 def _reported_code(ended: Pod) -> str:

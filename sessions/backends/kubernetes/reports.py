@@ -17,6 +17,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from sessions.backends import BuildReport, FilesReport, ServerReport
+from sessions.backends.endings import Cause
 from sessions.backends.messages import NO_ROOM_TO_BUILD
 from sessions.backends.unreadable import read_each, unreadable_build, unreadable_server
 
@@ -47,6 +48,8 @@ POD_CREATION_GRACE = timedelta(seconds=30)
 """How old a Secret may get without its pod, which is created right after it."""
 NODE_LOST_AFTER = timedelta(seconds=60)
 """How long a pod may overstay its deletion before its node is considered lost."""
+_KILLED = 137
+"""The exit status after SIGKILL."""
 _CODE = re.compile(r"build\.[a-z-]{1,50}")
 """The codes that are trusted: a build that has taken over its container may leave any text."""
 
@@ -152,23 +155,47 @@ def _failure(pod: Pod, results: dict[str, dict[str, str]]) -> tuple[str, str]:
         return "build.timeout", message % {"minutes": minutes}
     if reason == "Evicted":
         return _eviction_reason(pod["status"].get("message", ""))
+    if cause := problems.disruption(pod):
+        return build_lost(cause)
+    return _exit_reason(pod)
+
+
+def _exit_reason(pod: Pod) -> tuple[str, str]:
+    """Return code and sentence for the first container that failed."""
     for _name, status in container_statuses(pod):
         ended = status.get("state", {}).get("terminated", {})
-        if ended.get("reason") == "OOMKilled" or ended.get("exitCode") == 137:
+        if ended.get("reason") == "OOMKilled":
             return "build.out-of-memory", _(
                 "The build ran out of memory. Have it use less, or ask the staff for more."
             )
+        if ended.get("exitCode") == _KILLED:  # the builder reports steps that lack memory
+            return build_lost(Cause.DELETED)
         if ended.get("exitCode"):
             message = _("The build exited with status %(status)d. Its log shows what it did last.")
             return "build.failed", message % {"status": ended["exitCode"]}
     return build_lost()
 
 
-def build_lost() -> tuple[str, str]:
-    """Return code and sentence for a build of which nothing is left."""
-    return "build.lost", _(
+def build_lost(cause: Cause = Cause.NODE_LOST) -> tuple[str, str]:
+    """Return code and sentence for a build that was taken away; it is tried again."""
+    sentences = {
+        Cause.DELETED: _(
+            "The build was interrupted because someone other than the portal ended it in the "
+            "cluster. Start it again."
+        ),
+        Cause.DRAINED: _(
+            "The build was interrupted because its machine in the cluster was taken out of "
+            "service. Start it again."
+        ),
+        Cause.PREEMPTED: _(
+            "The build was interrupted to make room for something more important in the cluster. "
+            "Start it again."
+        ),
+    }
+    gone = _(
         "The build was interrupted because its machine in the cluster is gone. Start it again."
     )
+    return "build.lost", sentences.get(cause, gone)
 
 
 def _eviction_reason(why: str) -> tuple[str, str]:
@@ -273,10 +300,10 @@ def _ended_report(secret: Manifest, pod: Manifest | None, snapshot: Snapshot) ->
         is_lost = pod is not None and _node(pod) and _is_overdue(pod, snapshot.now)
         return _make_report(secret, "gone", message=problems.node_unreachable() if is_lost else "")
     if pod is not None:
-        lost = pod["status"].get("phase") == "Running"
-        return _make_report(
-            secret, "gone", *(problems.node_lost() if lost else problems.why_ended(pod))
-        )
+        if pod["status"].get("phase") == "Running":
+            return _make_report(secret, "gone", *problems.node_lost())
+        was_ready = pod["metadata"]["uid"] in snapshot.ready_uids
+        return _make_report(secret, "gone", *problems.why_ended(pod, was_ready=was_ready))
     name = secret["metadata"]["name"]
     if name not in snapshot.had_pod and snapshot.now - created_at(secret) < POD_CREATION_GRACE:
         return _make_report(secret, "starting")

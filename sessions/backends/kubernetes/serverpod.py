@@ -22,11 +22,16 @@ CONFIG = "/run/bindery/jupyter"
 CONTAINER = "notebook"
 _RUNTIME = "/tmp/jupyter"  # noqa: S108  (the container's own; sockets need a short path)
 
+BEGUN_LINE = "Bindery: starting JupyterLab"
+"""The first line of our own start; what comes before it are the image's entry point and the
+repository's start script."""
+
 # cgroup v1 cannot kill a memory group as a whole: the kernel kills one process of the notebook and
 # tells nobody. The loop notices and writes the termination message. It holds none of the
 # container's streams open, because the container would not end before they are closed.
 _START = (
-    keysecret.LINK_SCRIPT
+    f"echo '{BEGUN_LINE}'\n"
+    + keysecret.LINK_SCRIPT
     + """
 trap 'exit 143' TERM
 if command -v jupyter-lab >/dev/null; then lab=jupyter-lab
@@ -49,6 +54,20 @@ fi
 exec $lab "$@"
 """
 ).replace("$", "$$")  # Kubernetes reads $$ as $
+
+
+# Without the entry point, a PATH that only it sets is missing; without the person's own programs,
+# theirs cannot be in the way.
+_SAFE_START = (
+    """\
+PATH=$$(printf ':%s:' "$$PATH" | sed 's#:/home/jovyan/.local/bin:#:#g; s#^:##; s#:$$##')
+for folder in /opt/conda/bin /srv/conda/envs/notebook/bin /opt/*/bin /srv/*/bin; do
+    [ -x "$$folder/jupyter-lab" ] && PATH=$$PATH:$$folder
+done
+export PATH
+"""
+    + _START
+)
 
 
 def claim(spec: ServerSpec, site: Site) -> dict[str, Any]:
@@ -75,24 +94,25 @@ def secret(spec: ServerSpec) -> dict[str, Any]:
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": {"name": server_name(spec), "labels": server_labels(spec)},
-        "stringData": {_key(path): text for path, text in _files(spec).items()},
+        "stringData": {_key(path): text for path, text in _configuration(spec).items()},
     }
 
 
-def _files(spec: ServerSpec) -> dict[str, str]:
+def _configuration(spec: ServerSpec) -> dict[str, str]:
     values = {
-        "IdentityProvider.token": spec.token,
+        "ServerApp.sock": "",
         "ServerApp.allow_remote_access": True,
         "KernelManager.transport": "ipc",
     }
     has_key = spec.identity is not None
     git = gitsettings.notebook_settings(spec.author, spec.email, has_key=has_key)
-    return {**jupyter.config_files(values, CONFIG), gitsettings.FILE: git}
+    files = jupyter.config_files(spec.token, values, CONFIG, spec.safe_mode)
+    return {**files, gitsettings.FILE: git}
 
 
 def _key(path: str) -> str:
-    """Return the key in a Secret for the file at this path: a key has no slash."""
-    return path.replace("/", "..")
+    """Return the key of a configuration file in the Secret; a key has no slashes."""
+    return path.replace("/", "__")
 
 
 def pod(spec: ServerSpec, site: Site, secret_uid: str) -> dict[str, Any]:
@@ -138,20 +158,27 @@ def _container(spec: ServerSpec, site: Site) -> dict[str, Any]:
         mounts += keysecret.server_mounts()
     if site.ca_configmap:
         mounts.append({"name": "ca", "mountPath": CA_FOLDER, "readOnly": True})
-    variables = {**_variables(spec), **site.environment}
+    safe = jupyter.safe_mode_variables() if spec.safe_mode else {}
+    variables = {**_variables(spec), **site.environment, **safe}
     return {
         "name": CONTAINER,
         "image": site.reference(spec.image, spec.digest),
-        # Keep the image's own entry point: it prepares the image's environment.
-        "args": ["sh", "-c", _START, "sh", "--no-browser", "--ServerApp.ip=0.0.0.0",
-                 f"--ServerApp.port={PORT}", "--ServerApp.port_retries=0"],
+        **_command(spec),
         "env": [{"name": name, "value": value} for name, value in variables.items()],
         "ports": [{"name": "notebook", "containerPort": PORT}],
         "resources": site.container_resources(spec.resources),
         "securityContext": homes.CONTAINER_SECURITY_CONTEXT,
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": mounts,
-    }  # fmt: skip
+    }
+
+
+def _command(spec: ServerSpec) -> dict[str, list[str]]:
+    """Return the command; an ordinary start keeps the image's entry point, which may prepare it."""
+    options = ["--no-browser", "--ip=0.0.0.0", f"--port={PORT}", "--port-retries=0"]
+    if spec.safe_mode:
+        return {"command": ["sh", "-c", _SAFE_START, "sh", *options]}
+    return {"args": ["sh", "-c", _START, "sh", *options]}
 
 
 def _home(spec: ServerSpec) -> list[dict[str, Any]]:
@@ -175,7 +202,7 @@ def _variables(spec: ServerSpec) -> dict[str, str]:
 
 
 def _volumes(spec: ServerSpec, site: Site) -> list[dict[str, Any]]:
-    files = [{"key": _key(path), "path": path} for path in _files(spec)]
+    files = [{"key": _key(path), "path": path} for path in _configuration(spec)]
     memory = int(spec.resources.memory_limit_gb * 1e9)
     volumes: list[dict[str, Any]] = [
         homes.home_volume(spec.volume),

@@ -35,6 +35,7 @@ from sessions.backends import (
     SetAsideItem,
 )
 from sessions.errors import TemporaryError, UserError
+from sessions.repofiles.browse import Browser
 
 from . import (
     environments,
@@ -250,6 +251,10 @@ class LocalBackend:
             self.folders.keeper(SERVER, session_id), keeper_processes.REMOVE
         )
 
+    def why_slow(self, session_id: int, seconds: float) -> tuple[str, str]:
+        """Explain the delay from what the notebook has printed so far."""
+        return reports.why_slow(self.folders.keeper(SERVER, session_id), seconds)
+
     def renew_identity(self, volume: str, identity: SshIdentity) -> None:
         """Write these keys into the run folders of the person's live notebooks."""
         keyfiles.renew(self.folders.run, volume, identity)
@@ -270,6 +275,14 @@ class LocalBackend:
         """Have the project's folder removed; return whether it is gone."""
         removal.drop(self.folders.project(name))
         return not removal.is_being_removed(self.folders.projects, name)
+
+    def open_files(self, name: str, volume: str) -> Browser:
+        """Return the folders of this machine."""
+        places = {
+            "project": str(self.folders.project(name) / "home"),
+            "volume": str(self.folders.volume(volume)),
+        }
+        return Browser(places, lambda folder, entry: removal.discard(self.folders, folder, entry))
 
     def measure_project(self, name: str, volume: str) -> ProjectSize:
         """Return the folder's bytes on disk, None inside if counting takes too long."""

@@ -121,6 +121,8 @@ def server_job(spec: ServerSpec, folders: Folders, toolbox: Path) -> ServerJob:
         site=sandbox_site(str(toolbox), os.environ, _interpreter_folders(pythons)),
         trusted=_trusted(spec.url),
         closed=list(settings.PORTAL_CLOSED_PORTS),
+        start_seconds=settings.PORTAL_SPAWN_TIMEOUT,
+        safe_mode=spec.safe_mode,
     )
 
 

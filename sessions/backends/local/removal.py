@@ -7,6 +7,7 @@ worker waits for it, however large it is.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import secrets
@@ -15,6 +16,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from .folders import Folders
 from .keeper import keeper_command
 from .keeper.removal import ENTRIES_PER_PAUSE, TRASH, remove_stepwise
 
@@ -38,6 +40,34 @@ def drop(path: Path) -> bool:
     with suppress(OSError):  # it may contain more
         target.parent.rmdir()
     return True
+
+
+def discard(folders: Folders, folder: int, name: str) -> None:
+    """Remove an entry of an open folder of a person's; returns at once, however large it is.
+
+    It is moved to what is being removed, if that is on the same disk. Raises `OSError`.
+    """
+    place = folders.projects
+    if os.fstat(folder).st_dev != place.stat().st_dev:
+        place = folders.homes
+    (place / TRASH).mkdir(mode=0o700, exist_ok=True)
+    target = place / TRASH / f"discarded-{secrets.token_hex(8)}"
+    try:
+        os.rename(name, target, src_dir_fd=folder)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        _remove_there(folder, name)
+    else:
+        start_removal([place])
+
+
+def _remove_there(folder: int, name: str) -> None:
+    """Remove an entry on a disk that is nothing but a person's own."""
+    words = ("rm", "-rf", "--", f"./{name}")
+    done = subprocess.run(words, cwd=f"/proc/self/fd/{folder}", pass_fds=[folder])
+    if done.returncode:
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES), name)
 
 
 def is_being_removed(place: Path, name: str) -> bool:

@@ -9,6 +9,7 @@ import platform
 import time
 from collections.abc import Callable, Iterator, Set
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from django.utils.translation import gettext as _
@@ -16,6 +17,7 @@ from watchfiles import watch
 from watchfiles._rust_notify import WatchfilesRustInternalError
 
 from sessions.backends import BuildReport, LogLines, ServerReport
+from sessions.backends.endings import MAX_LINES, ServerEnd, why_ended
 from sessions.backends.messages import files_report
 from sessions.backends.unreadable import read_each, unreadable_build, unreadable_server
 from sessions.states import Phase
@@ -23,6 +25,7 @@ from sessions.states import Phase
 from . import environments, keeper_processes
 from .folders import BUILD, SERVER, parse_run_folder
 from .keeper import jobs, log, status
+from .keeper.jupyter import BEGUN
 from .keeper.status import Status
 
 _MAX_READ_BYTES = 16_300
@@ -107,6 +110,8 @@ def server_report(number: int, folder: Path) -> ServerReport:
 
 
 def _server_state(found: Status, working: bool, is_cancelled: bool) -> tuple[str, str, str]:
+    if found.state == status.ENDED and found.end:
+        return "gone", *why_ended(ServerEnd.from_facts(found.end))
     if found.state == status.ENDED:
         return "gone", found.code, found.message
     if not working and is_cancelled:  # before it could handle the signal
@@ -121,6 +126,31 @@ def _server_state(found: Status, working: bool, is_cancelled: bool) -> tuple[str
             ),
         )
     return ("ready" if found.state == status.READY else "starting"), "", ""
+
+
+def why_slow(folder: Path, seconds: float) -> tuple[str, str]:
+    """Return code and sentence for a notebook that has not answered after ``seconds``."""
+    end = ServerEnd(has_begun=True, lines=_last_lines(folder), seconds=seconds)
+    try:
+        job = jobs.read(folder)
+        built = environments.read_result(Path(job.environment)) or {}
+    except (OSError, ValueError, KeyError, TypeError):
+        return why_ended(end)
+    script = (
+        "" if isinstance(job, jobs.ServerJob) and job.safe_mode else str(built.get("start", ""))
+    )
+    begun = not script or os.path.lexists(folder / "io" / BEGUN)
+    return why_ended(replace(end, script=script, has_begun=begun))
+
+
+def _last_lines(folder: Path) -> list[str]:
+    try:
+        with open(folder / log.FILE, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            file.seek(max(0, size - _MAX_READ_BYTES))
+            return file.read().decode("utf-8", "replace").splitlines()[-MAX_LINES:]
+    except OSError:
+        return []
 
 
 def project_name(folder: Path) -> str:

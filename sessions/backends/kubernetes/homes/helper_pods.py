@@ -91,6 +91,14 @@ def files_report_of(pod: Pod) -> FilesReport | None:
     return None
 
 
+def start_script(pod: Pod) -> str:
+    """Return the path of the start script that the image's entry point runs; "" if unknown."""
+    for name, status in container_statuses(pod):
+        if name == CONTAINER and (ended := status.get("state", {}).get("terminated")):
+            return str(_parse_message(ended).get("start", ""))
+    return ""
+
+
 def helper_result(pod: Pod) -> dict[str, Any]:
     """Return a helper's result: ``size`` (None if it is not known) or ``code``."""
     why = str(pod.get("status", {}).get("message", ""))

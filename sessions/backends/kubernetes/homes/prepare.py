@@ -6,7 +6,8 @@ Runs in an init container with the notebook's own image, as the notebook's user.
 /home/jovyan fills the folder at the first start and is merged into it at a new commit
 (`sessions.repofiles.merge`). The termination message is one line of JSON, which `helper_pods`
 reads: ``code`` and ``path`` or ``why`` if the notebook cannot start; else ``size`` in bytes,
-``merge`` with the merge's report, and ``left`` with the code that prevented the merge.
+``merge`` with the merge's report, ``left`` with the code that prevented the merge, and ``start``
+with the path of the repository's start script.
 
 Neighbours: `folders`; `pods`, which makes the container.
 """
@@ -48,6 +49,9 @@ MERGE_CODES = {
 }
 MERGE_PROGRAM = "merge.py"
 RECORD = "files.json"
+START_VARIABLE = "R2D_ENTRYPOINT"
+"""Names the start script that the entry point runs, in images of repo2docker and of the builder."""
+MAX_START_LENGTH = 200
 SSH = ".ssh"
 """The pod mounts its own folder here; the kept folder has an empty one as the mount point."""
 MEASURE_SECONDS = 5.0
@@ -108,7 +112,9 @@ def prepare_home(
         return {"code": CODES.get(number, FAILED), "why": str(error)[:300]}
     if "code" in message:
         return message
-    return {**message, "size": folders.size(folder, MEASURE_SECONDS)}
+    script = os.environ.get(START_VARIABLE, "")[:MAX_START_LENGTH]
+    start = {"start": script} if script else {}
+    return {**message, "size": folders.size(folder, MEASURE_SECONDS), **start}
 
 
 def _source_or_empty(source: str) -> str:

@@ -20,11 +20,11 @@ from sessions.egress.addresses import EgressRules
 from sessions.repofiles import links
 from sessions.repofiles.configuration import hints, summary
 
-from . import bounds, files, steps
+from . import bounds, files, steps, trial
 from .cgroups import Group
 from .files import copy, make_readable, remove, rename_unless_exists
 from .jobs import BuildJob, Key
-from .jupyter import user_site_packages
+from .jupyter import USER_SITE_FILE, user_site_packages
 from .log import Log
 from .program import run
 from .sandbox import IO_FOLDER, Bind, Sandbox
@@ -83,8 +83,11 @@ class Build:
         self._log.phase("building")
         async with self._egress_proxy(job.trusted):
             await self._install_base(found["python"])
-            for step in steps.repository_steps(job, found):
+            asked = steps.repository_steps(job, found)
+            for step in asked:
                 await self._step(step)
+            if asked:  # otherwise it is the base alone, which works
+                await self._start_once(asked[-1])
             if found["rewritten"]:
                 await self._step(steps.restore_step(job))
         self._finish(found)
@@ -166,6 +169,22 @@ class Build:
             why = hints.explain(step.code, self._log.recent, self._mistakes)
             raise JobFailed(step.code, f"{step.message} {why}".rstrip())
 
+    async def _start_once(self, step: steps.Step) -> None:
+        self._log.write_line("── Starting JupyterLab once")
+        whole = self._job.bounds.disk
+        full = JobFailed("build.disk-full", f"The build wrote more than {bounds.gigabytes(whole)}.")
+        try:
+            await trial.start_once(
+                self._folder,
+                self._job,
+                self._sandbox(step),
+                self._log.write_output,
+                lambda process: self._watch(process, whole, full),
+            )
+        finally:
+            self._log.end_line()
+            self._memory.check()
+
     def _sandbox(self, step: steps.Step) -> Sandbox:
         return Sandbox(
             hostname="build",
@@ -231,7 +250,7 @@ class Build:
         """Add to the search path the folder in people's homes where their own packages go."""
         packages = self._partial / f"env/lib/python{version}/site-packages"
         line = f"import site; site.addsitedir({user_site_packages(version)!r})\n"
-        (packages / steps.USER_SITE_FILE).write_text(line)
+        (packages / USER_SITE_FILE).write_text(line)
 
     def _finish(self, found: dict[str, Any]) -> None:
         for name in ("tmp", "cache", "answer"):

@@ -149,6 +149,24 @@ def failure_message(kind: str, why: str) -> str:
     return f"{problem} The staff have been notified; try again when they have {mended}."
 
 
+def free_bytes(folder: Path) -> int:
+    """Return the bytes that are free on the folder's disk."""
+    there = os.statvfs(folder)
+    return there.f_bavail * there.f_frsize
+
+
+def largest_entries(folder: Path, seconds: float, count: int = 5) -> list[tuple[str, int]]:
+    """Return name and bytes of the largest entries of a folder; none if that takes too long."""
+    words = ("du", "--all", "--max-depth=1", "--one-file-system", "--block-size=1", "--null", ".")
+    try:
+        done = subprocess.run(words, cwd=folder, capture_output=True, timeout=seconds)
+    except subprocess.TimeoutExpired:
+        return []
+    rows = (row.partition(b"\t") for row in done.stdout.split(b"\0") if row)
+    sizes = [(os.fsdecode(name)[2:], int(size)) for size, _tab, name in rows if name != b"."]
+    return sorted(sizes, key=lambda each: -each[1])[:count]
+
+
 def errno_in(text: str) -> int:
     """Return the error number that a system program complains of; EIO if none is known."""
     numbers = (number for number in sorted(RETRYABLE_ERRNOS) if os.strerror(number) in text)

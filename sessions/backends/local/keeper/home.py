@@ -30,8 +30,12 @@ from .status import JobFailed
 _FORMER = "home-"
 """Before the portal merged files, each commit had its own folder, and there was no record."""
 _SHORT = 7
+_FULL = "merge.full"
+_NEARLY_FULL = 20_000_000
+"""Free bytes from which on JupyterLab's own files no longer surely fit."""
+_MEASURE_SECONDS = 5.0
 _DISK_REASONS = {
-    "merge.full": files.FULL,
+    _FULL: files.FULL,
     "merge.read-only": files.READ_ONLY,
     "merge.away": files.GONE,
 }
@@ -40,15 +44,23 @@ _DISK_REASONS = {
 def prepare_home(job: ServerJob) -> tuple[Path, dict[str, Any]]:
     """Return the project's files at the job's commit, and the merge's report.
 
-    Raises `JobFailed` if that fails: then each file is either the old one or the new one.
+    If the disk is full, files that were filled before stay as they are: the report has ``left``,
+    the reason. ``room`` in the report says what takes the room on a disk that is nearly full.
+    Raises `JobFailed` if it fails: then each file is either the old one or the new one.
     """
     home, record = _home(job), _record(job)
     built = os.path.join(job.environment, "home")
     try:
         _adopt_former_folder(job, home, record)
-        return home, merge.merge(built, str(home), str(record), job.commit, sync=False)
+        report = merge.merge(built, str(home), str(record), job.commit, sync=False)
     except merge.MergeFailed as failed:
-        raise _job_failure(failed) from failed
+        if failed.code != _FULL or not record.exists():
+            raise _job_failure(failed) from failed
+        report = {"left": failed.code}
+    return home, report if (free := files.free_bytes(home)) > _NEARLY_FULL else {
+        **report,
+        "room": {"free": free, "largest": files.largest_entries(home, _MEASURE_SECONDS)},
+    }
 
 
 def sync(job: ServerJob) -> None:
@@ -147,7 +159,18 @@ _SSH = ".ssh"
 
 
 def link_keys(home: Path) -> None:
-    """Make ``.ssh/ssh.priv`` and ``.ssh/ssh.pub`` in the person's files link to the key."""
+    """Make ``.ssh/ssh.priv`` and ``.ssh/ssh.pub`` in the person's files link to the key.
+
+    On a full disk, links that are not there yet stay away: ssh itself does not need them.
+    """
+    try:
+        _link_all(home)
+    except OSError as error:
+        if error.errno not in merge.DISK_FULL_ERRNOS:
+            raise
+
+
+def _link_all(home: Path) -> None:
     there = _open_folder(home, None)
     try:
         folder = _ssh_folder(there)

@@ -81,7 +81,8 @@ class ServerJob:
     """A notebook: ``environment`` is a built folder, ``project`` keeps the repository's copy.
 
     ``volume`` is the person's own folder, shown under their name ``owner`` and linked from the
-    ``former`` ones. ``author`` and ``email`` are for their commits.
+    ``former`` ones. ``author`` and ``email`` are for their commits. ``safe_mode`` is the reason for
+    a start in safe mode, "" for an ordinary one.
     """
 
     name: str
@@ -96,11 +97,12 @@ class ServerJob:
     bounds: Bounds
     site: Site
     trusted: list[str]
-    start_seconds: int = 180
+    start_seconds: int = 600
     former: list[str] = field(default_factory=list)
     author: str = ""
     email: str = ""
     closed: list[int] = field(default_factory=list)
+    safe_mode: str = ""
 
 
 def write(folder: Path, job: BuildJob | ServerJob, owner: int | None = None) -> None:

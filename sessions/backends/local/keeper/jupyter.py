@@ -1,11 +1,14 @@
 """JupyterLab in its sandbox: command, variables, configuration and requests to it.
 
-Pure functions, except `send_request`, which sends one HTTP request to the notebook's unix socket.
+Pure functions, except `send_request`, which sends one HTTP request to the notebook's unix socket,
+and `write_configuration`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
+from pathlib import Path
 
 from sessions import gitsettings, jupyter
 
@@ -13,6 +16,7 @@ from .jobs import ServerJob
 from .sandbox import ENVIRONMENT, HOME, IO_FOLDER, Bind
 
 _SECONDS = 5
+_MAX_BODY = 1_000_000
 
 
 async def send_request(socket: str, method: str, path: str, token: str) -> int:
@@ -20,28 +24,50 @@ async def send_request(socket: str, method: str, path: str, token: str) -> int:
 
     ``socket`` is the path of the notebook's socket, ``token`` the one of `configuration`.
     """
+    return (await fetch(socket, method, path, token, 0))[0]
+
+
+async def fetch(
+    socket: str, method: str, path: str, token: str, size: int = _MAX_BODY
+) -> tuple[int, bytes]:
+    """Send an empty request like `send_request`; return status and at most ``size`` bytes."""
     try:
         async with asyncio.timeout(_SECONDS):
-            return await _send(socket, f"{method} {path}", token)
+            return await _send(socket, f"{method} {path}", token, size)
     except (OSError, TimeoutError, ValueError, IndexError):
-        return 0
+        return 0, b""
 
 
-async def _send(socket: str, request: str, token: str) -> int:
+async def _send(socket: str, request: str, token: str, size: int) -> tuple[int, bytes]:
     reader, writer = await asyncio.open_unix_connection(socket)
     try:
         head = f"{request} HTTP/1.1\r\nHost: localhost\r\nAuthorization: token {token}\r\n"
         writer.write(f"{head}Content-Length: 0\r\nConnection: close\r\n\r\n".encode())
-        return int((await reader.readline()).split()[1])
+        status = int((await reader.readline()).split()[1])
+        while size and (await reader.readline()).strip():
+            pass
+        return status, await _read_all(reader, size)
     finally:
         writer.close()
 
 
+async def _read_all(reader: asyncio.StreamReader, size: int) -> bytes:
+    whole = b""
+    while len(whole) < size and (piece := await reader.read(size - len(whole))):
+        whole += piece
+    return whole
+
+
 CONFIG = "/run/jupyter-config"
+USER_SITE_FILE = "bindery.pth"
+"""The file in an environment that adds packages in the person's home to the search path."""
 SOCKET = "lab"
+BEGUN = "begun"
+"""A file in `IO_FOLDER`: JupyterLab's own program was run. The notebook may make it, too."""
 _NO_PROXY = "localhost,127.0.0.1,::1"
 STATUS = "/api/status"
 SHUTDOWN = "/api/shutdown"
+KERNELS = "/api/kernels"
 
 # Python searches a package folder only if it exists when Python starts. The repository's start
 # script, if there still is one, runs the command that it is given.
@@ -51,15 +77,18 @@ shift
 if [ -f "$1" ]; then chmod +x "$1"; else shift; fi
 exec "$@"
 """
+_JUPYTER = f'true >{IO_FOLDER}/{BEGUN} 2>/dev/null; exec "$@"'
 
 
-def command(python: str, start: str) -> list[str]:
+def command(python: str, start: str, *, is_safe: bool = False) -> list[str]:
     """Return the command that runs JupyterLab.
 
     ``python`` is the environment's version, such as ``3.12``. ``start`` is the path of the
-    repository's start script in it, "" if it has none.
+    repository's start script in it, "" if it has none; safe mode leaves the script out.
     """
-    lab = [f"{ENVIRONMENT}/bin/jupyter-lab", "--no-browser"]
+    lab = ["sh", "-c", _JUPYTER, "sh", f"{ENVIRONMENT}/bin/jupyter-lab", "--no-browser"]
+    if is_safe:
+        return lab
     script = f"{HOME}/{start}" if start else ""
     return ["sh", "-c", _START, "sh", user_site_packages(python), script, *lab]
 
@@ -69,19 +98,42 @@ def user_site_packages(python: str) -> str:
     return f"{HOME}/.local/lib/python{python}/site-packages"
 
 
-def configuration(token: str) -> dict[str, str]:
-    """Return the configuration files by their paths; requests must carry ``token``."""
-    return jupyter.config_files(
-        {
-            "IdentityProvider.token": token,
-            "ServerApp.sock": f"{IO_FOLDER}/{SOCKET}",
-            "ServerApp.sock_mode": "0600",
-            "ServerApp.root_dir": HOME,
-            "ServerApp.allow_remote_access": True,
-            "KernelManager.transport": "ipc",
-        },
-        CONFIG,
-    )
+def configuration(job: ServerJob) -> dict[str, str]:
+    """Return the text of each of the server's configuration files, by its path below `CONFIG`."""
+    values = {
+        "ServerApp.sock": f"{IO_FOLDER}/{SOCKET}",
+        "ServerApp.sock_mode": "0600",
+        "ServerApp.ip": "localhost",  # with a socket, it refuses all other values than the default
+        "ServerApp.port": 8888,
+        "ServerApp.root_dir": HOME,
+        "ServerApp.allow_remote_access": True,
+        "KernelManager.transport": "ipc",
+    }
+    return jupyter.config_files(job.token, values, CONFIG, job.safe_mode)
+
+
+def write_configuration(folder: Path, job: ServerJob, *, has_key: bool = False) -> None:
+    """Write the configuration files to ``folder``, which the sandbox shows at `CONFIG`.
+
+    ``has_key`` is whether git can use the person's SSH key.
+    """
+    git = gitsettings.notebook_settings(job.author, job.email, has_key=has_key)
+    for name, text in {**configuration(job), gitsettings.FILE: git}.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(0o600)
+        path.write_text(text)
+
+
+def hidden_files(job: ServerJob, python: str) -> dict[str, str]:
+    """Return texts that replace files of the environment in safe mode, by their path inside.
+
+    Without `USER_SITE_FILE`, Python does not look for packages in the person's home.
+    """
+    inside = f"lib/python{python}/site-packages/{USER_SITE_FILE}"
+    if not job.safe_mode or not os.path.isfile(f"{job.environment}/env/{inside}"):
+        return {}
+    return {f"{ENVIRONMENT}/{inside}": ""}
 
 
 def binds(job: ServerJob, home: str, io_folder: str, config: str) -> list[Bind]:
@@ -110,6 +162,7 @@ def volume_target(owner: str) -> str:
 
 def variables(job: ServerJob) -> dict[str, str]:
     """Return the environment variables of the notebook."""
+    safe = {"PATH": f"{ENVIRONMENT}/bin:/usr/local/bin:/usr/bin:/bin"}  # without the person's own
     return {
         "JUPYTER_CONFIG_PATH": CONFIG,
         "JUPYTER_RUNTIME_DIR": "/run/jupyter",
@@ -125,4 +178,5 @@ def variables(job: ServerJob) -> dict[str, str]:
         "PIP_PREFIX": f"{HOME}/.local",
         "NO_PROXY": _NO_PROXY,
         "no_proxy": _NO_PROXY,
+        **({**safe, **jupyter.safe_mode_variables()} if job.safe_mode else {}),
     }

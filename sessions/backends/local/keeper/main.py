@@ -91,7 +91,7 @@ async def _final_status(
     try:
         return await _run_unless_stopped(folder, asyncio.create_task(work.run()))
     except JobFailed as ended:
-        return Status(code=ended.code, message=ended.message)
+        return Status(code=ended.code, message=ended.message, end=ended.end)
     except asyncio.CancelledError:
         if not _is_stop_requested(folder):
             return None

@@ -5,21 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import stat
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from sessions import gitsettings
 from sessions.egress import proxy
 from sessions.egress.addresses import EgressRules
 
 from . import bounds, jupyter, status
 from .cgroups import Group
+from .files import RESULT
 from .home import KEY_FOLDER, KEY_MOUNT, link_keys, prepare_home, sync
 from .jobs import ServerJob
-from .jupyter import send_request
 from .log import Log
+from .probe import Probe
 from .program import follow, open_process, wait_for_exit
 from .sandbox import Bind, Sandbox
 from .status import JobFailed, Status
@@ -41,19 +40,24 @@ class Server:
         self._status = initial_status
         self._io_folder = folder / "io"
         self._socket = folder / jupyter.SOCKET
+        self._probe = Probe(self._io_folder, self._socket, job.token)
         self._ready = False
+        self._built: dict[str, str] = {}
         self._group = group
         self._memory = bounds.MemoryLimit(job.bounds.memory, _out_of_memory(job), _IN_MEMORY, group)
 
     async def run(self) -> Status:
-        """Serve until the notebook ends by itself. Raises `JobFailed` if it fails."""
+        """Serve until the notebook ends by itself. Raises `JobFailed` when it does."""
+        self._built = _build_result(self._job)
         home, files = prepare_home(self._job)
         self._status = replace(self._status, files=files)
         if (self._folder / KEY_FOLDER).is_dir():
             link_keys(home)
-        for old in (self._io_folder / "net", self._io_folder / jupyter.SOCKET, self._socket):
-            old.unlink(missing_ok=True)
-        self._write_configuration()
+        for name in ("net", jupyter.SOCKET, jupyter.BEGUN):
+            (self._io_folder / name).unlink(missing_ok=True)
+        self._socket.unlink(missing_ok=True)
+        has_key = (self._folder / KEY_FOLDER).is_dir()
+        jupyter.write_configuration(self._folder / "config", self._job, has_key=has_key)
         rules = EgressRules(frozenset(self._job.trusted), frozenset(self._job.closed))
         way_out = await proxy.serve(rules, path=str(self._io_folder / "net"))
         try:
@@ -67,9 +71,7 @@ class Server:
             way_out.close()
         self._log.end_line()
         self._memory.check()
-        if code or not self._ready:
-            raise JobFailed("spawn.crashed", self._exit_message(code))
-        return Status()
+        raise self._failure("spawn.crashed", f"The notebook ended (status {code}).", code)
 
     def _sandbox(self, home: Path) -> Sandbox:
         job, folder = self._job, self._folder
@@ -83,25 +85,15 @@ class Server:
             bounds=job.bounds,
             scratch=job.bounds.memory // 2,
             environment=jupyter.variables(job),
+            files=jupyter.hidden_files(job, self._built["python"]),
             links=jupyter.links(job),
             memory=str(folder / "memory"),
             group=self._group,
         )
 
-    def _write_configuration(self) -> None:
-        folder = self._folder / "config"
-        has_key = (self._folder / KEY_FOLDER).is_dir()
-        git = gitsettings.notebook_settings(self._job.author, self._job.email, has_key=has_key)
-        texts = {**jupyter.configuration(self._job.token), gitsettings.FILE: git}
-        for name, text in texts.items():
-            path = folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.touch(0o600)
-            path.write_text(text)
-
     def _command(self) -> list[str]:
-        built = json.loads(Path(self._job.environment, "result.json").read_text())
-        return jupyter.command(built["python"], built["start"])
+        is_safe = bool(self._job.safe_mode)
+        return jupyter.command(self._built["python"], self._built["start"], is_safe=is_safe)
 
     async def _watch(self, process: int) -> None:
         await bounds.run_until_first(
@@ -114,10 +106,11 @@ class Server:
         """Report that the notebook is ready once it answers."""
         try:
             async with asyncio.timeout(self._job.start_seconds):
-                while not await self._answers():
+                while not await self._probe.answers():
                     await asyncio.sleep(_PAUSE)
         except TimeoutError:
-            raise JobFailed("spawn.timeout", self._timeout_message()) from None
+            message = "The notebook did not answer in time."
+            raise self._failure("spawn.timeout", message, None) from None
         self._ready = True
         address = f"unix:{self._socket}"
         ready = replace(self._status, state=status.READY, address=address)
@@ -129,44 +122,33 @@ class Server:
             await asyncio.to_thread(sync, self._job)
         await asyncio.Event().wait()
 
-    async def _answers(self) -> bool:
-        return self._link_socket() and await self._ask("GET", jupyter.STATUS) == 200
-
-    def _link_socket(self) -> bool:
-        """Return whether the socket exists, under a name that the notebook cannot reassign.
-
-        The socket lies in a folder that the notebook may write: a link put in its place would lead
-        whoever connects to any socket of the machine.
-        """
-        with suppress(FileExistsError):
-            try:
-                os.link(self._io_folder / jupyter.SOCKET, self._socket, follow_symlinks=False)
-            except FileNotFoundError:
-                return False
-        if not stat.S_ISSOCK(os.lstat(self._socket).st_mode):
-            self._socket.unlink()
-            return False
-        return True
-
-    async def _ask(self, method: str, path: str) -> int:
-        return await send_request(str(self._socket), method, path, self._job.token)
-
     async def _shut_down(self, process: asyncio.subprocess.Process) -> None:
         """Let it stop its kernels and write what it has to write."""
-        if self._ready and await self._ask("POST", jupyter.SHUTDOWN) == 200:
+        if self._ready and await self._probe.ask("POST", jupyter.SHUTDOWN) == 200:
             with suppress(TimeoutError):
                 await asyncio.wait_for(wait_for_exit(process), _SHUTDOWN_SECONDS)
 
-    def _timeout_message(self) -> str:
-        minutes = self._job.start_seconds / 60
-        return f"JupyterLab did not answer within {minutes:.3g} minutes. {self._last_lines()}"
+    def _failure(self, code: str, message: str, status: int | None) -> JobFailed:
+        """Return the end with all that is known about it; ``status`` is None if it still runs."""
+        script = "" if self._job.safe_mode else self._built["start"]
+        return JobFailed(
+            code,
+            message,
+            {
+                "status": status,
+                "has_begun": not script or os.path.lexists(self._io_folder / jupyter.BEGUN),
+                "was_ready": self._ready,
+                "script": script,
+                "lines": list(self._log.last),
+                "seconds": self._job.start_seconds,
+            },
+        )
 
-    def _exit_message(self, code: int) -> str:
-        when = "exited by itself" if self._ready else "did not start"
-        return f"JupyterLab {when} (status {code}). {self._last_lines()}"
 
-    def _last_lines(self) -> str:
-        return "\n".join(["Its last lines:", *self._log.last])
+def _build_result(job: ServerJob) -> dict[str, str]:
+    """Return what the build has left: the version of Python and the path of the start script."""
+    found: dict[str, str] = json.loads(Path(job.environment, RESULT).read_text())
+    return found
 
 
 def _out_of_memory(job: ServerJob) -> JobFailed:

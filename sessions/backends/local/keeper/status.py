@@ -62,7 +62,8 @@ class Status:
 
     ``state`` is running, ready or ended; an ``ended`` one without ``code`` ended well. ``pid`` and
     ``started`` (the kernel's clock ticks) identify the keeper's process for signals.
-    ``files`` is the report of the merge into the project's files (`sessions.repofiles.merge`).
+    ``files`` is the report of the merge into the project's files (`sessions.repofiles.merge`), and
+    ``end`` what is known about a notebook's end: fields of `sessions.backends.endings.ServerEnd`.
     """
 
     state: str = RUNNING
@@ -73,15 +74,20 @@ class Status:
     pid: int = 0
     started: int = 0
     files: dict[str, Any] = field(default_factory=dict)
+    end: dict[str, Any] = field(default_factory=dict)
 
 
 class JobFailed(Exception):
-    """The work is over for a reason that has a code and a sentence for a person."""
+    """The work is over for a reason that has a code and a sentence for a person.
 
-    def __init__(self, code: str, message: str) -> None:
+    ``end`` has the facts from which the portal makes a better sentence, if there are any.
+    """
+
+    def __init__(self, code: str, message: str, end: dict[str, Any] | None = None) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
+        self.end = end or {}
 
     @classmethod
     def from_disk(cls, kind: str, why: str) -> JobFailed:

@@ -1,0 +1,155 @@
+"""Start JupyterLab and a kernel once at the end of a build, as a notebook does.
+
+So an environment in which they do not work fails as a build. Only the person's own things and the
+start script are missing: these belong to a notebook's start, not to the environment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from sessions.jupyter import safe_mode_variables
+from sessions.repofiles.lines import LineSplitter
+
+from . import bounds, jupyter
+from .jobs import BuildJob, ServerJob
+from .log import MAX_LINE_LENGTH
+from .probe import GONE, Probe
+from .program import follow, open_process
+from .sandbox import ENVIRONMENT, HOME, IO_FOLDER, Bind, Sandbox
+from .status import JobFailed
+
+SECONDS = 120
+"""Seconds that JupyterLab may take to answer; on an idle machine it takes two."""
+KERNEL_SECONDS = 45
+"""Seconds after which a kernel counts as slow; JupyterLab gives up on a dead one after twenty."""
+_PAUSE = 0.05
+_LINES = 10
+
+Watch = Callable[[int], Coroutine[Any, Any, None]]
+
+
+class _AnsweredError(Exception):
+    """JupyterLab and its kernel have answered, which ends the trial."""
+
+
+class _KernelDiedError(Exception):
+    """JupyterLab works, but has given up restarting its kernel."""
+
+
+async def start_once(
+    folder: Path, job: BuildJob, limits: Sandbox, output: Callable[[bytes], None], watch: Watch
+) -> None:
+    """Start JupyterLab in the finished environment, and end it when it and a kernel answer.
+
+    ``folder`` is the keeper's run folder, ``limits`` a sandbox of the build's, whose limits
+    ``watch`` enforces. Raises `JobFailed` if it does not answer.
+    """
+    notebook = _notebook(job)
+    jupyter.write_configuration(folder / "config", notebook)
+    probe = Probe(folder / "io", folder / jupyter.SOCKET, notebook.token)
+    recent = _Recent(output)
+
+    async def watch_all(pid: int) -> None:
+        await bounds.run_until_first(watch(pid), _wait_for_answer(probe))
+
+    sandbox, command = _sandbox(folder, notebook, limits), jupyter.command("", "", is_safe=True)
+    try:
+        async with open_process(sandbox, command) as process:
+            status = await follow(process, recent.write, watch_all)
+    except _AnsweredError:
+        return
+    except _KernelDiedError:
+        raise _failure("Its Python kernel dies at once.", recent.lines) from None
+    except TimeoutError:
+        raise _failure(f"It did not answer within {SECONDS} seconds.", recent.lines) from None
+    raise _failure(f"It ended with status {status}.", recent.lines)
+
+
+async def _wait_for_answer(probe: Probe) -> None:
+    """Raise `_AnsweredError` once JupyterLab answers, and `TimeoutError` if it takes too long."""
+    began = time.monotonic()
+    while not await probe.answers():
+        if time.monotonic() - began > SECONDS:
+            raise TimeoutError
+        await asyncio.sleep(_PAUSE)
+    await _wait_for_kernel(probe)
+    raise _AnsweredError
+
+
+async def _wait_for_kernel(probe: Probe) -> None:
+    """Return when a kernel works, or is only slow. Raises `_KernelDiedError`."""
+    began, kernel = time.monotonic(), await probe.start_kernel()
+    while kernel and time.monotonic() - began < KERNEL_SECONDS:
+        state = await probe.kernel_state(kernel)
+        if state == GONE:
+            raise _KernelDiedError
+        if state == "idle":
+            return
+        await asyncio.sleep(_PAUSE)
+
+
+class _Recent:
+    """Passes output on, and keeps its last lines."""
+
+    def __init__(self, output: Callable[[bytes], None]) -> None:
+        self._output = output
+        self._splitter = LineSplitter(MAX_LINE_LENGTH)
+        self._last: deque[str] = deque(maxlen=_LINES)
+
+    def write(self, piece: bytes) -> None:
+        self._output(piece)
+        self._last.extend(self._splitter.feed(piece))
+
+    @property
+    def lines(self) -> list[str]:
+        return [*self._last, *self._splitter.end()][-_LINES:]
+
+
+def _failure(why: str, lines: list[str]) -> JobFailed:
+    message = (
+        f"JupyterLab does not work with the package versions that the repository installs. {why} "
+        "Loosen the pins that the log names."
+    )
+    last = "\n".join(["", "Its last lines:", *lines]) if lines else ""
+    return JobFailed("build.no-jupyterlab", message + last)
+
+
+def _notebook(job: BuildJob) -> ServerJob:
+    """Return the job of a notebook that is nobody's."""
+    return ServerJob(
+        name="build",
+        owner="jovyan",
+        environment=job.partial,
+        project="",
+        volume="",
+        commit=job.commit,
+        url=job.url,
+        token=secrets.token_urlsafe(32),
+        cpus=1,
+        bounds=job.bounds,
+        site=job.site,
+        trusted=[],
+    )
+
+
+def _sandbox(folder: Path, notebook: ServerJob, limits: Sandbox) -> Sandbox:
+    return replace(
+        limits,
+        binds=(
+            Bind(f"{notebook.environment}/env", ENVIRONMENT),
+            Bind(f"{notebook.environment}/home", HOME),
+            Bind(str(folder / "io"), IO_FOLDER, writable=True),
+            Bind(str(folder / "config"), jupyter.CONFIG),
+        ),
+        workdir=HOME,
+        environment={**jupyter.variables(notebook), **safe_mode_variables()},
+        files={},
+    )

@@ -1,0 +1,59 @@
+"""Environments whose packages bring another JupyterLab than the portal's own."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.backends.waiting import ask, built, finished, log, removed, settled
+
+pytestmark = pytest.mark.slow("packages are downloaded, and JupyterLab starts twice", seconds=300)
+
+BREAKS_LAB = """#!/bin/sh
+folder=$(/opt/env/bin/python -c 'import jupyterlab; print(jupyterlab.__path__[0])')
+echo 'raise ImportError("no such thing as a lab")' >> "$folder/labapp.py"
+"""
+NEVER_ANSWERS = """#!/bin/sh
+folder=$(/opt/env/bin/python -c 'import jupyter_server; print(jupyter_server.__path__[0])')
+printf '\\nimport sys\\nprint("gone astray")\\nsys.exit(5)\\n' >> "$folder/serverapp.py"
+"""
+BREAKS_KERNEL = """#!/bin/sh
+folder=$(/opt/env/bin/python -c 'import ipykernel; print(ipykernel.__path__[0])')
+echo 'raise ImportError("no kernel today")' >> "$folder/kernelapp.py"
+"""
+
+
+@pytest.mark.parametrize(
+    "requirements",
+    ["jupyterlab==3.0.16\n", "jupyterlab==3.6.8\nnotebook==6.5.7\n", "jupyterlab<4\n"],
+)
+def test_an_old_server_gets_its_token_and_works(backend, order, wish, requirements: str):
+    spec = built(backend, order({"requirements.txt": requirements, "index.ipynb": "{}"}))
+    server = wish(spec)
+    backend.ensure_server(server)
+    ready = settled(backend, server)
+    assert (ready.state, ready.message) == ("ready", "")
+    assert ask(ready.address, "/api/status", server.token)[0] == 200
+    assert ask(ready.address, "/api/status")[0] == 403
+    assert ask(ready.address, "/api/contents/index.ipynb?content=0", server.token)[0] == 200
+    assert ask(ready.address, "/lab", server.token)[0] == 200
+    removed(backend, server.id)
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        (BREAKS_LAB, "no such thing as a lab"),
+        (NEVER_ANSWERS, "gone astray"),
+        (BREAKS_KERNEL, "kernel dies at once"),
+    ],
+)
+def test_an_environment_in_which_jupyterlab_does_not_start_fails_as_a_build(
+    backend, order, script: str, words: str
+):
+    spec = order({"postBuild": script}, runs=False)
+    backend.ensure_build(spec)
+    report = finished(backend, spec)
+    assert report.code == "build.no-jupyterlab"
+    assert words in report.message
+    assert words in log(backend, spec.id) or "kernel" in words
+    assert not backend.has_image(spec.image)
