@@ -10,6 +10,7 @@ from portal.health.metrics import views
 from portal.pages import (
     account,
     actions,
+    files,
     home,
     launch,
     limit_requests,
@@ -56,6 +57,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("projects/<slug:name>/", project.project, name="project"),
     path("projects/<slug:name>/status/", project.status, name="status"),
     path("projects/<slug:name>/log.txt", project.log, name="log"),
+    path("projects/<slug:name>/files/", files.files, name="files"),
+    path("projects/<slug:name>/files/delete/", files.delete_file, name="delete-file"),
     path("projects/<slug:name>/open/", actions.open_notebook, name="open"),
     re_path(
         rf"^projects/(?P<name>[-\w]+)/(?P<verb>{'|'.join(actions.ACTIONS)})/$",

@@ -71,8 +71,8 @@ def _cell(value: Any) -> Any:
     return value
 
 
-File = tuple[str, Iterable[str]]
-"""A file's name, and its text in pieces."""
+File = tuple[str, Iterable[str | bytes]]
+"""A file's name, and its content in pieces."""
 CHUNK_BYTES = 64 * 1024
 """Bytes to collect before they are handed on."""
 
@@ -116,10 +116,10 @@ def zip_pieces(files: Iterable[File]) -> Iterator[bytes]:
     """Yield the archive's bytes, in order."""
     outlet = ZipBuffer()
     with ZipFile(outlet, "w", ZIP_DEFLATED) as archive:
-        for name, texts in files:
-            with archive.open(name, "w") as file:
-                for text in texts:
-                    file.write(text.encode())
+        for name, pieces in files:
+            with archive.open(name, "w", force_zip64=True) as file:
+                for piece in pieces:
+                    file.write(piece.encode() if isinstance(piece, str) else piece)
                     if len(outlet.waiting) > CHUNK_BYTES:
                         yield outlet.take()
             yield outlet.take()

@@ -10,6 +10,7 @@ from sessions.api import me, views
 from sessions.api.endpoint import endpoint
 from sessions.api.errors import not_found
 from sessions.api.events import EventsView
+from sessions.api.files import FilesView
 from sessions.api.lists import KeysetPagination
 from sessions.api.me import DownloadView, MeView
 from sessions.api.openapi import SchemaView, docs
@@ -30,6 +31,7 @@ urlpatterns = [
     path("projects/", endpoint(views.ProjectsView)),
     path(PROJECT, endpoint(views.ProjectView)),
     path(f"{PROJECT}events/", endpoint(EventsView)),
+    path(f"{PROJECT}files/", endpoint(FilesView)),
     *(
         path(f"{PROJECT}{action}/", endpoint(views.action_view(action)))
         for action in views.ActionView.actions

@@ -48,6 +48,8 @@ EXPECTED = {
     ("get", PROJECT): LOOK,
     ("delete", PROJECT): ACT,
     ("get", f"{PROJECT}events/"): LOOK,
+    ("get", f"{PROJECT}files/"): (200, 403, 404, 403, 403, 401),
+    ("delete", f"{PROJECT}files/"): (403, 403, 404, 403, 403, 401),  # a place itself stays
     ("post", f"{PROJECT}start/"): ACT,
     ("post", f"{PROJECT}stop/"): ACT_IN_VAIN,
     ("post", f"{PROJECT}keep/"): ACT,

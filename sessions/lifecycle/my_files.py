@@ -1,0 +1,73 @@
+"""Let people reach their own files while their notebook does not run: list, download, delete.
+
+A project that no longer starts would otherwise have to be deleted to get at what is in it. Only the
+owner may: staff see a project, but nobody's files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from django.utils.translation import gettext as _
+
+from portal.models import User
+from sessions.backends import get_backend
+from sessions.errors import BinderyError, NotAllowed, StateConflict, UserError
+from sessions.models import Project
+from sessions.repofiles.browse import Browser, Entry
+
+from .files import volume_of
+
+
+class NoSuchFile(UserError):
+    """The person has no file or folder at this path."""
+
+    status = 404
+
+
+def browser(project: Project, user: User) -> Browser:
+    """Return the person's files: ``project`` are the project's own, ``volume`` their folder.
+
+    Raises `NotAllowed` for anybody but the owner, and on a back end that cannot show files;
+    `StateConflict` while the notebook runs.
+    """
+    if project.owner_id != user.pk:
+        message = _("These files belong to %(owner)s, and only they can see them.")
+        raise NotAllowed("files.not-yours", message % {"owner": project.owner.username})
+    if project.is_live:
+        message = _("The notebook is running: use its file browser, or stop it first.")
+        raise StateConflict("project.state", message, state=project.state)
+    found = get_backend().open_files(project.name, volume_of(project.owner))
+    if found is None:
+        message = _(
+            "Files can be shown here only on a portal of one machine. Start the notebook, in safe "
+            "mode if it does not start otherwise, and use its file browser."
+        )
+        raise NotAllowed("files.unavailable", message)
+    return found
+
+
+def modified_at(entry: Entry) -> datetime | None:
+    """Return when it was last changed; None if unknown, or not a date."""
+    try:
+        return datetime.fromtimestamp(entry.modified, UTC) if entry.modified else None
+    except (OverflowError, ValueError, OSError):
+        return None
+
+
+@contextmanager
+def translated(path: str) -> Iterator[None]:
+    """Turn errors of the file system into those of a request."""
+    try:
+        yield
+    except OSError as error:
+        raise _translate(error, path) from error
+
+
+def _translate(error: OSError, path: str) -> BinderyError:
+    if isinstance(error, FileNotFoundError):
+        return NoSuchFile("files.not-found", _("There is no file “%(path)s”.") % {"path": path})
+    message = _("“%(path)s” cannot be read or changed: %(why)s.")
+    return NotAllowed("files.refused", message % {"path": path, "why": error.strerror or error})

@@ -1,0 +1,110 @@
+"""My files, in the API and on the page: the owner's alone, and only while nothing runs."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+
+import pytest
+from asgiref.sync import async_to_sync
+
+from sessions.models import Project, Session
+from sessions.repofiles.browse import Browser
+from tests.making import with_token
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def stopped(ada, launch, backend, tmp_path: Path) -> Project:
+    """Ada's project, which is stopped and has two files."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "note.txt").write_text("hello")
+    (tmp_path / "data" / "ü <b>.csv").write_text("1,2")
+    backend.files = Browser(
+        {"project": str(tmp_path)},
+        lambda folder, name: Path(f"/proc/self/fd/{folder}", name).unlink(),
+    )
+    return launch(ada)[0]
+
+
+def content(answer) -> bytes:
+    async def read() -> bytes:
+        return b"".join([piece async for piece in answer.streaming_content])
+
+    return async_to_sync(read)()
+
+
+def test_folders_are_listed_files_sent_and_deleted(api, stopped: Project, tmp_path: Path):
+    address = f"/api/v1/projects/{stopped.name}/files/"
+    found = api.get(address, {"path": "project"}).json()
+    assert [(each["path"], each["kind"]) for each in found["entries"]] == [
+        ("project/data", "folder"), ("project/note.txt", "file"),
+    ]  # fmt: skip
+    answer = api.get(address, {"path": "project/note.txt"})
+    assert content(answer) == b"hello"
+    assert "attachment" in answer["Content-Disposition"]
+    archive = content(api.get(address, {"path": "project", "zip": "true"}))
+    with zipfile.ZipFile(io.BytesIO(archive)) as files:
+        assert files.read("note.txt") == b"hello"
+        assert files.read("data/ü <b>.csv") == b"1,2"
+    assert api.delete(f"{address}?path=project/note.txt").status_code == 204
+    assert not (tmp_path / "note.txt").exists()
+    gone = api.get(address, {"path": "project/note.txt"})
+    assert (gone.status_code, gone.json()["code"]) == (404, "files.not-found")
+
+
+@pytest.mark.parametrize("name", ['a\nb".txt', "ü\r\nSet-Cookie: x=1", "\u202etxt.exe", "%2e%2e"])
+def test_files_and_folders_with_odd_names_are_sent(api, stopped: Project, tmp_path: Path, name):
+    (tmp_path / name).write_text("odd")
+    (tmp_path / "data" / name).mkdir()
+    address = f"/api/v1/projects/{stopped.name}/files/"
+    answer = api.get(address, {"path": f"project/{name}"})
+    assert content(answer) == b"odd"
+    assert "\n" not in answer["Content-Disposition"] and "Set-Cookie" not in answer
+    assert api.get(address, {"path": f"project/data/{name}", "zip": "1"}).status_code == 200
+
+
+def test_files_are_refused_while_the_notebook_runs(api, stopped: Project):
+    Session.objects.filter(project=stopped).update(state="ready", ended=None)
+    answer = api.get(f"/api/v1/projects/{stopped.name}/files/")
+    assert (answer.status_code, answer.json()["code"]) == (409, "project.state")
+
+
+def test_a_token_needs_the_scope_for_notebooks(ada, stopped: Project):
+    answer = with_token(ada, "read").get(f"/api/v1/projects/{stopped.name}/files/")
+    assert (answer.status_code, answer.json()["code"]) == (403, "token.scope")
+
+
+def test_nobody_else_sees_files_not_even_staff(stan, bob, stopped: Project):
+    for user, status in ((stan, 403), (bob, 404)):
+        answer = with_token(user).get(f"/api/v1/projects/{stopped.name}/files/")
+        assert answer.status_code == status
+
+
+def test_a_back_end_without_files_at_hand_says_so(api, stopped: Project, backend):
+    backend.files = None
+    answer = api.get(f"/api/v1/projects/{stopped.name}/files/")
+    assert (answer.status_code, answer.json()["code"]) == (403, "files.unavailable")
+
+
+def test_the_page_shows_folders_and_deletes(as_ada, as_bob, stopped: Project, tmp_path: Path):
+    address = f"/projects/{stopped.name}/files/"
+    page = as_ada.get(address, {"path": "project/data"}).content.decode()
+    assert "ü &lt;b&gt;.csv" in page and "<b>.csv" not in page
+    assert content(as_ada.get(address, {"path": "project/data/ü <b>.csv"})) == b"1,2"
+    assert as_ada.get(address, {"path": "project/none"}).status_code == 302
+    as_ada.post(f"{address}delete/", {"path": "project/note.txt"})
+    assert not (tmp_path / "note.txt").exists()
+    assert as_bob.get(address).status_code == 404
+    assert as_bob.post(f"{address}delete/", {"path": "project/data"}).status_code == 404
+
+
+def test_a_notebook_is_started_in_safe_mode(api, stopped: Project):
+    start = f"/api/v1/projects/{stopped.name}/start/"
+    wrong = api.post(start, {"safe_mode": "perhaps"}, content_type="application/json")
+    assert wrong.status_code == 400
+    done = api.post(start, {"safe_mode": True}, content_type="application/json")
+    assert (done.status_code, done.json()["safe_mode"]) == (202, True)
+    assert Project.objects.get().current.safe_mode == "Started in safe mode by ada."
