@@ -1,7 +1,4 @@
-"""Small applications of frameworks that people use, each with what it needs and how it starts.
-
-The commands are those of ``docs/apps.md``.
-"""
+"""Small applications of frameworks that people use; ``docs/apps.md`` says how they start."""
 
 from __future__ import annotations
 
@@ -9,6 +6,7 @@ import json
 import re
 from dataclasses import dataclass, field
 
+from tests.browser.test_journey import NOTEBOOK
 from tests.stack import PROJECT
 
 PROXY = "jupyter-server-proxy==4.6.0\n"
@@ -48,7 +46,6 @@ FASTAPI = Application(
     {
         "main.py": """
 import asyncio
-import os
 from typing import Annotated
 
 from fastapi import Depends, Request, Response, UploadFile, WebSocket
@@ -317,25 +314,9 @@ app = App(page, server)
 )
 
 
-def _notebook(*cells: str) -> str:
-    return json.dumps(
-        {
-            "cells": [
-                {
-                    "cell_type": "code",
-                    "execution_count": None,
-                    "id": f"cell{number}",
-                    "metadata": {},
-                    "outputs": [],
-                    "source": source,
-                }
-                for number, source in enumerate(cells)
-            ],
-            "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3"}},
-            "nbformat": 4,
-            "nbformat_minor": 5,
-        }
-    )
+def _notebook(code: str) -> str:
+    notebook = json.loads(NOTEBOOK)
+    return json.dumps(notebook | {"cells": [notebook["cells"][0] | {"source": code}]})
 
 
 VOILA = Application(
