@@ -13,7 +13,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from .messages import printable
+from .messages import printable, time_limit
 
 Reason = tuple[str, str]
 START_SCRIPT = "spawn.start-script"
@@ -79,7 +79,9 @@ def why_ended(end: ServerEnd) -> Reason:
     if end.has_begun is False and not end.was_ready:
         return _before_jupyter(end)
     if end.status is None:
-        message = _("JupyterLab did not answer within %(time)s.") % {"time": _minutes(end.seconds)}
+        message = _("JupyterLab did not answer within %(time)s.") % {
+            "time": time_limit(end.seconds)
+        }
         return TIMEOUT, _with_lines(message, end)
     if end.has_begun is None and not end.was_ready:
         message = _("The start script or JupyterLab ended before JupyterLab answered (%(status)s).")
@@ -102,7 +104,7 @@ def _before_jupyter(end: ServerEnd) -> Reason:
     code = START_SCRIPT if end.script else ENTRY_POINT
     if end.status is None:
         message = _("%(program)s had not started JupyterLab after %(time)s and was stopped.")
-        values = {"program": program, "time": _minutes(end.seconds)}
+        values = {"program": program, "time": time_limit(end.seconds)}
         return TIMEOUT, _with_lines(message % values, end)
     if end.status in _STATUSES_NOT_RUN:
         message = _(
@@ -178,9 +180,3 @@ def _status(status: int) -> str:
 
 def _name(path: str) -> str:
     return printable(path.removeprefix("/home/jovyan/"))[:_MAX_NAME_LENGTH]
-
-
-def _minutes(seconds: float) -> str:
-    if seconds < 120:
-        return _("%(seconds).3g seconds") % {"seconds": seconds}
-    return _("%(minutes).3g minutes") % {"minutes": seconds / 60}

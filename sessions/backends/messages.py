@@ -28,6 +28,13 @@ BUILD_LIMIT = "quota.builds"
 QUEUED = frozenset({NO_GPU, NO_ROOM})
 
 
+def time_limit(seconds: float) -> str:
+    """Return a time limit as people say it: ``90 seconds``, ``2.5 minutes``."""
+    if seconds < 120:
+        return _("%(seconds).3g seconds") % {"seconds": seconds}
+    return _("%(minutes).3g minutes") % {"minutes": seconds / 60}
+
+
 MAX_NAMES = 10
 """Maximum number of files named; the rest are only counted."""
 MAX_NAME_LENGTH = 120

@@ -16,7 +16,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from sessions.backends import LOG_TRUNCATED, BuildReport, endings, get_backend
-from sessions.backends.messages import QUEUED
+from sessions.backends.messages import QUEUED, time_limit
 from sessions.clock import SteadyClock
 from sessions.errors import BinderyError
 from sessions.lifecycle import observations, safe_mode
@@ -45,7 +45,7 @@ def end_wait(session: Session, clock: SteadyClock) -> bool:
         fail(session, session.code, _waited(session.message), by="reconcile")
     else:
         message = _("The portal could not read the repository within %(time)s. Start it again.")
-        fail(session, "launch.timeout", message % {"time": _format_minutes(limit)}, by="reconcile")
+        fail(session, "launch.timeout", message % {"time": time_limit(limit)}, by="reconcile")
     return True
 
 
@@ -80,7 +80,7 @@ def _why_slow(session: Session, limit: int) -> tuple[str, str]:
         return get_backend().why_slow(session.pk, limit)
     except BinderyError as error:
         message = _("The notebook did not start within %(time)s. Why is not known: %(why)s")
-        values = {"time": _format_minutes(limit), "why": error.message}
+        values = {"time": time_limit(limit), "why": error.message}
         return endings.TIMEOUT, message % values
 
 
@@ -152,7 +152,7 @@ def _last_output(build: Build, began: datetime) -> datetime:
 
 
 def _end(build: Build, code: str, message: str, seconds: int) -> None:
-    _finish(build, code, message % {"time": _format_minutes(seconds)})
+    _finish(build, code, message % {"time": time_limit(seconds)})
 
 
 def _finish(build: Build, code: str, message: str) -> None:
@@ -164,7 +164,3 @@ def _finish(build: Build, code: str, message: str) -> None:
 
 def _waited(message: str) -> str:
     return _("The portal gave up after a long wait. %(why)s Try again later.") % {"why": message}
-
-
-def _format_minutes(seconds: int) -> str:
-    return _("%(minutes).3g minutes") % {"minutes": seconds / 60}

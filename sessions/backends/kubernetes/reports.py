@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 
 from sessions.backends import BuildReport, FilesReport, ServerReport
 from sessions.backends.endings import Cause
-from sessions.backends.messages import NO_ROOM_TO_BUILD
+from sessions.backends.messages import NO_ROOM_TO_BUILD, time_limit
 from sessions.backends.unreadable import read_each, unreadable_build, unreadable_server
 
 from . import problems
@@ -147,12 +147,11 @@ def _failure(pod: Pod, results: dict[str, dict[str, str]]) -> tuple[str, str]:
             return said["code"], said.get("message", "")
     reason = pod.get("status", {}).get("reason", "")
     if reason == "DeadlineExceeded":
-        minutes = pod["spec"]["activeDeadlineSeconds"] / 60
         message = _(
-            "The build was stopped because it took longer than %(minutes).3g minutes. Shorten it, "
-            "or ask the staff for more time."
+            "The build was stopped because it took longer than %(time)s. Shorten it, or ask the "
+            "staff for more time."
         )
-        return "build.timeout", message % {"minutes": minutes}
+        return "build.timeout", message % {"time": time_limit(pod["spec"]["activeDeadlineSeconds"])}
     if reason == "Evicted":
         return _eviction_reason(pod["status"].get("message", ""))
     if cause := problems.disruption(pod):

@@ -64,13 +64,13 @@ class Build:
         for name in _FOLDERS:
             (self._partial / name).mkdir()
         seconds = self._job.bounds.seconds
+        limit = f"{seconds:.3g} seconds" if seconds < 120 else f"{seconds / 60:.3g} minutes"
         try:
             async with asyncio.timeout(seconds):
                 return await self._steps()
         except TimeoutError:
             raise JobFailed(
-                "build.timeout",
-                f"The build was stopped because it took longer than {seconds / 60:.3g} minutes.",
+                "build.timeout", f"The build was stopped because it took longer than {limit}."
             ) from None
         finally:
             remove(self._partial)
