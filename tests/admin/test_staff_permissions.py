@@ -59,12 +59,15 @@ def test_a_viewer_may_not_act_on_the_page(project, vera, verb):
     assert Project.objects.existing().get(pk=project.pk).state == ProjectState.READY
 
 
+JSON = "application/json"
+
+
 @pytest.mark.parametrize("verb", [*ActionView.actions, "delete"])
 def test_a_viewer_may_read_but_not_act_through_the_api(project, vera, verb):
     api, address = with_token(vera), f"/api/v1/projects/{project.name}/"
     assert api.get(address).status_code == 200
     before = project.last_activity
-    answer = api.delete(address) if verb == "delete" else api.post(f"{address}{verb}/")
+    answer = api.delete(address) if verb == "delete" else api.post(f"{address}{verb}/", {}, JSON)
     assert (answer.status_code, answer.json()["code"]) == (403, "project.look-only")
     after = Project.objects.existing().get(pk=project.pk)
     assert (after.state, after.last_activity) == (ProjectState.READY, before)

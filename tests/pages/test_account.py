@@ -49,7 +49,7 @@ def test_each_limit_says_where_it_comes_from(ada, as_ada):
     assert re.search(r"0 of 7 set for everybody", text)
     assert "3 GPU set for the group physics" in text
     assert "20 CPU set for you" in text
-    assert "0 of 9 granted until Nov. 3, 2126" in text
+    assert "0 of 9 granted until 3 November 2126" in text
     assert "64 GB the portal's default" in text.replace("&#x27;", "'")
 
 
