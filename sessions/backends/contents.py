@@ -1,8 +1,120 @@
-"""What a back end has, keeps and lacks, as data; see `sessions.backends.Backend`."""
+"""Describe what a back end has, keeps, lacks and reports, as data; see `sessions.backends.Backend`.
+
+The texts of reports are made storable here, because they may come from where strangers' code runs.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from portal.lib.text import readable, storable
+from sessions.states import Phase
+
+_COLUMNS = {
+    "code": 64,
+    "buildpack": 64,
+    "digest": 255,
+    "address": 255,
+    "node": 255,
+    "position": 255,
+}
+"""Lengths of the columns that reports are stored in."""
+_MAX_SIZE = 2**63
+"""What a column for a number of bytes does not hold any more."""
+
+
+def _clean(report: object, *names: str) -> None:
+    """Make these texts of a report storable; they may come from where strangers' code runs."""
+    for name in names:
+        text = getattr(report, name)
+        cleaned = readable(text) if name == "message" else storable(text, _COLUMNS.get(name))
+        if cleaned is not text:
+            object.__setattr__(report, name, cleaned)
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """The status of a build.
+
+    ``finished`` with an empty ``code`` means that the image exists. While the build is unfinished,
+    ``code`` and ``message`` say what it waits for before it can begin. ``digest`` identifies the
+    exact image where the back end has digests; ``resources`` is the text of the repository's
+    ``.resources``, if the build has read it. ``has_installation_id`` is whether it carries the
+    installation's id (see `Backend.installation`).
+    """
+
+    id: int
+    finished: bool = False
+    code: str = ""
+    message: str = ""
+    buildpack: str = ""
+    digest: str = ""
+    resources: str = ""
+    has_installation_id: bool = field(default=True, compare=False)
+
+    def __post_init__(self) -> None:
+        _clean(self, "code", "message", "buildpack", "digest", "resources")
+
+
+@dataclass(frozen=True)
+class FilesReport:
+    """The result of setting up a project's files at a start.
+
+    ``message`` is a message for the owner, "" if there is nothing to say; ``is_repeated`` means
+    that the same message may have been given at an earlier start. ``size`` is the bytes that the
+    files take, None if unknown.
+    """
+
+    message: str = ""
+    size: int | None = None
+    is_repeated: bool = False
+
+    def __post_init__(self) -> None:
+        _clean(self, "message")
+        if type(self.size) is not int or not 0 <= self.size < _MAX_SIZE:
+            object.__setattr__(self, "size", None)
+
+
+@dataclass(frozen=True)
+class ServerReport:
+    """The status of a notebook: ``starting``, ``ready`` (answers at ``address``) or ``gone``.
+
+    ``address`` is ``unix:/path`` or ``http://host:port``. ``code`` and ``message`` say why it is
+    gone (``code`` is empty if it was told to stop), or what it waits for while it is starting.
+    ``node`` is the machine that runs it, if known. ``files`` is None where the back end reports
+    nothing about files. ``has_installation_id`` as in `BuildReport`.
+    """
+
+    id: int
+    name: str
+    state: str
+    address: str = ""
+    code: str = ""
+    message: str = ""
+    node: str = ""
+    files: FilesReport | None = None
+    has_installation_id: bool = field(default=True, compare=False)
+
+    def __post_init__(self) -> None:
+        _clean(self, "name", "address", "code", "message", "node")
+
+
+@dataclass(frozen=True)
+class LogLines:
+    """Whole lines of a build's output after a position, all of one ``phase``.
+
+    ``position`` is opaque: pass it to the next call. No lines means that there are no more at
+    present.
+    """
+
+    phase: str
+    text: str
+    position: str
+
+    def __post_init__(self) -> None:
+        _clean(self, "text", "position")
+        if self.phase not in Phase.values:
+            object.__setattr__(self, "phase", Phase.BUILDING.value)
 
 
 @dataclass(frozen=True)

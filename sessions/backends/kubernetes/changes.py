@@ -19,7 +19,7 @@ from queue import Empty, SimpleQueue
 from sessions.backends import BuildReport, LogLines, ServerReport
 from sessions.errors import BinderyError
 
-from . import reports
+from . import problems, reports
 from .cluster import Cluster, Expired, Listing, Manifest, Query
 from .labels import BUILDS, SERVERS, build_name
 from .namespace import Namespace
@@ -215,7 +215,7 @@ class Changes:
         for kind, number in self._seen.keys() - now.keys():
             if kind is BuildReport:
                 self._stop_follower(number)
-                yield BuildReport(number, True, *reports.build_lost())
+                yield BuildReport(number, True, *problems.build_lost())
         self._seen = now
 
     def _all_reports(self) -> Iterator[Report]:

@@ -1,4 +1,4 @@
-"""Explain why a notebook's pod does not run, as a stable code and a sentence for its person.
+"""Explain why a pod does not run, as a stable code and a sentence for its person.
 
 Pure functions of what the cluster says: why no node takes a pod, why an image cannot be pulled, how
 a container ended.
@@ -174,6 +174,38 @@ def node_unreachable() -> str:
         "If the machine comes back, the notebook stops there. Anything it had not written to your "
         "own folder is lost."
     )
+
+
+def build_lost(cause: Cause = Cause.NODE_LOST) -> tuple[str, str]:
+    """Return code and sentence for a build that was taken away; it is tried again."""
+    sentences = {
+        Cause.DELETED: _(
+            "The build was interrupted because someone other than the portal ended it in the "
+            "cluster. Start it again."
+        ),
+        Cause.DRAINED: _(
+            "The build was interrupted because its machine in the cluster was taken out of "
+            "service. Start it again."
+        ),
+        Cause.PREEMPTED: _(
+            "The build was interrupted to make room for something more important in the cluster. "
+            "Start it again."
+        ),
+    }
+    gone = _(
+        "The build was interrupted because its machine in the cluster is gone. Start it again."
+    )
+    return "build.lost", sentences.get(cause, gone)
+
+
+def build_evicted(why: str) -> tuple[str, str]:
+    """Return code and sentence for a build whose pod was evicted; ``why`` is the cluster's."""
+    if "limit" in why:  # the volume's limit, or that of the pod's storage
+        return "build.disk-full", _(
+            "The build wrote more than it may. Have it write less, or ask the staff for more room."
+        )
+    message = _("The build was stopped because its machine ran out of room: %(why)s")
+    return "build.lost", message % {"why": why}
 
 
 def pod_deleted() -> Reason:

@@ -153,9 +153,9 @@ def _failure(pod: Pod, results: dict[str, dict[str, str]]) -> tuple[str, str]:
         )
         return "build.timeout", message % {"time": time_limit(pod["spec"]["activeDeadlineSeconds"])}
     if reason == "Evicted":
-        return _eviction_reason(pod["status"].get("message", ""))
+        return problems.build_evicted(pod["status"].get("message", ""))
     if cause := problems.disruption(pod):
-        return build_lost(cause)
+        return problems.build_lost(cause)
     return _exit_reason(pod)
 
 
@@ -168,42 +168,11 @@ def _exit_reason(pod: Pod) -> tuple[str, str]:
                 "The build ran out of memory. Have it use less, or ask the staff for more."
             )
         if ended.get("exitCode") == _KILLED:  # the builder reports steps that lack memory
-            return build_lost(Cause.DELETED)
+            return problems.build_lost(Cause.DELETED)
         if ended.get("exitCode"):
             message = _("The build exited with status %(status)d. Its log shows what it did last.")
             return "build.failed", message % {"status": ended["exitCode"]}
-    return build_lost()
-
-
-def build_lost(cause: Cause = Cause.NODE_LOST) -> tuple[str, str]:
-    """Return code and sentence for a build that was taken away; it is tried again."""
-    sentences = {
-        Cause.DELETED: _(
-            "The build was interrupted because someone other than the portal ended it in the "
-            "cluster. Start it again."
-        ),
-        Cause.DRAINED: _(
-            "The build was interrupted because its machine in the cluster was taken out of "
-            "service. Start it again."
-        ),
-        Cause.PREEMPTED: _(
-            "The build was interrupted to make room for something more important in the cluster. "
-            "Start it again."
-        ),
-    }
-    gone = _(
-        "The build was interrupted because its machine in the cluster is gone. Start it again."
-    )
-    return "build.lost", sentences.get(cause, gone)
-
-
-def _eviction_reason(why: str) -> tuple[str, str]:
-    if "limit" in why:  # the volume's limit, or that of the pod's storage
-        return "build.disk-full", _(
-            "The build wrote more than it may. Have it write less, or ask the staff for more room."
-        )
-    message = _("The build was stopped because its machine ran out of room: %(why)s")
-    return "build.lost", message % {"why": why}
+    return problems.build_lost()
 
 
 def _permanent_problem(pod: Pod) -> tuple[str, str] | None:
