@@ -15,6 +15,7 @@ import pytest
 from sessions.backends import BuildSpec
 from sessions.backends.local import LocalBackend, environments, keeper_processes
 from sessions.backends.local.keeper import files, jobs, status
+from sessions.backends.local.keeper.jupyter import SOCKET
 from sessions.backends.local.orphans import sweep
 from sessions.lifecycle import observations, steps
 from sessions.models import Build
@@ -88,6 +89,17 @@ def test_no_process_writes_into_a_build_that_has_ended(backend, order, how):
     until(lambda: command(copying) == "", 20)
     assert finished(backend, spec).code == {"kill": "build.lost", "cancel": "build.cancelled"}[how]
     backend.forget_build(spec.id)
+
+
+def test_a_build_killed_while_it_starts_jupyterlab_is_recovered(backend, order):
+    spec = order({"postBuild": "#!/bin/sh\necho built\n"})
+    backend.ensure_build(spec)
+    socket = backend.folders.keeper("build", spec.id) / "io" / SOCKET
+    until(socket.exists, 60)
+    kill(backend, "build", spec.id)
+    assert finished(backend, spec).code == "build.lost"
+    backend.ensure_build(spec)
+    assert finished(backend, spec).code == "", log(backend, spec.id)
 
 
 @pytest.mark.parametrize("tries", [2, pytest.param(12, marks=pytest.mark.long)])

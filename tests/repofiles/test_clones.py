@@ -158,7 +158,7 @@ def test_branches_may_have_names_that_are_not_utf8_or_differ_by_case(
     git_server: GitServer, tmp_path: Path
 ):
     name = "ada/odd-names"
-    git_server.repository(name, {"Read.txt": "1", "read.txt": "2", "caf\\351.txt": "3"})
+    git_server.repository(name, {"Read.txt": "1", "read.txt": "2", "caf\udce9.txt": "3"})
     folder = f"--git-dir={git_server.folder(name)}"
     for branch in (b"refs/heads/caf\xe9", b"refs/heads/Topic", b"refs/heads/topic"):
         subprocess.run(["git", folder, "update-ref", branch, "HEAD"], check=True)

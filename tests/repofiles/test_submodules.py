@@ -33,27 +33,27 @@ def whole(
 @pytest.fixture
 def part(git_server: GitServer) -> str:
     """A repository's last commit but one; the last one is newer."""
-    if git_server.folder("ada/part").exists():
-        return git_server.commit("ada/part", "HEAD~1")
-    git_server.repository("ada/part", {"part.txt": "of the whole"})
-    commit = git_server.commit("ada/part")
-    git_server.repository("ada/part", {"part.txt": "newer"})
+    if git_server.folder("ada/submodule").exists():
+        return git_server.commit("ada/submodule", "HEAD~1")
+    git_server.repository("ada/submodule", {"part.txt": "of the whole"})
+    commit = git_server.commit("ada/submodule")
+    git_server.repository("ada/submodule", {"part.txt": "newer"})
     return commit
 
 
 @pytest.mark.parametrize(
     "url",
     [
-        "{base}/ada/part.git",
-        "{base}/ada/part",
-        "../part.git",
-        "../../ada/part.git",
-        "git@{host}:ada/part.git",
-        "{host}:ada/part.git",
-        "ssh://git@{host}/ada/part.git",
-        "ssh://git@{host}:2222/ada/part.git",
-        "git+ssh://git@{host}/ada/part.git",
-        "git://{host}/ada/part.git",
+        "{base}/ada/submodule.git",
+        "{base}/ada/submodule",
+        "../submodule.git",
+        "../../ada/submodule.git",
+        "git@{host}:ada/submodule.git",
+        "{host}:ada/submodule.git",
+        "ssh://git@{host}/ada/submodule.git",
+        "ssh://git@{host}:2222/ada/submodule.git",
+        "git+ssh://git@{host}/ada/submodule.git",
+        "git://{host}/ada/submodule.git",
     ],
 )
 def test_a_public_submodule_is_fetched_however_its_address_is_written(
@@ -70,7 +70,7 @@ def test_a_public_submodule_is_fetched_however_its_address_is_written(
 def test_what_cannot_be_had_is_named_and_the_rest_is_there(
     git_server: GitServer, tmp_path: Path, part: str
 ):
-    url = git_server.url("ada/part")
+    url = git_server.url("ada/submodule")
     got = whole(
         git_server,
         tmp_path / "x",
@@ -78,7 +78,7 @@ def test_what_cannot_be_had_is_named_and_the_rest_is_there(
             "first": (git_server.url("ada/gone"), part),
             "nowhere": ("", part),
             "newer": (url, "d" * 40),
-            "local": ("/srv/ada/part.git", part),
+            "local": ("/srv/ada/submodule.git", part),
             "private": (git_server.lock("ada/secret"), part),
             "there": (url, part),
         },
@@ -108,7 +108,7 @@ def test_a_strange_declaration_costs_its_submodule_only(
     git_server: GitServer, tmp_path: Path, part: str, more: str, why: str
 ):
     name = f"ada/strange-{len(more)}"
-    modules = f'[submodule "m"]\n\tpath = m\n\turl = ../part.git\n\t{more}\n'
+    modules = f'[submodule "m"]\n\tpath = m\n\turl = ../submodule.git\n\t{more}\n'
     git_server.repository(name, {".gitmodules": modules})
     git_server.submodule(name, "m", part)
     got = clone_last(tmp_path / "x", git_server, name)
@@ -140,23 +140,23 @@ def test_submodules_of_submodules_are_fetched_relative_to_theirs(
     assert got.read("middle/deep/part.txt") == "bob's"
 
 
-GITHUB = "https://github.com/ada/part.git"
+GITHUB = "https://github.com/ada/submodule.git"
 
 
 @pytest.mark.parametrize(
     ("url", "parent", "has_key", "expected"),
     [
-        ("git@github.com:ada/part.git", "https://gitlab.com/a/b.git", False, [GITHUB]),
-        ("git@github.com:ada/part.git", "ssh://git@github.com/a/b", True,
-         ["git@github.com:ada/part.git", GITHUB]),
-        ("ssh://git@ssh.github.com:443/ada/part.git", "https://gitlab.com/a/b", False, [GITHUB]),
-        ("http://github.com/ada/part.git", "https://gitlab.com/a/b", False,
-         [GITHUB, "http://github.com/ada/part.git"]),
+        ("git@github.com:ada/submodule.git", "https://gitlab.com/a/b.git", False, [GITHUB]),
+        ("git@github.com:ada/submodule.git", "ssh://git@github.com/a/b", True,
+         ["git@github.com:ada/submodule.git", GITHUB]),
+        ("ssh://git@ssh.github.com:443/ada/submodule.git", "https://gitlab.com/a/b", False, [GITHUB]),
+        ("http://github.com/ada/submodule.git", "https://gitlab.com/a/b", False,
+         [GITHUB, "http://github.com/ada/submodule.git"]),
         ("git@git.example.org:x/y", "https://git.example.org:8443/a/b", False,
          ["https://git.example.org:8443/x/y"]),
         ("git@github.com:ada/my part.git", "https://a.b/c", False,
          ["https://github.com/ada/my%20part.git"]),
-        ("git@host:~ada/part.git", "https://a.b/c", False, ["git@host:~ada/part.git"]),
+        ("git@host:~ada/submodule.git", "https://a.b/c", False, ["git@host:~ada/submodule.git"]),
         ("https://a.b/c", "https://a.b/d", False, ["https://a.b/c"]),
         ("file:///srv/x", "https://a.b/d", False, ["file:///srv/x"]),
         ("ext::sh -c x", "https://a.b/d", False, ["ext::sh -c x"]),

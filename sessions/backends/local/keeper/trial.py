@@ -19,6 +19,7 @@ from sessions.jupyter import safe_mode_variables
 from sessions.repofiles.lines import LineSplitter
 
 from . import bounds, jupyter
+from .files import remove
 from .jobs import BuildJob, ServerJob
 from .log import MAX_LINE_LENGTH
 from .probe import GONE, Probe
@@ -53,6 +54,8 @@ async def start_once(
     ``watch`` enforces. Raises `JobFailed` if it does not answer.
     """
     notebook = _notebook(job)
+    for left in (folder / "io" / jupyter.SOCKET, folder / jupyter.SOCKET):
+        remove(left)  # by a keeper that was killed here
     jupyter.write_configuration(folder / "config", notebook)
     probe = Probe(folder / "io", folder / jupyter.SOCKET, notebook.token)
     recent = _Recent(output)
