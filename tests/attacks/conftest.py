@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from playwright.sync_api import Browser
 
@@ -27,6 +28,12 @@ from tests.stack import Api, Stack
 HOSTILE = Path(__file__).with_name("hostile.py")
 HANGING = 8
 """Number of repositories on a server that never answers."""
+END_IN_TIME = """\
+"$@" & lab=$!
+until [ -e /home/jovyan/over ]; do sleep 1; done
+kill $lab
+exit 3
+"""
 LOG = (
     "echo $OUTPUT; echo '</pre><h1 id=attack>x</h1><script>window.attacked = 1</script>';"
     " echo '<img src=x onerror=\"window.attacked = 1\">';"
@@ -109,6 +116,8 @@ def _projects(world: World, git: GitServer, ssh: SshServer) -> dict[str, str]:
         words["private_project"] = _private(alice, ssh, words)
         alice.until(words["alice_project"], "ready", within=240)
         mallory.until(words["hostile_project"], "ready", within=240)
+        alice.until(words["private_project"], "ready", within=240)
+        _end(alice, world, words["private_project"])
         alice.until(words["private_project"], "failed", within=240)
     words["hostile"] = f"{words['hostile_project']}.localhost:{world.stack.port}"
     words["registry"] = world.stack.environment.get("PORTAL_REGISTRY", "")
@@ -120,7 +129,7 @@ def _private(alice: Api, ssh: SshServer, words: dict[str, str]) -> str:
     name = f"alice/private-{secrets.token_hex(4)}"
     files = {
         "postBuild": f"#!/bin/sh\n{LOG}\n".replace("$OUTPUT", words["output_of_build"]),
-        "start": f"#!/bin/sh\necho {words['output_of_notebook']}\nexit 3\n",
+        "start": f"#!/bin/sh\necho {words['output_of_notebook']}\n{END_IN_TIME}",
         "index.ipynb": "{}",
     }
     ssh.repository(name, files)
@@ -129,6 +138,18 @@ def _private(alice: Api, ssh: SshServer, words: dict[str, str]) -> str:
         answer = alice.http.post("ssh-key/rotate/")
     ssh.allow(answer.json()["public_key"], name)
     return alice.launch(ssh.url(name))
+
+
+def _end(alice: Api, world: World, project: str) -> None:
+    """Write the file for which the notebook waits to end by itself."""
+    host = f"{project}.localhost:{world.stack.port}"
+    answer = httpx.put(
+        f"http://127.0.0.1:{world.stack.port}/api/contents/over",
+        headers={"Host": host, "Authorization": alice.http.headers["Authorization"]},
+        json={"type": "file", "format": "text", "content": ""},
+        timeout=60,
+    )
+    assert answer.status_code == 201, answer.text
 
 
 def _numbers(world: World, words: dict[str, str]) -> dict[str, str]:
