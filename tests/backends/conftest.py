@@ -15,6 +15,7 @@ from sessions.backends.local import LocalBackend
 from sessions.backends.local.folders import BUILD, SERVER
 from sessions.backends.local.keeper import cgroups
 from sessions.backends.local.keeper.files import remove
+from sessions.backends.local.keeper.removal import TRASH
 from tests import scratch
 from tests.backends.inside import Inside, image
 from tests.backends.waiting import until
@@ -36,6 +37,7 @@ def data(warm_data: Path) -> Iterator[Path]:
     warm_up(folder, warm_data)
     yield folder
     cgroups.sweep(folder / "run", ())
+    until(lambda: not any(folder.glob(f"*/{TRASH}")), 60)  # a process of its own empties it
     remove(folder)
 
 

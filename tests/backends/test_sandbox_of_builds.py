@@ -172,8 +172,8 @@ def portal(git, settings) -> Iterator[GitServer]:
     [
         ("http://127.0.0.1:9/x.git", "Not connected: 127.0.0.1"),
         ("http://localhost:{portal}/ada/flowers.git", "is the portal itself"),
-        ("file:///home/jovyan/.git", "transport 'file' not allowed"),
-        ("ext::touch /home/jovyan/x", "transport 'ext' not allowed"),
+        ("file:///home/jovyan/.git", "its address is not one for https or ssh"),
+        ("ext::touch /home/jovyan/x", "its address is not one for https or ssh"),
     ],
 )
 def test_submodules_from_forbidden_addresses_are_named_and_not_fetched(

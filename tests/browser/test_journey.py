@@ -122,6 +122,7 @@ def test_a_failed_launch_shows_the_error_and_can_be_rebuilt(
     assert page.title().startswith("failed – ")
     git.repository("ada/broken", {"postBuild": POST_BUILD}, executable=["postBuild"])
     box.get_by_role("button", name="Rebuild from scratch").click()
+    expect(page.locator("#lines")).to_contain_text("Starting JupyterLab once")
     page.wait_for_url(re.compile(r"\.localhost:\d+/lab"))
 
 
