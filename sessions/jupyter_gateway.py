@@ -1,4 +1,4 @@
-"""What a notebook's server needs to work behind the gateway: its token, bounds, and a notice.
+"""Give a notebook's server what it needs behind the gateway: its token, bounds, and a notice.
 
 Parts of Jupyter's configuration (`sessions.jupyter`). Pure functions, also used by processes
 without Django.

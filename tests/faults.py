@@ -32,7 +32,7 @@ ANSWERS = {
     "500": b"HTTP/1.1 500 Internal Server Error\r\n" + _EMPTY,
     "nonsense": b"\x00\xff*\r\n\r\n<html>[{\r\n" * 3,
 }
-"""What the proxy itself answers, whatever comes, before it closes the connection."""
+"""Answers of the proxy itself, whatever comes, before it closes the connection."""
 FAULTS = (SLOW, SILENT, CUT, *ANSWERS)
 
 

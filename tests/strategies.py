@@ -14,4 +14,4 @@ ANYTHING = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(JUNK, inner, max_size=3),
     max_leaves=8,
 )
-"""What JSON can say, and a little more."""
+"""All that JSON can say, and a little more."""

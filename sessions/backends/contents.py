@@ -20,7 +20,7 @@ _COLUMNS = {
 }
 """Lengths of the columns that reports are stored in."""
 _MAX_SIZE = 2**63
-"""What a column for a number of bytes does not hold any more."""
+"""The first number of bytes that no column holds."""
 
 
 def _clean(report: object, *names: str) -> None:

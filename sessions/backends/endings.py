@@ -32,7 +32,7 @@ _STATUSES_NOT_RUN = frozenset({126, 127})
 
 
 class Cause(StrEnum):
-    """What ended a notebook from outside, where the back end knows; "" if nothing is known."""
+    """Names for what ended a notebook from outside; "" if nothing is known."""
 
     NONE = ""
     OUT_OF_MEMORY = "spawn.out-of-memory"
@@ -46,7 +46,7 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True)
 class ServerEnd:
-    """What a back end knows about the end of a notebook.
+    """Facts that a back end knows about the end of a notebook.
 
     - ``status`` is the exit status of its program; None if that was still running when its time to
       start, ``seconds``, was over.

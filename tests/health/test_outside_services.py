@@ -21,7 +21,7 @@ from sessions.progress import notify
 ROOT = Path(__file__).resolve().parents[2]
 NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?![\w.]*\d)")
 WEB_SECONDS, WORKER_SECONDS = 60, 50
-"""What `portal.settings` gives to web and worker; this process is neither."""
+"""Values that `portal.settings` gives to web and worker; this process is neither."""
 
 
 def _cache_seconds() -> float:

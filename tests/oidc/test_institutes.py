@@ -1,5 +1,6 @@
-"""What large institutions bring to a sign-in, against the certified provider: hundreds of groups,
-clocks that differ, addresses from the history, new subjects.
+"""Sign-ins at large institutions, against the certified provider.
+
+Hundreds of groups, clocks that differ, addresses from the history, new subjects.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from tests.githttp import GitServer
 
 @dataclass(frozen=True)
 class Cloned:
-    """What the program has left: its status, its answer, its log and its folder."""
+    """The things that the program has left: its status, its answer, its log and its folder."""
 
     status: int
     answer: dict[str, Any]

@@ -36,8 +36,8 @@ PARTS = ("git", "index", "provider", "mail", "redis", "database")
 CROWD = 40
 """People who press a button at the same time; more than web has threads."""
 SPARE_SECONDS = 6.0
-"""What bob's start may take longer than twice its time in peace, for a machine that is busy; less
-than most calls outside may take.
+"""Time that bob's start may take longer than twice its time in peace, for a machine that is busy;
+less than most calls outside may take.
 """
 OUTAGE_SECONDS = 3.0
 """How long the database, without which nothing works, has its fault."""

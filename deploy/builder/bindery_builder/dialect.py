@@ -27,13 +27,13 @@ _LATER_OPTIONS: Final = {
     "RUN": {"--network"},
     "HEALTHCHECK": {"--start-interval"},
 }
-"""What version 1.39 has besides. Of versions from `_LINK` on, nothing is assumed."""
+"""Options that version 1.39 has besides. Of versions from `_LINK` on, nothing is assumed."""
 _OCTAL: Final = re.compile(r"--chmod=(?:[0-7]{3,4}|.*\$.*)\Z")
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """What buildah reads: here-documents, and ``--link`` with all that is newer still."""
+    """A buildah by what it reads: here-documents, ``--link`` with all that is newer still."""
 
     here_documents: bool = True
     link: bool = True
