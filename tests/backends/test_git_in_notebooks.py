@@ -43,7 +43,7 @@ print(json.dumps({
 def spec(git: GitServer, order: Callable[..., BuildSpec]) -> BuildSpec:
     """A repository with history, a file in Git LFS, submodules and a link that leads out of it."""
     part = git.repository("ada/part", {"part.txt": "of the whole"})
-    gone = part.replace("part.git", "gone.git")
+    gone = part.replace("part.git", "never.git")
     modules = (
         '[submodule "part"]\n\tpath = part\n\turl = git@127.0.0.1:ada/part.git\n'
         f'[submodule "gone"]\n\tpath = gone\n\turl = {gone}\n'
@@ -65,7 +65,7 @@ def test_git_works_in_a_notebook(
     lines = log(backend, spec.id).splitlines()
     assert [line for line in lines if line.startswith("Note: ")] == [
         (
-            f"Note: The submodule gone (http://{git.host}/ada/gone.git) is empty: it does not "
+            f"Note: The submodule gone (http://{git.host}/ada/never.git) is empty: it does not "
             "exist there, or is private."
         ),
         (

@@ -75,7 +75,7 @@ def test_what_cannot_be_had_is_named_and_the_rest_is_there(
         git_server,
         tmp_path / "x",
         {
-            "first": (git_server.url("ada/gone"), part),
+            "first": (git_server.url("ada/never"), part),
             "nowhere": ("", part),
             "newer": (url, "d" * 40),
             "local": ("/srv/ada/submodule.git", part),

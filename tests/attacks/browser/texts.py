@@ -83,6 +83,7 @@ def _log(check: str) -> Act:
 
     def act(visit: Visit) -> str:
         page = visit.portal("/projects/{private_project}/")
+        page.get_by_role("heading", name="Build log").click()
         page.get_by_text(visit.world.words["output_of_build"]).first.wait_for()
         return str(page.evaluate(check) or "")
 

@@ -9,7 +9,7 @@ from tests.oidc.browser.conftest import Site, Visit, answer, door, enter
 def test_signing_in_from_a_notebooks_address_leads_to_the_file(
     site: Site, visit: Visit, git_server: GitServer
 ) -> None:
-    site.campus.put("goeppert", preferred_username="noether", groups=["members"])
+    site.campus.put("goeppert", preferred_username="goeppert", groups=["members"])
     enter(visit(), site, "goeppert")
     with site.stack.api("goeppert") as api:
         name = api.launch(git_server.repository("people/way", {"a.ipynb": "{}"}))
