@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
+
 import pytest
 
+from sessions.backends.local.keeper.jupyter import SOCKET
+from sessions.backends.local.keeper.probe import Probe
 from tests.backends.waiting import ask, built, finished, log, removed, settled
 
 pytestmark = pytest.mark.slow("packages are downloaded, and JupyterLab starts twice", seconds=300)
@@ -36,7 +41,17 @@ def test_an_old_server_gets_its_token_and_works(backend, order, wish, requiremen
     assert ask(ready.address, "/api/status")[0] == 403
     assert ask(ready.address, "/api/contents/index.ipynb?content=0", server.token)[0] == 200
     assert ask(ready.address, "/lab", server.token)[0] == 200
+    asyncio.run(_kernel_answers(backend.folders.keeper("server", server.id), server.token))
     removed(backend, server.id)
+
+
+async def _kernel_answers(folder: Path, token: str) -> None:
+    """Return once a new kernel is idle, as the server of any version tells the keeper."""
+    probe = Probe(folder / "io", folder / SOCKET, token)
+    kernel = await probe.start_kernel()
+    async with probe.greeting(kernel):
+        while await probe.kernel_state(kernel) != "idle":
+            await asyncio.sleep(0.05)
 
 
 @pytest.mark.parametrize(

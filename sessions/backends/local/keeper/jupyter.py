@@ -1,13 +1,16 @@
 """JupyterLab in its sandbox: command, variables, configuration and requests to it.
 
-Pure functions, except `send_request`, which sends one HTTP request to the notebook's unix socket,
-and `write_configuration`.
+Pure functions, except those that send requests to the notebook's unix socket, and
+`write_configuration`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from sessions import gitsettings, jupyter
@@ -51,6 +54,31 @@ async def _send(socket: str, request: str, token: str, size: int) -> tuple[int, 
         writer.close()
 
 
+@asynccontextmanager
+async def open_channels(socket: str, kernel: str, token: str) -> AsyncIterator[None]:
+    """Send a kernel a question, through a WebSocket that is open inside.
+
+    Jupyter Server calls a kernel ``starting`` until it has answered something.
+    """
+    writer = None
+    with suppress(OSError, TimeoutError):
+        async with asyncio.timeout(_SECONDS):
+            reader, writer = await asyncio.open_unix_connection(socket)
+            writer.write(_UPGRADE.format(f"{KERNELS}/{kernel}/channels", token).encode())
+            await reader.readline()
+            writer.write(_frame(json.dumps(_KERNEL_INFO).encode()))
+    try:
+        yield
+    finally:
+        if writer:
+            writer.close()
+
+
+def _frame(text: bytes) -> bytes:
+    """Return a short text as a WebSocket frame of a client's, with a mask of zeros (RFC 6455)."""
+    return b"\x81\xfe" + len(text).to_bytes(2) + bytes(4) + text
+
+
 async def _read_all(reader: asyncio.StreamReader, size: int) -> bytes:
     whole = b""
     while len(whole) < size and (piece := await reader.read(size - len(whole))):
@@ -68,6 +96,25 @@ _NO_PROXY = "localhost,127.0.0.1,::1"
 STATUS = "/api/status"
 SHUTDOWN = "/api/shutdown"
 KERNELS = "/api/kernels"
+_UPGRADE = (
+    "GET {} HTTP/1.1\r\nHost: localhost\r\nAuthorization: token {}\r\nConnection: Upgrade\r\n"
+    "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
+_KERNEL_INFO = {
+    "header": {
+        "msg_id": "1",
+        "session": "bindery",
+        "username": "bindery",
+        "msg_type": "kernel_info_request",
+        "version": "5.3",
+    },
+    "parent_header": {},
+    "metadata": {},
+    "content": {},
+    "channel": "shell",
+}
+"""See https://jupyter-client.readthedocs.io/en/stable/messaging.html#kernel-info."""
 
 # Python searches a package folder only if it exists when Python starts. The repository's start
 # script, if there still is one, runs the command that it is given.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,10 @@ class Probe:
         """Start a kernel of the default kind and return its id; "" if that fails."""
         status, body = await self._fetch("POST", jupyter.KERNELS)
         return str(_parse(body).get("id", "")) if status == 201 else ""
+
+    def greeting(self, kernel: str) -> AbstractAsyncContextManager[None]:
+        """Ask a kernel something inside; without that, it never becomes ``idle``."""
+        return jupyter.open_channels(str(self.socket), kernel, self.token)
 
     async def kernel_state(self, kernel: str) -> str:
         """Return a kernel's state, such as ``idle``; `GONE` if it has died for good."""

@@ -90,13 +90,16 @@ async def _wait_for_answer(probe: Probe) -> None:
 async def _wait_for_kernel(probe: Probe) -> None:
     """Return when a kernel works, or is only slow. Raises `_KernelDiedError`."""
     began, kernel = time.monotonic(), await probe.start_kernel()
-    while kernel and time.monotonic() - began < KERNEL_SECONDS:
-        state = await probe.kernel_state(kernel)
-        if state == GONE:
-            raise _KernelDiedError
-        if state == "idle":
-            return
-        await asyncio.sleep(_PAUSE)
+    if not kernel:
+        return
+    async with probe.greeting(kernel):
+        while time.monotonic() - began < KERNEL_SECONDS:
+            state = await probe.kernel_state(kernel)
+            if state == GONE:
+                raise _KernelDiedError
+            if state == "idle":
+                return
+            await asyncio.sleep(_PAUSE)
 
 
 class _Recent:
