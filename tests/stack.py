@@ -74,6 +74,7 @@ class Stack:
             **environment,
         }
         self.process: subprocess.Popen[bytes] | None = None
+        self._tokens: dict[str, str] = {}
         self.log = self.home / "up.log"
 
     def start(self, is_up: Callable[[], bool] | None = None) -> None:
@@ -140,7 +141,14 @@ class Stack:
         self.manage("shell", "-c", f"from portal.models import User; {make}")
 
     def api(self, username: str = "admin") -> Api:
-        return Api(self, self.manage("create_token", username).splitlines()[-1])
+        """Return a client with a person's token, the same one for as long as it is valid."""
+        if token := self._tokens.get(username):
+            api = Api(self, token)
+            if api.http.get("me/").status_code == 200:
+                return api
+            api.http.close()
+        self._tokens[username] = self.manage("create_token", username).splitlines()[-1]
+        return Api(self, self._tokens[username])
 
     def part(self, name: str) -> int | None:
         """Return the pid of web, worker, watch or keepers; None while the part is being

@@ -90,7 +90,7 @@ def project(request: HttpRequest, name: str) -> HttpResponseBase:
     readable = build if found.shows_log_to(person(request)) else None
     context = {
         **_status(request, found),
-        "start_cursor": journal.session_start(found),
+        "start_cursor": journal.launch_start(found),
         "last_cursor": Cursor(found.events_written).pack(),
         "lines": "\n".join(last_lines(readable.pk, MAX_LINES)) if readable else "",
     }

@@ -16,7 +16,7 @@ from itertools import chain, takewhile
 from typing import Any, NamedTuple
 
 from django.db import transaction
-from django.db.models import BigIntegerField, F, Min
+from django.db.models import BigIntegerField, F
 
 from portal.lib.db import CompiledQuery, Param
 from portal.lib.text import readable, storable
@@ -171,10 +171,17 @@ def redacted(event: Event) -> Event:
     return event
 
 
-def session_start(project: Project) -> int:
-    """Return the cursor from which the timeline of the current session begins."""
-    first = Event.objects.filter(session=project.current).aggregate(first=Min("seq"))["first"]
-    return Cursor(first - 1).pack() if first else 0
+def launch_start(project: Project) -> int:
+    """Return the cursor from which the timeline of the current launch begins.
+
+    A start that is repeated in safe mode is a session of its own, and belongs to the same launch.
+    """
+    events = Event.objects.filter(project=project).order_by("seq")
+    first = events.filter(session=project.current).first()
+    if first and first.phase != Phase.WAITING:
+        begun = events.filter(phase=Phase.WAITING, code="", seq__lt=first.seq).last()
+        first = events.filter(session=begun.session).first() if begun else first
+    return Cursor(first.seq - 1).pack() if first else 0
 
 
 async def log_text(build_id: int) -> AsyncIterator[str]:

@@ -10,6 +10,7 @@ from django.utils import timezone
 from sessions import lifecycle
 from sessions.backends.endings import CRASHED, ENTRY_POINT, NOT_RUN, START_SCRIPT, TIMEOUT
 from sessions.models import Build, Project, Session
+from sessions.progress import journal
 from sessions.watch.reconcile import reconcile
 from tests.fixtures import long_watched
 
@@ -55,6 +56,23 @@ def test_a_failed_start_is_repeated_once_in_safe_mode(project, backend, worker, 
     said = list(project.events.filter(phase="launching").values_list("code", "message"))
     assert said[-1] == (code, f"{WHY}\nStarting again in safe mode.")
     assert not project.events.filter(phase="failed").exists()
+
+
+def test_the_page_of_a_repeated_start_shows_the_log_of_the_build(
+    ada, url, backend, worker, watch, as_ada
+):
+    project = lifecycle.launch(ada, url)
+    worker.run()
+    backend.say(Build.objects.get().pk, "built well")
+    backend.finish(Build.objects.get().pk)
+    watch.look()
+    worker.run()
+    backend.vanish(now(project).pk, CRASHED, WHY)
+    watch.look()
+    page = as_ada.get(f"/projects/{project.name}/")
+    items = journal.read(project.pk, page.context["start_cursor"]).items
+    assert items[0]["message"].startswith("Launched by ada")
+    assert "built well" in [item["message"] for item in items]
 
 
 @pytest.mark.parametrize(

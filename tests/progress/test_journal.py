@@ -115,7 +115,7 @@ def test_a_second_session_starts_at_its_own_first_event(ada, session, build):
     project = session.project
     project.current = second
     journal.record(second, Phase.WAITING, "second launch")
-    assert told(second, journal.session_start(project)) == ["second launch"]
+    assert told(second, journal.launch_start(project)) == ["second launch"]
 
 
 def test_output_that_is_already_stored_is_not_stored_twice(build):
