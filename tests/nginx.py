@@ -46,9 +46,11 @@ PORTAL, NOTEBOOKS = "bindery.example.org", "notebooks.example.net"
 
 
 @contextmanager
-def running(web: int, domain: str, secret: str, ways: Path | None = None) -> Iterator[int]:
+def running(
+    web: int, domain: str, secret: str, ways: Path | None = None, silence: str = "1h"
+) -> Iterator[int]:
     """Run nginx for hosts of this domain and yield its port. ``ways`` is the file where it logs
-    which path went to which server.
+    which path went to which server, and ``silence`` the time that web has for an answer.
     """
     port = free_port()
     listens = f"listen 127.0.0.1:{port} backlog=1024;"
@@ -57,6 +59,7 @@ def running(web: int, domain: str, secret: str, ways: Path | None = None) -> Ite
         NOTEBOOKS: domain,
         PORTAL: domain,
         "listen 443 ssl http2;": listens,
+        "proxy_read_timeout 1h;": f"proxy_read_timeout {silence};",
         "    ssl_certificate /etc/nginx/bindery.pem;\n": "",
         "    ssl_certificate_key /etc/nginx/bindery.key;\n": "",
     }

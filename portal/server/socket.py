@@ -129,6 +129,12 @@ class Socket(WebSocketsSansIOProtocol):
         self._discards_input = self.close_sent = True
         self.close_timer = self.loop.call_later(LINGER, self.transport.close)
 
+    def keepalive_timeout(self) -> None:
+        """Close a socket whose client does not answer pings with 1001, as the gateway does."""
+        if not self.close_sent:
+            self.conn.fail(1001, "no answer to a ping")
+        super().keepalive_timeout()
+
     def handle_ping(self) -> None:
         if self.writable.is_set():
             super().handle_ping()

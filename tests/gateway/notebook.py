@@ -65,7 +65,7 @@ class Notebook:
         for path in ("/socket", "/terminals/websocket/1", "/api/kernels/1/channels"):
             app.router.add_get(path, self.socket)
         app.router.add_get("/static/headers", self.headers)
-        for name in ("headers", "stream", "large", "half", "gzip", "away", "never"):
+        for name in ("headers", "stream", "large", "half", "gzip", "away", "late", "never"):
             app.router.add_get(f"/{name}", getattr(self, name))
         app.router.add_route("*", "/{rest:.*}", self.echo)
         runner = web.AppRunner(
@@ -142,6 +142,11 @@ class Notebook:
 
     async def away(self, request: web.Request) -> web.Response:
         raise web.HTTPFound("http://elsewhere.example/")
+
+    async def late(self, request: web.Request) -> web.Response:
+        """Answer after a while."""
+        await asyncio.sleep(0.3)
+        return web.Response(text="late")
 
     async def never(self, request: web.Request) -> web.StreamResponse:
         """Never begin to answer."""

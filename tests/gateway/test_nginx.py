@@ -50,8 +50,14 @@ def web(port, settings) -> int:
 
 
 @pytest.fixture
-def front(web, settings) -> Iterator[int]:
-    with nginx.running(web, "localhost", SECRET) as front:
+def silence() -> str:
+    """Return how long nginx waits for an answer; a test may set less."""
+    return "1h"
+
+
+@pytest.fixture
+def front(web, settings, silence) -> Iterator[int]:
+    with nginx.running(web, "localhost", SECRET, silence=silence) as front:
         settings.PORTAL_GATEWAY_DOMAIN = f"localhost:{front}"
         settings.PORTAL_URL = f"http://localhost:{front}"
         yield front
@@ -267,6 +273,20 @@ def test_a_large_head_within_the_limit_passes_through(browser):
     more = ["X-Long: " + "x" * 30_000, "X-Longer: " + "x" * 20_000, "Connection: close"]
     answer = wire.ask(browser.port, head_of(browser.host, *own, *more), within=20)
     assert answer.startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize(("size", "status"), [(60_000, 200), (70_000, 502)])
+def test_a_header_of_a_response_over_the_bound_is_refused(browser, size, status):
+    response = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX-Long: " + b"x" * size + b"\r\n\r\n"
+    with wire.notebook(lambda connection, _received: connection.sendall(response)) as address:
+        Session.objects.update(address=address)
+        assert browser.ask("/x").status_code == status
+
+
+@pytest.mark.parametrize("silence", ["1s"])
+def test_a_notebook_that_is_silent_for_longer_than_nginx_waits_is_504(browser):
+    assert browser.ask("/late").status_code == 200
+    assert browser.ask("/never").status_code == 504
 
 
 def test_a_message_of_many_megabytes_passes_through(browser):
