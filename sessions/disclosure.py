@@ -30,7 +30,7 @@ PUBLIC_CODES = frozenset(
         *("spawn.preempted", "spawn.drained", "spawn.ended"),
         *("spawn.out-of-memory", "spawn.image-pull", "spawn.no-image", "spawn.no-jupyterlab"),
         "spawn.no-shell",
-        *("spawn.volume-full", "spawn.volume-read-only", "spawn.volume-unknown"),
+        *("spawn.volume-read-only", "spawn.volume-unknown"),
         "spawn.folder-owner",
     }
 )

@@ -40,6 +40,7 @@ MAX_NAMES = 10
 MAX_NAME_LENGTH = 120
 """Longest name shown, in characters."""
 _COMMIT = 7
+_MAX_BYTES = 2**63
 
 
 def files_report(report: Mapping[str, Any], size: int | None = None) -> FilesReport:
@@ -67,7 +68,9 @@ def _sentences(report: Mapping[str, Any]) -> Iterator[str]:
             "The disk is full, so changes from the repository were not merged; your files are "
             "unchanged. Free some space, then stop the notebook and start it again."
         )
-    yield from _room_sentence(report.get("room"))
+    if room := _mapping(report.get("room")):
+        sentence = _("The disk of this project has only %(free)s left. Largest here: %(names)s.")
+        yield sentence % _room_values(room)
     if left := _number(report, "left_out"):
         sentence = ngettext(
             "One file of the repository could not be read, so it is missing: %(names)s.",
@@ -78,19 +81,25 @@ def _sentences(report: Mapping[str, Any]) -> Iterator[str]:
         yield sentence % {"count": left, "names": _join_names(names, left)}
 
 
-def _room_sentence(room: Any) -> Iterator[str]:
-    """Say what takes the room on a disk that is nearly full."""
-    if not isinstance(room, dict):
-        return
+def volume_sentence(room: Any) -> str:
+    """Return what takes the room in a volume that is full or nearly full; "" if unknown.
+
+    In ``room``, ``free`` has the bytes that are left, and ``largest`` pairs of name and bytes.
+    """
+    if not (known := _mapping(room)):
+        return ""
+    sentence = _("Your volume has only %(free)s left. Largest in it: %(names)s.")
+    return sentence % _room_values(known)
+
+
+def _room_values(room: Mapping[str, Any]) -> dict[str, str]:
     pairs = [each for each in _list(room, "largest") if isinstance(each, list) and len(each) == 2]
     names = [
         f"{printable(str(name))[:MAX_NAME_LENGTH]} ({filesizeformat(size)})"
-        for name, size in pairs
-        if type(size) is int
+        for name, size in pairs[:MAX_NAMES]
+        if type(size) is int and 0 <= size < _MAX_BYTES
     ]
-    sentence = _("The disk of this project has only %(free)s left. Largest here: %(names)s.")
-    values = {"free": filesizeformat(_number(room, "free")), "names": ", ".join(names) or "?"}
-    yield sentence % values
+    return {"free": filesizeformat(_number(room, "free")), "names": ", ".join(names) or "?"}
 
 
 def _merged_sentences(report: Mapping[str, Any]) -> Iterator[str]:
@@ -135,6 +144,10 @@ def _join_names(names: list[str], count: int) -> str:
 def _number(report: Mapping[str, Any], key: str) -> int:
     found = report.get(key)
     return found if type(found) is int and 0 < found < 10**12 else 0
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _list(report: Mapping[str, Any], key: str) -> list[Any]:

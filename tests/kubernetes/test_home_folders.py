@@ -184,7 +184,9 @@ def test_an_unusable_volume_is_reported_with_the_reason(image, volume, number, s
         raise OSError(number, os.strerror(number))
 
     told = prepare.prepare_home(NAME, COMMIT, fails, str(image), str(volume))
+    room = told.pop("room", None)
     assert told == {"code": said, "why": f"[Errno {number}] {os.strerror(number)}"}
+    assert (room is not None) == (said == "spawn.volume-full")
 
 
 def test_the_result_fits_into_a_termination_message():
@@ -289,12 +291,42 @@ def test_a_full_volume_is_reported_and_loses_no_files(image, volume):
         assert "code" not in settled(image, there), "nothing has to be written"
         told = settled(image, there, commit="f00d" * 10)
         assert (told["left"], "code" in told) == ("spawn.volume-full", False)
+        assert told["room"]["largest"][0][0] == ".filler"
         assert (home(there) / "mine.txt").read_text() == "mine"
         assert (home(there) / "index.ipynb").read_text() == "{}"
         assert settled(image, there, "ada-trees-lrkajvgx")["code"] == "spawn.volume-full"
         disk.make_room()
         assert settled(image, there, commit="f00d" * 10)["merge"]["updated"] == 1
         assert settled(image, there, "ada-trees-lrkajvgx")["merge"]["state"] == "filled"
+
+
+def test_a_start_on_a_nearly_full_volume_says_what_is_largest_in_it(image, volume):
+    with tight_disk(volume, 4) as disk:
+        (disk.seen / "thesis").mkdir()
+        (disk.seen / "thesis/data").write_bytes(b"x" * 1_000_000)
+        settled(image, disk.seen, "ada-trees-lrkajvgx")
+        (home(disk.seen, "ada-trees-lrkajvgx") / "trees").write_bytes(b"x" * 500_000)
+        settled(image, disk.seen)
+        (home(disk.seen) / "mine").write_bytes(b"x" * 300_000)
+        told = settled(image, disk.seen)
+    assert "code" not in told and 0 < told["room"]["free"] < prepare.NEARLY_FULL
+    names = [name for name, _size in told["room"]["largest"]]
+    assert names[:3] == ["thesis", ".bindery/projects/ada-trees-lrkajvgx", "~/mine"]
+    assert "~/index.ipynb" in names and ".bindery" not in names
+
+
+def test_what_is_largest_is_measured_for_a_bounded_time_and_no_link_is_followed(volume, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/large").write_bytes(b"x" * 500_000)
+    (volume / "out").symlink_to(tmp_path / "elsewhere")
+    (volume / ".bindery").symlink_to(tmp_path / "elsewhere")
+    found = dict(folders.largest_entries(str(volume), NAME, 5.0))
+    assert found.keys() == {"thesis", "out"} and found["out"] < 5000
+    assert folders.largest_entries(str(volume), NAME, 0.0) == []
+
+
+def test_a_volume_with_room_is_not_measured(image, volume):
+    assert "room" not in settled(image, volume)
 
 
 def test_a_read_only_volume_is_reported(image, volume):

@@ -77,6 +77,35 @@ def test_a_failed_merge_is_reported():
     )
 
 
+ROOM = {"free": 5000, "largest": [["thesis", 2**31], ["~/a\u202eb", 1024], ["x"], ["y", 10**400]]}
+IN_WORDS = (
+    "Your volume has only 4.9\xa0KB left. "
+    "Largest in it: thesis (2.0\xa0GB), ~/a\ufffdb (1.0\xa0KB)."
+)
+
+
+@pytest.mark.parametrize("said", [{}, {"merge": MERGE}, {"left": "spawn.volume-full"}], ids=str)
+def test_a_report_says_what_takes_the_room_in_the_volume(said):
+    report = helper_pods.files_report_of(pod({**said, "room": ROOM}))
+    assert report and report.message.endswith(IN_WORDS)
+    without = helper_pods.files_report_of(pod(said))
+    assert without and report.message == f"{without.message} {IN_WORDS}".strip()
+
+
+def test_a_start_that_fails_on_a_full_volume_says_what_takes_the_room():
+    _code, message = problems.why_ended(pod({"code": "spawn.volume-full", "room": ROOM}, code=1))
+    assert message.startswith("Your volume is full") and message.endswith(IN_WORDS)
+
+
+@pytest.mark.parametrize("room", [7, [], {}, {"largest": 7}, {"free": "x", "largest": [[1, "y"]]}])
+def test_a_malformed_room_does_no_harm(room):
+    report = helper_pods.files_report_of(pod({"room": room}))
+    assert report and report.message in {
+        "",
+        "Your volume has only 0\xa0bytes left. Largest in it: ?.",
+    }
+
+
 @pytest.mark.parametrize(
     "said",
     ["", "no JSON", "[]", {"merge": 7, "size": "5"}, {"size": True}, {"size": 2**70}],

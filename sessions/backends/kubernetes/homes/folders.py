@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import subprocess
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 HOMES = (".bindery", "projects")
@@ -87,6 +89,53 @@ def size(folder: int, seconds: float) -> int | None:
         return int(done.stdout.split()[0]) * _KILO
     except (OSError, ValueError, IndexError, subprocess.TimeoutExpired):
         return None
+
+
+def largest_entries(
+    volume: str, project: str, seconds: float, count: int = 5
+) -> list[tuple[str, int]]:
+    """Return path and bytes of what takes the most room in a volume, the largest first.
+
+    These are the person's own files and folders, other projects' folders, and what is in the folder
+    of ``project``, with paths that start with ``~``. What is not measured within ``seconds`` is
+    left out.
+    """
+    places: tuple[tuple[str, tuple[str, ...], str], ...] = (
+        ("", (), HOMES[0]),
+        (f"{'/'.join(HOMES)}/", HOMES, project),
+        ("~/", (*HOMES, project), ""),
+    )
+    found: list[tuple[str, int]] = []
+    for start, parts, other in places:
+        with suppress(Blocked, OSError):
+            ends_at = time.monotonic() + seconds / len(places)
+            sizes = _sizes(open_path(volume, parts, make=False), other, ends_at)
+            found += [(start + name, bytes_) for name, bytes_ in sizes]
+    return sorted(found, key=lambda each: -each[1])[:count]
+
+
+def _sizes(folder: int, other: str, ends_at: float) -> Iterator[tuple[str, int]]:
+    """Yield name and bytes of each entry but ``other``, until the time is over; close the folder.
+
+    No link is followed.
+    """
+    try:
+        for name in os.listdir(folder):
+            if (seconds := ends_at - time.monotonic()) <= 0:
+                return
+            if name == other:
+                continue
+            with suppress(OSError):
+                there = os.stat(name, dir_fd=folder, follow_symlinks=False)
+                if not stat.S_ISDIR(there.st_mode):
+                    yield name, there.st_blocks * 512
+                    continue
+                inner = os.open(name, _FLAGS, dir_fd=folder)
+                bytes_ = size(inner, seconds) or 0
+                os.close(inner)
+                yield name, bytes_
+    finally:
+        os.close(folder)
 
 
 def remove(folder: int, name: str) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -25,7 +26,7 @@ from sessions.backends.kubernetes.labels import HELPERS, helper_name, volume_lab
 from sessions.backends.kubernetes.namespace import Namespace
 from sessions.backends.kubernetes.podstatus import container_statuses, created_at, parse_time
 from sessions.backends.kubernetes.site import Site
-from sessions.backends.messages import files_report, printable
+from sessions.backends.messages import files_report, printable, volume_sentence
 
 from . import pods, prepare, program
 from .helper import FAILED as HELPER_FAILED
@@ -60,7 +61,7 @@ def prepare_problem(ended: Pod) -> tuple[str, str]:
         why = _("it used more memory than the notebook has")
     sentences = {
         prepare.BLOCKED: _blocked_message(said),
-        prepare.FULL: _full_message(),
+        prepare.FULL: _with_room(_full_message(), said),
         prepare.READ_ONLY: _read_only_message(why),
         NO_PYTHON: _no_python_message(),
     }
@@ -115,10 +116,17 @@ def helper_result(pod: Pod) -> dict[str, Any]:
 def _report(message: str) -> FilesReport:
     """Parse a message; cached, because watch looks at all notebooks each second."""
     said = _parse_message({"message": message})
-    if said.get("left"):
-        return FilesReport(_not_merged_message(said), reported_size(said))
     merge = said.get("merge")
-    return files_report(merge if isinstance(merge, dict) else {}, reported_size(said))
+    if said.get("left"):
+        report = FilesReport(_not_merged_message(said), reported_size(said))
+    else:
+        report = files_report(merge if isinstance(merge, dict) else {}, reported_size(said))
+    return replace(report, message=_with_room(report.message, said))
+
+
+def _with_room(message: str, said: dict[str, Any]) -> str:
+    """Return the message, and what takes the room in the volume if it is full or nearly full."""
+    return f"{message} {volume_sentence(said.get('room'))}".strip()
 
 
 def _not_merged_message(said: dict[str, Any]) -> str:

@@ -7,7 +7,8 @@ Runs in an init container with the notebook's own image, as the notebook's user.
 (`sessions.repofiles.merge`). The termination message is one line of JSON, which `helper_pods`
 reads: ``code`` and ``path`` or ``why`` if the notebook cannot start; else ``size`` in bytes,
 ``merge`` with the merge's report, ``left`` with the code that prevented the merge, and ``start``
-with the path of the repository's start script.
+with the path of the repository's start script. ``room`` says what takes the room in a volume that
+is full or nearly full.
 
 Neighbours: `folders`; `pods`, which makes the container.
 """
@@ -56,6 +57,8 @@ SSH = ".ssh"
 """The pod mounts its own folder here; the kept folder has an empty one as the mount point."""
 MEASURE_SECONDS = 5.0
 """Time limit for measuring at a start; a helper has more time later."""
+NEARLY_FULL = 20_000_000
+"""Free bytes from which on JupyterLab's own files no longer surely fit."""
 MAX_MESSAGE_BYTES = 4000
 """Bytes: the cluster keeps not much more of a container's termination message."""
 
@@ -95,6 +98,31 @@ def prepare_home(
     ``error`` with ``code`` and ``message``. May be repeated; if interrupted, the next call
     continues.
     """
+    message = _prepare(name, commit, merge, source, volume)
+    return {**message, **_room(volume, name, FULL in (message.get("code"), message.get("left")))}
+
+
+def _room(volume: str, name: str, is_full: bool) -> dict[str, Any]:
+    """Return ``room`` for the message if the volume is full or nearly full."""
+    try:
+        disk = os.statvfs(volume)
+    except OSError:
+        return {}
+    free = disk.f_bavail * disk.f_frsize
+    if not is_full and free > NEARLY_FULL:
+        return {}
+    return {
+        "room": {"free": free, "largest": folders.largest_entries(volume, name, MEASURE_SECONDS)}
+    }
+
+
+def _prepare(
+    name: str,
+    commit: str,
+    merge: Callable[[str, str, str, str], dict[str, Any]],
+    source: str,
+    volume: str,
+) -> dict[str, Any]:
     try:
         folder = folders.open_path(volume, (*folders.HOMES, name), make=True)
         os.close(folders.open_path(volume, (*folders.RECORDS, name), make=True))
