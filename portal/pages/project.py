@@ -181,6 +181,7 @@ def _status(request: HttpRequest, project: Project) -> dict[str, Any]:
         "shows_log": shows_log,
         "error_lines": "\n".join(error_lines(failed.pk)) if failed else "",
         "file_report": journal.file_report(build.pk) if build and shows_log else [],
+        "resources_notes": admission.resources_notes(project, build) if build and shows_log else (),
         "key": _key(project, person(request)),
         "ref_choices": _ref_choices(project) if shows_log else [],
         "limits": limits_of(project.owner),

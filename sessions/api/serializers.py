@@ -12,8 +12,10 @@ from rest_framework import serializers
 
 from quotas.limits import Limits, limits_of, limits_of_many
 from sessions.culling.policy import deletes_at
+from sessions.lifecycle import admission
 from sessions.lifecycle.admission import default_resources
 from sessions.models import Project
+from sessions.progress import journal
 from sessions.states import Phase, ProjectState
 
 
@@ -133,6 +135,26 @@ class ProjectSerializer(serializers.ModelSerializer[Project]):
     def _limits(self, project: Project) -> Limits:
         known: dict[int, Limits] = self.context.get("limits", {})
         return known.get(project.owner_id) or limits_of(project.owner)
+
+
+@extend_schema_serializer(component_name="OneProject")
+class OneProjectSerializer(ProjectSerializer):
+    """A project and its notebook, with notes about the repository's files."""
+
+    notes = serializers.SerializerMethodField(
+        help_text="Which of the repository's files the environment was built from, and what was "
+        "not used, not understood or could not be fetched."
+    )
+
+    class Meta(ProjectSerializer.Meta):
+        fields = [*ProjectSerializer.Meta.fields, "notes"]
+
+    def get_notes(self, project: Project) -> list[str]:
+        """Sentences about the files; those of a private repository are for its owner alone."""
+        build = project.current.build if project.current else None
+        if build is None or not project.shows_log_to(self.context["reader"]):
+            return []
+        return [*journal.file_report(build.pk), *admission.resources_notes(project, build)]
 
 
 @extend_schema_serializer(component_name="ListedProject")

@@ -20,6 +20,7 @@ from sessions.api.serializers import (
     DeleteSerializer,
     LaunchSerializer,
     ListedProjectSerializer,
+    OneProjectSerializer,
     ProjectSerializer,
     StartSerializer,
     limits_for,
@@ -89,10 +90,13 @@ class ProjectsView(GenericAPIView[Project]):
 class ProjectView(APIView):
     """One project."""
 
-    @extend_schema(operation_id="get_project", summary="One project", responses=ProjectSerializer)
+    @extend_schema(
+        operation_id="get_project", summary="One project", responses=OneProjectSerializer
+    )
     def get(self, request: Request, name: str) -> Response:
         """Return the project's current state."""
-        return Response(_serialize(request, get_project(request, name)))
+        context = {"reader": current_user(request)}
+        return Response(OneProjectSerializer(get_project(request, name), context=context).data)
 
     @extend_schema(
         operation_id="delete_project",

@@ -137,6 +137,19 @@ def within_limits(text: str, limits: Limits) -> tuple[Resources, tuple[str, ...]
         raise _error(refusal) from None
 
 
+def resources_text(project: Project, build: Build) -> str:
+    """Return the project's own ``.resources``; the build's commit may have others."""
+    return (build.resources if project.resources is None else project.resources) or ""
+
+
+def resources_notes(project: Project, build: Build) -> tuple[str, ...]:
+    """Return what the project's ``.resources`` says in vain, in sentences."""
+    try:
+        return parse(resources_text(project, build).encode()).warnings
+    except ResourcesRefused:  # the launch has ended with that
+        return ()
+
+
 def _error(refusal: ResourcesRefused) -> BinderyError:
     """Return the error for a file that is wrong, or that asks for more than this person may use."""
     if refusal.limit:

@@ -16,7 +16,7 @@ from portal.lib.db import retry_after_deadlock
 from sessions.backends import BuildReport, ServerReport, get_backend
 from sessions.backends.messages import BUILD_LIMIT, NO_GPU, QUEUED
 from sessions.errors import BinderyError, TemporaryError
-from sessions.models import Build, Project, Session
+from sessions.models import Build, Session
 from sessions.outages import run_safely
 from sessions.progress import journal
 from sessions.states import BUILD_ACTIVE, BuildState, Phase, SessionState
@@ -178,7 +178,8 @@ def _start_notebook(session: Session, build: Build) -> None:
 def _admit_notebook(session: Session, build: Build) -> None:
     with transaction.atomic():
         mine = admission.lock(session.project.owner, excluding=session)
-        wanted, _warnings = admission.within_limits(_resources(session.project, build), mine.limits)
+        text = admission.resources_text(session.project, build)
+        wanted, _warnings = admission.within_limits(text, mine.limits)
         mine.admit_notebook(wanted)
         why, fields = "its environment is ready", asdict(wanted) | _NO_ERROR
         advance = Session.objects.advance
@@ -188,11 +189,6 @@ def _admit_notebook(session: Session, build: Build) -> None:
             journal.record(session, Phase.BUILT, message, build=build)
             journal.record(session, Phase.LAUNCHING, _("Starting the notebook."))
             enqueue("spawn", session.pk)
-
-
-def _resources(project: Project, build: Build) -> str:
-    """Return the project's own ``.resources``; the build's commit may have others."""
-    return (build.resources if project.resources is None else project.resources) or ""
 
 
 def handle_server_report(report: ServerReport) -> None:

@@ -12,7 +12,7 @@ JavaScript number (53 bits).
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from itertools import chain, takewhile
+from itertools import chain, islice, takewhile
 from typing import Any, NamedTuple
 
 from django.db import transaction
@@ -60,6 +60,7 @@ def parse_cursor(text: str) -> int:
 
 PAGE_SIZE = 500
 _REPORT_CHUNKS = 3
+_MAX_REPORT_LINES, _MAX_REPORT_LINE = 100, 1000
 MAX_CHUNK = 200_000
 """Longest piece of a log, in characters; back ends hand out much shorter ones."""
 
@@ -200,7 +201,8 @@ def file_report(build_id: int) -> list[str]:
     texts = chunks.filter(seq__gte=first).values_list("text", flat=True)[:_REPORT_CHUNKS]
     lines = "\n".join(texts).splitlines()
     after = lines[lines.index(summary.HEADING) + 1 :] if summary.HEADING in lines else []
-    return list(takewhile(lambda line: not line.startswith("── "), after))
+    block = takewhile(lambda line: not line.startswith("── "), after)
+    return [line[:_MAX_REPORT_LINE] for line in islice(block, _MAX_REPORT_LINES)]
 
 
 def _log_between(

@@ -9,7 +9,7 @@ from django.test import Client
 
 from keys.models import Token
 from sessions.backends import LogLines
-from sessions.models import Build, Project
+from sessions.models import Build, Project, Session
 from sessions.progress.journal import append
 from tests.making import with_token
 
@@ -154,6 +154,17 @@ def test_a_browser_needs_a_csrf_token_to_write(ada, url):
     assert browser.get("/api/v1/projects/").status_code == 200
     assert post(browser, "projects/", repository=url).status_code == 403
     assert not Project.objects.exists()
+
+
+def test_one_project_says_what_became_of_the_repositorys_files(ada, project):
+    build = Build.objects.create(url=project.url, commit="c0ffee", image="i", resources="x=1\n")
+    address = f"/api/v1/projects/{project.name}/"
+    assert with_token(ada).get(address).json()["notes"] == []
+    Session.objects.filter(project=project).update(build=build)
+    append(build, LogLines("fetching", "── Files of the repository\nUsed: start\n── x", "1"))
+    used, ignored = with_token(ada).get(address).json()["notes"]
+    assert used == "Used: start"
+    assert ignored.startswith("Line 1 of .resources is ignored: “x” is not a known key.")
 
 
 def test_events_are_paged_by_cursor(ada, project):

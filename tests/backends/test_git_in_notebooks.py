@@ -12,6 +12,7 @@ import pytest
 
 from sessions.backends import BuildSpec, ServerSpec
 from sessions.backends.local import LocalBackend
+from sessions.repofiles.configuration import summary
 from tests.backends.inside import START, Inside
 from tests.backends.waiting import finished, log
 from tests.githttp import GitServer
@@ -63,7 +64,8 @@ def test_git_works_in_a_notebook(
     backend.ensure_build(spec)
     assert finished(backend, spec).code == "", log(backend, spec.id)
     lines = log(backend, spec.id).splitlines()
-    assert [line for line in lines if line.startswith("Note: ")] == [
+    block = lines[lines.index(summary.HEADING) :]
+    assert [line for line in block if line.startswith("Note: ")] == [
         (
             f"Note: The submodule gone (http://{git.host}/ada/never.git) is empty: it does not "
             "exist there, or is private."

@@ -8,11 +8,12 @@ import random
 from pathlib import Path
 
 import pytest
-from bindery_builder import fetch, links
+from bindery_builder import fetch, links, plan
 from bindery_builder.buildspec import BuildSpec
 from bindery_builder.output import Output
 from bindery_builder.result import BuildFailed
 
+from sessions.repofiles.configuration import summary
 from tests.githttp import GitServer
 from tests.lfs import ATTRIBUTES, pointer
 
@@ -139,8 +140,13 @@ def test_what_cannot_be_had_is_in_the_log(git_server, tmp_path, log):
     git_server.repository("ada/flowers", files)
     spec = make_spec(git_server, tmp_path, git_server.commit("ada/flowers"))
     assert fetch.stage(spec, Output(log, 10_000)) == {}
-    assert "Note: In Git LFS, but not fetched" in log.getvalue().decode()
     assert "data.bin" in json.loads(spec.fetched.read_text())["notes"][0]
+    for found in ({"report": ["Used: x"]}, {"error": "build.configuration"}):
+        log.truncate(0)
+        plan._write_block(spec, found, Output(log, 10_000))
+        lines = [line.partition(" ")[2] for line in log.getvalue().decode().splitlines()]
+        assert lines[:-1] == [summary.HEADING, *found.get("report", [])]
+        assert lines[-1].startswith("Note: In Git LFS, but not fetched")
 
 
 def test_contents_in_git_lfs_count_against_the_limit(git_server, tmp_path, log):

@@ -133,6 +133,11 @@ def test_what_a_build_says_of_the_repositorys_files_ends_at_the_next_heading(bui
     assert journal.file_report(build.pk) == ["Used: start", "Not used: x"]
 
 
+def test_what_a_build_says_of_the_repositorys_files_is_bounded(build):
+    say(build, "\n".join(["── Files of the repository", *["x" * 1500] * 120]))
+    assert journal.file_report(build.pk) == ["x" * 1000] * 100
+
+
 @pytest.mark.parametrize("line", ["see ── Files of the repository", "── Files of the repository"])
 def test_a_quotation_of_the_heading_or_its_end_is_no_report(build, line):
     say(build, line)

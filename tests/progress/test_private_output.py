@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from portal.models import User
 from sessions import disclosure
+from sessions.backends import LogLines
 from sessions.lifecycle.ending import fail
 from sessions.models import Build, Event, Project, Session
 from sessions.progress import journal
@@ -111,12 +112,23 @@ def test_staff_read_the_code_and_a_notice_instead_of_the_message(project, name, 
 
 def test_the_owner_reads_all_output(project, ada, as_ada):
     page = text_of(as_ada.get(f"/projects/{project.name}/"))
-    assert page.count(SECRET) == 4  # the failure, and three events
+    assert page.count(SECRET) == 5  # the failure, three events, and a line of .resources
     for client in (as_ada, with_token(ada)):
         assert SECRET in client.get(f"/api/v1/projects/{project.name}/").json()["message"]
         assert SECRET in client.get("/api/v1/projects/").json()[0]["message"]
         events = client.get(f"/api/v1/projects/{project.name}/events/").json()["events"]
         assert sum(SECRET in item["message"] for item in events) == 3
+
+
+def test_only_the_owner_reads_notes_on_the_repositorys_files(project, ada, vera):
+    block = f"── Files of the repository\nNote: The submodule {SECRET} is empty.\n── Building"
+    journal.append(project.current.build, LogLines("building", block, "2"))
+    for user, count in ((ada, 2), (vera, 0)):
+        notes = with_token(user).get(f"/api/v1/projects/{project.name}/").json()["notes"]
+        assert [SECRET in note for note in notes] == [True] * count
+        page = text_of(signed_in(user).get(f"/projects/{project.name}/status/"))
+        assert page.count(f"<div>Note: The submodule {SECRET}") == (user == ada)
+        assert page.count(f"of .resources is ignored: “{SECRET}”") == (user == ada)
 
 
 def test_an_api_action_of_the_owner_returns_the_whole_message(project, ada, backend):

@@ -37,6 +37,16 @@ def prepared(tmp_path: Path, kept: Path, monkeypatch) -> Make:
     return make
 
 
+def test_what_could_not_be_had_is_said_below_the_files_that_are_used():
+    notes = [f"The submodule {number} is \x1b\udc80empty." for number in range(30)]
+    heading, used, *said = summary.block(["Used: start"], [*notes, "x" * 5000])
+    assert (heading, used) == (summary.HEADING, "Used: start")
+    assert said[0] == "Note: The submodule 0 is \ufffd\ufffdempty."
+    assert said[20:] == ["Note: … and 11 more lines like these"]
+    assert summary.block([], ["x" * 5000])[1] == f"Note: {'x' * 994}"
+    assert summary.block([], []) == []
+
+
 FORMS: dict[str, tuple[str, bytes, bytes]] = {
     "requirements in UTF-16": (
         "requirements.txt", "numpy\r\n".encode("utf-16"), b"numpy\n"),

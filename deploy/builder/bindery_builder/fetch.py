@@ -33,9 +33,9 @@ def stage(spec: BuildSpec, output: Output) -> dict[str, str]:
     spec.repository.mkdir()
     limit = spec.repository_limit
     status = _run(spec, output)
-    answer = _answer(spec)
-    if code := answer.get("code"):
-        raise BuildFailed(code, answer["message"])
+    found = answer(spec)
+    if code := found.get("code"):
+        raise BuildFailed(code, found["message"])
     if size(spec.repository) > limit:
         raise BuildFailed(
             "build.repository-too-large",
@@ -61,7 +61,7 @@ def _run(spec: BuildSpec, output: Output) -> int:
     return process.returncode
 
 
-def _answer(spec: BuildSpec) -> dict[str, Any]:
+def answer(spec: BuildSpec) -> dict[str, Any]:
     """Return the program's answer; empty if it was ended before it wrote one."""
     try:
         found: dict[str, Any] = json.loads(spec.fetched.read_text())

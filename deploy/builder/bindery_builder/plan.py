@@ -15,7 +15,7 @@ from urllib.parse import quote
 from sessions.repofiles.configuration import summary
 from sessions.repofiles.configuration.prepare import restore
 
-from . import bases, context, dialect, dockerfile, links, programs
+from . import bases, context, dialect, dockerfile, fetch, links, programs
 from .buildspec import BuildSpec
 from .output import Output
 from .result import BuildFailed
@@ -50,8 +50,8 @@ def stage(spec: BuildSpec, output: Output) -> dict[str, str]:
     links.check_links(spec.repository)
     spec.plan.mkdir()
     found = _render(spec, output)
-    for line in (summary.HEADING, *found["report"]):
-        output.write_line(line)
+    _write_block(spec, found, output)
+    _raise_for_error(found)
     own = "dockerfile" in found
     text = _read_dockerfile(spec, found["dockerfile"]) if own else found["text"]
     if own:
@@ -114,15 +114,21 @@ def _render(spec: BuildSpec, output: Output) -> dict[str, Any]:
         raise _render_failure(f"no answer within {_SECONDS} seconds") from None
     if status:
         raise RuntimeError(f"the renderer exited with status {status}")
-    return _raise_for_error(json.loads(answer.read_text()))
+    found: dict[str, Any] = json.loads(answer.read_text())
+    return found
 
 
-def _raise_for_error(found: dict[str, Any]) -> dict[str, Any]:
+def _write_block(spec: BuildSpec, found: dict[str, Any], output: Output) -> None:
+    """Write what becomes of the repository's files, also if they cannot be built from."""
+    for line in summary.block(found.get("report", []), fetch.answer(spec).get("notes", [])):
+        output.write_line(line)
+
+
+def _raise_for_error(found: dict[str, Any]) -> None:
     if found.get("error") == "build.render":
         raise _render_failure(found["message"])
     if code := found.get("error"):
         raise BuildFailed(code, f"The repository's configuration is not valid: {found['message']}")
-    return found
 
 
 def _render_failure(why: str) -> BuildFailed:

@@ -1,4 +1,7 @@
-"""Say which files a build uses, which it does not use and why, in lines for its log."""
+"""Say what becomes of a repository's files, in lines for the log of its build.
+
+Which files are used, which are not and why, and what could not be had when it was fetched.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from . import names
 from .prepare import Prepared
 
 HEADING = "── Files of the repository"
-"""The line before those of `lines` in a build's log; the next heading ends them."""
+"""The first line of a `block` in a build's log; the next heading ends it."""
 _SYSTEM = (names.APT, "postBuild", "start")
 _PACKAGE = ("requirements.txt", "setup.py", "pyproject.toml")
 _USED = {
@@ -46,6 +49,8 @@ _REASONS = {
     ("CondaBuildPack", "install.R"): "R with it needs a runtime.txt, such as r-4.4-2025-03-01",
 }
 _MAX_LINES = 40
+_MAX_NOTES = 20
+_MAX_LENGTH = 1000
 
 
 def used(pack: str, prepared: Prepared, *, is_package: bool) -> list[str]:
@@ -65,6 +70,15 @@ def used(pack: str, prepared: Prepared, *, is_package: bool) -> list[str]:
     return [os.path.join(folder, name) for name in found]
 
 
+def block(lines_of_files: list[str], notes: list[str]) -> list[str]:
+    """Return the block for a build's log; empty if there is nothing to say.
+
+    It has the `lines` about the files, and the notes of `gitclone` about what could not be had.
+    """
+    said = [*lines_of_files, *(f"Note: {note}" for note in _first(notes, _MAX_NOTES))]
+    return [HEADING, *(_printable(line)[:_MAX_LENGTH] for line in said)] if said else []
+
+
 def lines(pack: str, prepared: Prepared, taken: list[str]) -> list[str]:
     """Return the lines for the log: the build pack, and what becomes of each file.
 
@@ -79,9 +93,13 @@ def lines(pack: str, prepared: Prepared, taken: list[str]) -> list[str]:
         *(text for path, text in prepared.notes.items() if concerns(path, taken)),
         *(f"Note: {text}" for path, text in prepared.mistakes.items() if concerns(path, taken)),
     ]
-    if len(said) > _MAX_LINES:
-        said = [*said[:_MAX_LINES], f"… and {len(said) - _MAX_LINES} more lines like these"]
-    return [_printable(line) for line in said]
+    return [_printable(line) for line in _first(said, _MAX_LINES)]
+
+
+def _first(said: list[str], most: int) -> list[str]:
+    """Return the first lines, and how many more there are."""
+    more = len(said) - most
+    return [*said[:most], f"… and {more} more lines like these"] if more > 0 else said
 
 
 def concerns(path: str, taken: list[str]) -> bool:

@@ -8,8 +8,8 @@ A program of its own, run by its text (`PROGRAM`) in the folder that it fills, w
 history may take. A keeper runs it in a sandbox, and `bindery_builder.fetch` in a build's pod; each
 has its own way to give git a key. The program ends with 0, or with another status if there is no
 repository to build. It writes a JSON object into the file ``ANSWER``: ``notes``, sentences about
-what could not be had and what is left as it is; ``code`` and ``message`` if there is a reason for
-the failure that people should read.
+what could not be had and what is left as it is (`configuration.summary` has them in the log);
+``code`` and ``message`` if there is a reason for the failure that people should read.
 
 What a notebook needs is fetched first: the files of the commit, its submodules, what is in Git LFS.
 The history follows as far as it fits (`history`), so a long one never keeps a notebook from

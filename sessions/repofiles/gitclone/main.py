@@ -70,8 +70,6 @@ def main(argv: list[str]) -> int:
     try:
         is_there, notes = clone(os.getcwd(), url, commit, ref, int(limit))
         answer = {"notes": notes} if is_there else {}
-        for note in notes:
-            print(f"Note: {note}", flush=True)  # noqa: T201
     except LfsTooLarge as error:
         size, most = int(error.args[0]) / 1e9, int(limit) / 1e9
         answer = {

@@ -50,6 +50,7 @@ class Build:
         self._log = log
         self._key = key
         self._mistakes: dict[str, str] = {}
+        self._notes: list[str] = []
         self._partial = Path(job.partial)
         self._group = group
         limit = job.bounds.memory
@@ -105,6 +106,7 @@ class Build:
         except JobFailed as failed:
             raise self._fetch_failure(failed) from None
         self._key = None
+        self._notes = self._fetch_answer().get("notes", [])
         if await bounds.disk_usage([self._job.partial]) > limit:  # it was too fast for the monitor
             raise too_large
         if link := links.escaping_build_file(self._partial / "home"):
@@ -116,19 +118,23 @@ class Build:
 
     def _fetch_failure(self, failed: JobFailed) -> JobFailed:
         """Return the failure with the reason that the program has found, if it found one."""
-        try:
-            found = json.loads((self._partial / "answer/fetched.json").read_text())
-        except (FileNotFoundError, ValueError):  # it was ended
-            return failed
+        found = self._fetch_answer()
         return JobFailed(found["code"], found["message"]) if "code" in found else failed
+
+    def _fetch_answer(self) -> dict[str, Any]:
+        """Return what `gitclone` has answered; empty if it was ended before."""
+        try:
+            found: dict[str, Any] = json.loads((self._partial / "answer/fetched.json").read_text())
+        except (FileNotFoundError, ValueError):
+            return {}
+        return found
 
     async def _detect(self) -> dict[str, Any]:
         async with self._egress_proxy([]):
             await self._step(steps.detect_step(self._job))
         found: dict[str, Any] = json.loads((self._partial / "answer/detected.json").read_text())
-        if report := found.get("report"):
-            self._log.write_line(summary.HEADING)
-            self._log.write_output("".join(f"{line}\n" for line in report).encode())
+        block = summary.block(found.get("report", []), self._notes)
+        self._log.write_output("".join(f"{line}\n" for line in block).encode())
         self._mistakes = found.get("mistakes", {})
         if name := found.get("containers"):
             raise JobFailed(
