@@ -29,7 +29,7 @@ PUBLIC_CODES = frozenset(
         *("spawn.lost", "spawn.node-lost", "spawn.deleted", "spawn.evicted", "spawn.volume"),
         *("spawn.preempted", "spawn.drained", "spawn.ended"),
         *("spawn.out-of-memory", "spawn.image-pull", "spawn.no-image", "spawn.no-jupyterlab"),
-        "spawn.no-shell",
+        *("spawn.no-shell", "kernel.dead", "build.kernel-dead"),
         *("spawn.volume-read-only", "spawn.volume-unknown"),
         "spawn.folder-owner",
     }

@@ -160,7 +160,8 @@ def _status(request: HttpRequest, project: Project) -> dict[str, Any]:
     refusal = None if project.is_live else admission.start_refusal(project)
     steps = steps_of(of_session, timezone.now(), pushes=settings.PORTAL_BACKEND != "local")
     last_build = _last_build(project, build)
-    failed = build if build and build.code and shows_log else None
+    has_failed = build and build.code and build.state != BuildState.BUILT
+    failed = build if has_failed and shows_log else None
     return {
         "project": project,
         "session": session,

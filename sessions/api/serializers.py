@@ -75,7 +75,9 @@ class ProjectSerializer(serializers.ModelSerializer[Project]):
         help_text="An explanation of the state, for people."
     )
     code = serializers.CharField(
-        source="current.code", default="", help_text="The error code, for programs."
+        source="current.code",
+        default="",
+        help_text="The error code, for programs; `kernel.dead` while the notebook is ready.",
     )
     url = serializers.CharField(source="notebook_url", help_text="The notebook's address.")
     safe_mode = serializers.SerializerMethodField(

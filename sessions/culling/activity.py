@@ -23,7 +23,7 @@ from datetime import UTC, datetime, timedelta
 from threading import Thread
 from typing import Any
 
-from aiohttp import ClientError, ClientSession, DummyCookieJar
+from aiohttp import ClientError, ClientResponse, ClientSession, DummyCookieJar
 from django.conf import settings
 from django.db import connections
 from django.db.models import Case, DateTimeField, Value, When
@@ -32,6 +32,7 @@ from yarl import URL
 
 from keys.sealing import UnsealError
 from sessions.gateway.connections import connector_for
+from sessions.lifecycle.kernels import record_dead, record_working
 from sessions.models import Heartbeat, HeartbeatName, Project, Session
 from sessions.models.session import SessionQuerySet
 from sessions.outages import run_safely
@@ -107,12 +108,18 @@ async def _fetch(notebook: ProbeTarget) -> bytes | None:
         ) as client,
         client.get(URL(base + KERNELS_PATH), headers=headers, allow_redirects=False) as response,
     ):
-        body = bytearray()
-        async for piece in response.content.iter_any():
-            body += piece
-            if len(body) > MAX_BODY_BYTES:
-                return None
-        return bytes(body) if response.status == 200 else None
+        body = await read_body(response)
+        return body if response.status == 200 else None
+
+
+async def read_body(response: ClientResponse) -> bytes | None:
+    """Return the body of a notebook's answer; None if it is too long."""
+    body = bytearray()
+    async for piece in response.content.iter_any():
+        body += piece
+        if len(body) > MAX_BODY_BYTES:
+            return None
+    return bytes(body)
 
 
 KERNELS_PATH = "/api/kernels?no_track_activity=1"
@@ -124,11 +131,13 @@ class KernelActivity:
     """One notebook's answer.
 
     ``busy`` says that a kernel computes; ``last_active`` is the latest activity that counts, or
-    None.
+    None. ``works`` says that a kernel has answered, ``dead`` that one has died and none works.
     """
 
     busy: bool = False
     last_active: datetime | None = None
+    works: bool = field(default=False, compare=False)
+    dead: bool = field(default=False, compare=False)
 
 
 def parse_kernels(body: bytes, now: datetime, *, unattended: bool) -> KernelActivity | None:
@@ -145,7 +154,9 @@ def parse_kernels(body: bytes, now: datetime, *, unattended: bool) -> KernelActi
     if not isinstance(kernels, list) or not all(isinstance(each, dict) for each in kernels):
         return None
     active = max(_moments(kernels, now, unattended=unattended), default=None)
-    return KernelActivity(any(map(_is_busy, kernels)), active)
+    states = [kernel.get("execution_state") for kernel in kernels]
+    works = "idle" in states or "busy" in states
+    return KernelActivity("busy" in states, active, works, "dead" in states and not works)
 
 
 def _moments(
@@ -227,6 +238,7 @@ def probe_all(batch_size: int = BATCH_SIZE) -> None:
         now = timezone.now()
         activities = probe_servers(some, now)
         store(activities, now)
+        store_kernels(activities)
         probed_count, answer_count = probed_count + len(some), answer_count + len(activities)
     if probed_count > 1 and not answer_count:
         log.warning("none of %s notebooks reports its activity", probed_count)
@@ -260,6 +272,14 @@ def store(activities: Mapping[int, KernelActivity], now: datetime) -> None:
         some = [number for number, activity in activities.items() if activity.busy is busy]
         _ready(some).update(asked=now, busy=busy)
     _store_activity(_later_activity(activities))
+
+
+def store_kernels(activities: Mapping[int, KernelActivity]) -> None:
+    """Store whose kernels work, and tell those whose kernels have died."""
+    record_working([number for number, activity in activities.items() if activity.works])
+    for number, activity in activities.items():
+        if activity.dead:
+            run_safely(record_dead, number)
 
 
 def _ready(numbers: Iterable[int]) -> SessionQuerySet:

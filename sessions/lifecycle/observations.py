@@ -153,7 +153,7 @@ def continue_sessions(build: Build) -> None:
 
 
 def _continue_session(session: Session, build: Build) -> None:
-    if build.state == BuildState.BUILT:
+    if build.state == BuildState.BUILT and not build.code:
         _start_notebook(session, build)
     else:
         message = build.message or _("The build was cancelled. Start it again.")

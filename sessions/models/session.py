@@ -62,7 +62,8 @@ class Session(models.Model):
     - ``sealed_token`` is the token that the notebook's server accepts, encrypted; only the gateway
       ever sends it.
     - ``address`` is where the server answers, ``node`` the machine that it is on.
-    - ``code`` and ``message`` say why it ended; both are empty if it was told to.
+    - ``code`` and ``message`` say why it ended, what it waits for, or what is wrong with it while
+      it runs; both are empty if it was told to end.
     - ``safe_mode`` is why it runs in safe mode, for its owner alone; "" for an ordinary run.
     - ``asked`` is when its server last answered what it is doing, ``busy`` whether a kernel was
       computing then.

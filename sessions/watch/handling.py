@@ -16,6 +16,8 @@ from sessions.backends.unreadable import CODE, unreadable_message
 from sessions.lifecycle import observations
 from sessions.outages import run_safely
 
+from . import kernels
+
 MAX_TRIES = 2
 MAX_REMEMBERED = 10_000
 """Observations that failed once and were not seen again; the oldest are forgotten."""
@@ -55,6 +57,8 @@ def _handle(report: Report) -> None:
         observations.handle_build_report(report)
     else:
         observations.handle_server_report(report)
+        if report.state == "ready":
+            kernels.checks.notice(report.id)
 
 
 def _count_failure(key: tuple[type[Report], int]) -> bool:

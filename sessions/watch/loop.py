@@ -30,7 +30,7 @@ from sessions.models.operations import WATCH_TIMEOUT
 from sessions.outages import run_safely
 from sessions.statistics import counters
 
-from . import conditions
+from . import conditions, kernels
 from .handling import fields_of, handle_safely
 from .reconcile import Alert, reconcile, refresh_sign_ins
 
@@ -117,7 +117,7 @@ def run(alert: Alert) -> None:
     def reconcile_all() -> None:
         reconcile(alert=alert)
 
-    with leader_lock() as keep:
+    with leader_lock() as keep, kernels.checks.running():
         log.info("watching")
         every = {
             _beat: BEAT_SECONDS,

@@ -49,7 +49,7 @@ function showEvent(item) {
   }
   liveStatus.textContent = item.message;
   htmx.trigger(document.body, "changed");
-  isOpening = item.phase === "ready";
+  isOpening = item.phase === "ready" && !item.code; // one with a code says what is wrong
   if (isOpening) setTimeout(openNotebook, 1000);
 }
 

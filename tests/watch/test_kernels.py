@@ -1,0 +1,278 @@
+"""A kernel is started once for each build, and one that dies is told and marks a bad build."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from sessions import lifecycle
+from sessions.backends import ServerReport
+from sessions.culling.activity import KernelActivity, parse_kernels, store_kernels
+from sessions.lifecycle.kernels import BAD_BUILD, DEAD, record_dead
+from sessions.models import Build, Project, Session
+from sessions.watch import kernels
+from sessions.watch.handling import handle_safely
+from sessions.watch.kernels import KernelChecks, does_kernel_work
+from tests.backends.waiting import until
+from tests.watch.labs import Lab, Labs, Raw, Redirecting
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.servers]
+
+
+@pytest.fixture
+def labs() -> Iterator[Labs]:
+    with Labs() as labs:
+        yield labs
+
+
+@pytest.fixture
+def checks() -> Iterator[KernelChecks]:
+    checks = KernelChecks(kernel_seconds=2, turn_seconds=0.5)
+    with checks.running():
+        yield checks
+
+
+Ready = Callable[..., Session]
+
+
+@pytest.fixture
+def ready(ada, url, bring_up, labs) -> Ready:
+    """``ready(lab)`` returns the session of ada's project, whose notebook is this server.
+
+    Unless it is the ``first`` run of the project, there was another one before.
+    """
+
+    def make(lab: Lab, owner=ada, *, first: bool = False, safe: bool = False) -> Session:
+        project = lifecycle.launch(owner, url)
+        session = bring_up(project).current
+        labs.add(lab)
+        mode = "Started in safe mode by ada." if safe else ""
+        Session.objects.filter(pk=session.pk).update(address=lab.address, safe_mode=mode)
+        if not first:
+            earlier = {"state": "stopped", "ready": timezone.now(), "build": None}
+            Session.objects.create(
+                project=project, cpu_request=1, cpu_limit=1, memory_request_gb=1,
+                memory_limit_gb=1, **earlier,
+            )  # fmt: skip
+        return session
+
+    return make
+
+
+def seen() -> bool:
+    return Build.objects.get().kernel_seen
+
+
+def told(session: Session) -> str:
+    session.refresh_from_db()
+    return session.message if session.code == DEAD else ""
+
+
+def test_a_kernel_that_works_is_seen_ended_and_not_started_for_the_next_notebook(
+    ready, bob, checks
+):
+    lab, other = Lab("starting", "starting", "idle"), Lab()
+    checks.notice(ready(lab).pk)
+    until(seen)
+    until(lambda: lab.ended)
+    assert lab.started == ["Check of the kernel"]
+    assert lab.greeted == 1  # otherwise, it is called "starting" for ever
+    second = ready(other, bob)
+    checks.notice(second.pk)
+    last = ready(Lab(), bob)
+    Build.objects.update(kernel_seen=False)
+    checks.notice(last.pk)
+    until(seen)
+    assert other.started == []
+
+
+def test_the_check_carries_the_notebooks_token(ready, checks):
+    lab = Lab()
+    session = ready(lab)
+    checks.notice(session.pk)
+    until(lambda: lab.ended)
+    assert lab.tokens == {f"token {session.server_token}"}
+
+
+@pytest.mark.parametrize("state", ["gone", "dead"])
+def test_a_dead_kernel_is_told_once_and_the_notebook_goes_on(ready, checks, state):
+    lab = Lab("starting", state)
+    session = ready(lab)
+    checks.notice(session.pk)
+    message = until(lambda: told(session))
+    assert session.state == "ready"
+    assert "start it in safe mode" in message
+    assert len(lab.started) == 2  # it was given a second chance
+    record_dead(session.pk)
+    event = session.project.events.get(code=DEAD)
+    assert (event.phase, event.message) == ("ready", message)
+    assert Build.objects.get().code == ""
+
+
+def test_a_kernel_that_works_at_the_second_try_is_not_dead(ready, checks):
+    session = ready(Lab("gone", "idle"))
+    checks.notice(session.pk)
+    until(seen)
+    assert not told(session)
+
+
+@pytest.mark.parametrize("how", [{"first": True}, {"safe": True}])
+def test_without_anything_of_the_persons_the_build_is_bad_and_later_launches_fail(
+    ada, bob, url, ready, checks, backend, worker, watch, how
+):
+    session = ready(Lab("gone"), **how)
+    checks.notice(session.pk)
+    message = until(lambda: told(session))
+    assert session.state == "ready"
+    assert "the reason is in the repository" in message
+    bad = Build.objects.get()
+    assert (bad.state, bad.code, bad.dropped) == ("built", BAD_BUILD, False)
+
+    started = set(backend.started_servers)
+    project = lifecycle.launch(bob, url)
+    worker.run()
+    later = Project.objects.get(pk=project.pk)
+    assert (later.state, later.current.code) == ("failed", BAD_BUILD)
+    assert later.current.message == bad.message
+    assert set(backend.started_servers) == started
+
+    lifecycle.rebuild(later, bob)
+    worker.run()
+    new = Build.objects.active().get()
+    backend.finish(new.pk)
+    watch.look()
+    worker.run()
+    again = Project.objects.get(pk=project.pk)
+    assert (again.state, again.current.build) == ("spawning", new)
+
+
+def test_a_check_that_comes_late_blames_nobodys_build(ready, checks):
+    session = ready(Lab("gone"), first=True)
+    Session.objects.update(ready=timezone.now() - timedelta(minutes=3))
+    checks.notice(session.pk)
+    until(lambda: told(session))
+    assert Build.objects.get().code == ""
+
+
+def test_a_build_whose_kernel_works_elsewhere_is_not_blamed(ready, bob):
+    session = ready(Lab(), safe=True)
+    Build.objects.update(kernel_seen=True)
+    record_dead(session.pk, is_first=True)
+    assert told(session)
+    assert Build.objects.get().code == ""
+
+
+@pytest.mark.parametrize(
+    "lab",
+    [
+        Lab("starting"),
+        Lab("silent"),
+        Lab(status=501),
+        Lab(status=500),
+        Raw(b"[]"),
+        Raw(b"[" * 100_000),
+        Raw(b'{"id": "x", "kernel": {"id": "../../x?"}}'),
+        Raw(b'{"id": 7, "kernel": [1]}'),
+        Raw(b" " * 300_000),
+    ],
+)
+def test_what_is_slow_or_cannot_be_understood_is_not_dead(ready, lab):
+    assert asyncio.run(does_kernel_work(ready(lab), 0.3)) is None
+
+
+def test_a_silent_notebook_holds_up_nobody_of_its_build(ready, checks, bob):
+    silent, well = ready(Lab("silent")), ready(Lab(), bob)
+    for each in (silent, well):
+        checks.notice(each.pk)
+    until(seen, 1.5)
+
+
+def test_a_redirect_is_not_followed(ready, labs):
+    other = labs.add(Lab())
+    assert asyncio.run(does_kernel_work(ready(Redirecting(other)), 1)) is None
+    assert other.started == other.ended == []
+
+
+def test_a_check_that_was_interrupted_is_made_again_with_the_same_kernel(ready):
+    lab = Lab("starting")
+    session = ready(lab)
+    interrupted = KernelChecks()
+    with interrupted.running():
+        interrupted.notice(session.pk)
+        until(lambda: lab.greeted)
+    lab.ended.clear()  # as if it had been killed
+    lab.states = ("idle",)
+    after = KernelChecks()
+    with after.running():
+        after.notice(session.pk)
+        until(seen)
+    assert len(lab.started) == 1
+
+
+def test_the_report_that_a_notebook_is_ready_starts_its_check(ready):
+    lab = Lab("starting", "idle")
+    session = ready(lab)
+    report = ServerReport(session.pk, session.project.name, "ready", address=lab.address)
+    handle_safely(report)  # nothing is checked here: another process watches
+    with ExitStack() as checking:
+        checking.enter_context(kernels.checks.running())
+        for _time in range(3):
+            handle_safely(report)
+        until(seen)
+    assert len(lab.started) == 1
+
+
+def test_a_notebook_that_is_stopped_meanwhile_is_told_nothing(ada, ready):
+    session = ready(Lab())
+    lifecycle.stop(session.project, ada)
+    record_dead(session.pk, is_first=True)
+    assert not told(session)
+    assert not session.project.events.filter(code=DEAD).exists()
+
+
+# --- What the probe of running notebooks sees ---
+
+
+def found(*states: object) -> KernelActivity:
+    body = str([{"execution_state": state} for state in states]).replace("'", '"').encode()
+    activity = parse_kernels(body, timezone.now(), unattended=True)
+    assert activity
+    return activity
+
+
+@pytest.mark.parametrize(
+    ("states", "works", "dead"),
+    [
+        ([], False, False),
+        (["starting"], False, False),
+        (["idle"], True, False),
+        (["busy", "starting"], True, False),
+        (["dead", "starting"], False, True),
+        (["dead", "idle"], True, False),
+        ([7, {}, []], False, False),
+    ],
+)
+def test_the_states_of_kernels_say_whether_one_works(states, works, dead):
+    assert (found(*states).works, found(*states).dead) == (works, dead)
+
+
+def test_a_kernel_that_somebody_uses_makes_the_check_unnecessary(ready, checks):
+    lab = Lab()
+    session = ready(lab)
+    store_kernels({session.pk: found("idle")})
+    assert seen()
+
+
+def test_a_dead_kernel_of_a_running_notebook_is_told_until_one_works(ready):
+    session = ready(Lab(), first=True)
+    store_kernels({session.pk: found("dead")})
+    assert "start it in safe mode" in told(session)
+    assert Build.objects.get().code == ""  # its person may have broken it meanwhile
+    store_kernels({session.pk: found("idle")})
+    assert not told(session)
+    assert not seen()  # its person may have repaired it for themselves
