@@ -86,7 +86,7 @@ def _mark_bad(session: Session) -> bool:
         "Change the versions that the repository pins, or its start script. Rebuilding tries the "
         "same commit again."
     )
-    unseen = Build.objects.filter(pk=session.build_id, kernel_seen=False)
+    unseen = Build.objects.filter(sessions=session.pk, kernel_seen=False)
     if not unseen.update(code=BAD_BUILD, message=message):
         return False
     log.warning("the kernel of build %s dies: the build is bad", session.build_id)
