@@ -59,6 +59,14 @@ class TemporaryError(BinderyError):
     status = 503
 
 
+class NotYet(TemporaryError):
+    """What was asked for is being prepared: ask again in ``retry_after`` seconds."""
+
+    def __init__(self, code: str, message: str, retry_after: int) -> None:
+        super().__init__(code, message, retry_after=retry_after)
+        self.retry_after = retry_after
+
+
 class InternalError(BinderyError):
     """Our own fault; the log has the rest, under the reference in ``details``."""
 

@@ -17,12 +17,14 @@ from sessions.backends import (
     Image,
     Inventory,
     LogLines,
+    PersonFiles,
     Problem,
     ProjectSize,
     ServerReport,
     ServerSpec,
     SetAsideItem,
 )
+from sessions.backends.personfiles import FilesHere
 from sessions.errors import StateConflict
 from sessions.repofiles.browse import Browser
 
@@ -61,7 +63,7 @@ class ScriptedBackend:
         self.kept_aside: dict[str, str] = {}
         self.marked: list[Inventory] = []
         self.others: list[str] = []
-        self.files: Browser | None = Browser({}, lambda _folder, _name: None)
+        self.files: PersonFiles | Exception = FilesHere(Browser({}, lambda _folder, _name: None))
         self.slow: dict[int, tuple[str, str]] = {}
 
     # --- what a test tells it ---
@@ -229,7 +231,9 @@ class ScriptedBackend:
         self.removed_from[name] = volume or self.removed_from.get(name, "")
         return name not in self.lingering
 
-    def open_files(self, name: str, volume: str) -> Browser | None:
+    def open_files(self, name: str, volume: str) -> PersonFiles:
+        if isinstance(self.files, Exception):
+            raise self.files
         return self.files
 
     def measure_project(self, name: str, volume: str) -> ProjectSize | None:

@@ -10,7 +10,6 @@ import io
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
-from zipfile import ZIP_DEFLATED, ZipFile
 
 from asgiref.sync import sync_to_async
 from django.http import StreamingHttpResponse
@@ -71,38 +70,13 @@ def _cell(value: Any) -> Any:
     return value
 
 
-File = tuple[str, Iterable[str | bytes]]
-"""A file's name, and its content in pieces."""
-CHUNK_BYTES = 64 * 1024
-"""Bytes to collect before they are handed on."""
-
-
-class ZipBuffer(io.RawIOBase):
-    """The stream that an archive is written to; it cannot seek."""
-
-    def __init__(self) -> None:
-        self.waiting = bytearray()
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        self.waiting += data
-        return len(data)
-
-    def take(self) -> bytes:
-        """Return the bytes written since the last call, and drop them."""
-        taken, self.waiting = bytes(self.waiting), bytearray()
-        return taken
-
-
-def zip_response(name: str, files: Iterable[File]) -> StreamingHttpResponse:
-    """Return a download of the archive ``name``.
+def zip_response(name: str, pieces: Iterator[bytes]) -> StreamingHttpResponse:
+    """Return a download of the archive ``name``, whose bytes are ``pieces``.
 
     Each piece is made once the one before it has been sent.
     """
     return StreamingHttpResponse(
-        iterate_in_thread(zip_pieces(files)),
+        iterate_in_thread(pieces),
         content_type="application/zip",
         headers={
             "Content-Disposition": f'attachment; filename="{name}"',
@@ -110,17 +84,3 @@ def zip_response(name: str, files: Iterable[File]) -> StreamingHttpResponse:
             "X-Content-Type-Options": "nosniff",
         },
     )
-
-
-def zip_pieces(files: Iterable[File]) -> Iterator[bytes]:
-    """Yield the archive's bytes, in order."""
-    outlet = ZipBuffer()
-    with ZipFile(outlet, "w", ZIP_DEFLATED) as archive:
-        for name, pieces in files:
-            with archive.open(name, "w", force_zip64=True) as file:
-                for piece in pieces:
-                    file.write(piece.encode() if isinstance(piece, str) else piece)
-                    if len(outlet.waiting) > CHUNK_BYTES:
-                        yield outlet.take()
-            yield outlet.take()
-    yield outlet.take()

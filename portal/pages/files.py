@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.functional import Promise
@@ -17,10 +17,11 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from portal.pages.responses import find_project, person, redirect_to, refused_response, signed_in
-from sessions.errors import BinderyError, NotAllowed
+from sessions.backends import PersonFiles
+from sessions.errors import BinderyError, NotAllowed, NotYet
 from sessions.lifecycle import downloads, my_files
 from sessions.models import Project
-from sessions.repofiles.browse import FILE, FOLDER, Browser, Entry
+from sessions.repofiles.browse import FILE, FOLDER, Entry
 
 _TITLES = {"project": gettext_lazy("This project’s files"), "volume": gettext_lazy("Your folder")}
 
@@ -32,13 +33,15 @@ def files(request: HttpRequest, name: str) -> HttpResponseBase:
     """Show ``/projects/<name>/files/?path=…``; send a file, or with ``&zip=1`` a folder."""
     project, path = find_project(request, name), request.GET.get("path", "")
     try:
-        browser = my_files.browser(project, person(request))
+        found = my_files.open_files(project, person(request))
         with my_files.translated(path):
-            if browser.kind(path) == FILE:
-                return downloads.file_response(browser, path)
+            if found.kind(path) == FILE:
+                return downloads.file_response(found, path)
             if "zip" in request.GET:
-                return downloads.folder_response(browser, path or name)
-            return render(request, "portal/files.html", _context(project, browser, path))
+                return downloads.folder_response(found, path or name)
+            return render(request, "portal/files.html", _context(project, found, path))
+    except NotYet as error:
+        return _not_yet_response(request, project, error)
     except NotAllowed as error:
         return refused_response(request, error)
     except BinderyError as error:
@@ -52,16 +55,26 @@ def delete_file(request: HttpRequest, name: str) -> HttpResponseBase:
     """Delete what the form names, and show the folder that it was in."""
     path = request.POST.get("path", "")
     try:
-        browser = my_files.browser(find_project(request, name), person(request))
+        found = my_files.open_files(find_project(request, name), person(request))
         with my_files.translated(path):
-            browser.delete(path)
+            is_gone = found.delete(path)
     except NotAllowed as error:
         return refused_response(request, error)
     except BinderyError as error:
         messages.error(request, error.message)
     else:
-        messages.success(request, _("%(path)s is deleted.") % {"path": path})
+        deleted = _("%(path)s is deleted.")
+        going_on = _("%(path)s is large: deleting it goes on for a while.")
+        messages.success(request, (deleted if is_gone else going_on) % {"path": path})
     return redirect_to(request, files_address(name, path.rpartition("/")[0]))
+
+
+def _not_yet_response(request: HttpRequest, project: Project, error: NotYet) -> HttpResponse:
+    """Return a page that the browser replaces by asking again; that may become a download."""
+    context = {"project": project, "error": error, "files_address": files_address(project.name)}
+    page = render(request, "portal/files_not_yet.html", context, status=202)
+    page["Refresh"] = str(error.retry_after)
+    return page
 
 
 def files_address(name: str, path: str = "", **more: str) -> str:
@@ -70,12 +83,12 @@ def files_address(name: str, path: str = "", **more: str) -> str:
     return reverse("files", args=[name]) + (f"?{urlencode(query)}" if query else "")
 
 
-def _context(project: Project, browser: Browser, path: str) -> dict[str, Any]:
+def _context(project: Project, found: PersonFiles, path: str) -> dict[str, Any]:
     return {
         "project": project,
         "path": path,
         "way": list(_way(project.name, path)),
-        "entries": [_row(project.name, entry, path) for entry in browser.entries(path)],
+        "entries": [_row(project.name, entry, path) for entry in found.entries(path)],
         "zip_address": files_address(project.name, path, zip="1") if path else "",
     }
 

@@ -23,7 +23,7 @@ from django.utils import timezone
 
 from keys.models import KeyPair, KnownHost, Token
 from portal.lib import streaming
-from portal.lib.streaming import File
+from portal.lib.zipping import File, zip_pieces
 from portal.models import Letter, SignIn, UsedName, User
 from quotas.limits import effective_of
 from quotas.models import Grant, LimitRequest, LimitSet
@@ -149,7 +149,7 @@ EXCLUDED_COLUMNS = {
 def archive(user: User) -> StreamingHttpResponse:
     """Return everything about the person as a ZIP, sent while it is read."""
     today = timezone.localdate().isoformat()
-    return streaming.zip_response(f"bindery-{today}.zip", files(user))
+    return streaming.zip_response(f"bindery-{today}.zip", zip_pieces(files(user)))
 
 
 def files(user: User) -> Iterator[File]:

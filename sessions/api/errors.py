@@ -25,7 +25,7 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
 from portal.lib.logs.context import reference
-from sessions.errors import BinderyError
+from sessions.errors import BinderyError, NotYet
 
 
 def api_exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
@@ -39,7 +39,8 @@ def api_exception_handler(error: Exception, context: dict[str, Any]) -> Response
 def _response(error: Exception, context: dict[str, Any]) -> Response | None:
     if isinstance(error, BinderyError):
         body = {"code": error.code, "detail": error.message, **error.details}
-        return Response(body, status=error.status)
+        headers = {"Retry-After": str(error.retry_after)} if isinstance(error, NotYet) else None
+        return Response(body, status=error.status, headers=headers)
     if isinstance(error, Http404):
         error = exceptions.NotFound()
     elif isinstance(error, PermissionDenied):

@@ -43,7 +43,7 @@ class EntrySerializer(serializers.Serializer[Any]):
 
     name = serializers.CharField()
     path = serializers.CharField(
-        allow_null=True, help_text="Null if the name is not UTF-8: only its folder can be fetched."
+        allow_null=True, help_text="Null if it is not UTF-8 or too long: fetch its folder."
     )
     kind = serializers.ChoiceField(choices=(FOLDER, FILE, LINK, OTHER))
     size = serializers.IntegerField(help_text="Bytes.")
@@ -96,31 +96,35 @@ class FilesView(APIView):
     def get(self, request: Request, name: str) -> HttpResponseBase:
         """Return a folder's list, a folder as a ZIP, or a file, while the notebook does not run.
 
-        Only for the owner; on a cluster it is 403 `files.unavailable`.
+        Only for the owner. On a cluster, the first call is 503 `files.starting`, with
+        `Retry-After`: the volume is mounted in a pod, which takes some seconds.
         """
         path, as_zip = self._wanted(request)
-        browser = my_files.browser(get_project(request, name), current_user(request))
+        files = my_files.open_files(get_project(request, name), current_user(request))
         with my_files.translated(path):
-            if browser.kind(path) == FILE:
-                return downloads.file_response(browser, path)
+            if files.kind(path) == FILE:
+                return downloads.file_response(files, path)
             if as_zip:
-                return downloads.folder_response(browser, path or name)
-            found = [_serialize(entry) for entry in browser.entries(path)]
+                return downloads.folder_response(files, path or name)
+            found = [_serialize(entry) for entry in files.entries(path)]
         return Response({"path": path, "entries": found})
 
     @extend_schema(
         operation_id="delete_files",
         summary="Delete one of my files",
         parameters=[PathSerializer],
-        responses={204: OpenApiResponse(description="It is deleted.")},
+        responses={
+            202: OpenApiResponse(description="It is large: deleting it goes on."),
+            204: OpenApiResponse(description="It is deleted."),
+        },
     )
     def delete(self, request: Request, name: str) -> Response:
         """Delete a file, or a folder with everything in it; this cannot be undone."""
         path, _as_zip = self._wanted(request)
-        browser = my_files.browser(get_project(request, name), current_user(request))
+        files = my_files.open_files(get_project(request, name), current_user(request))
         with my_files.translated(path):
-            browser.delete(path)
-        return Response(status=204)
+            is_gone = files.delete(path)
+        return Response(status=204 if is_gone else 202)
 
     def _wanted(self, request: Request) -> tuple[str, bool]:
         serializer = PathSerializer(data=request.query_params)

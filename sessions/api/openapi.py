@@ -123,6 +123,7 @@ RESPONSES = {
         "Temporarily unavailable; try again later.",
         "local.no-sandbox",
         "Notebooks cannot be started right now.",
+        {"Retry-After": _SECONDS},
     ),
 }
 
@@ -161,7 +162,7 @@ def error_statuses(operation: dict[str, Any], path: str, method: str) -> Iterato
         yield "415"
     if method == "post":
         yield "422"
-    if changes_project:
+    if changes_project or path.endswith("/files/"):
         yield "503"
 
 

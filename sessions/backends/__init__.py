@@ -18,7 +18,6 @@ from django.utils.module_loading import import_string
 
 from keys.keypairs import SshIdentity
 from quotas.resources import Resources
-from sessions.repofiles.browse import Browser
 
 from .contents import (
     BuildReport,
@@ -32,6 +31,7 @@ from .contents import (
     ServerReport,
     SetAsideItem,
 )
+from .personfiles import PersonFiles
 
 __all__ = [
     "BACKENDS",
@@ -44,6 +44,7 @@ __all__ = [
     "Image",
     "Inventory",
     "LogLines",
+    "PersonFiles",
     "Problem",
     "ProjectSize",
     "ServerReport",
@@ -233,8 +234,12 @@ class Backend(Protocol):
         volume, which may hold the project's files; nothing else in it is touched.
         """
 
-    def open_files(self, name: str, volume: str) -> Browser | None:
-        """Return a project's files and its person's; None where they are not at hand."""
+    def open_files(self, name: str, volume: str) -> PersonFiles:
+        """Return a project's files and its person's. Takes a few seconds at most.
+
+        Raises `NotYet` while they are being made reachable: ask again. Raises `TemporaryError` when
+        they cannot be reached now.
+        """
 
     def measure_project(self, name: str, volume: str) -> ProjectSize | None:
         """Return the size of the project's kept files.

@@ -13,10 +13,10 @@ from datetime import UTC, datetime
 from django.utils.translation import gettext as _
 
 from portal.models import User
-from sessions.backends import get_backend
+from sessions.backends import PersonFiles, get_backend
 from sessions.errors import BinderyError, NotAllowed, StateConflict, UserError
 from sessions.models import Project
-from sessions.repofiles.browse import Browser, Entry
+from sessions.repofiles.browse import Entry
 
 from .files import volume_of
 
@@ -27,11 +27,11 @@ class NoSuchFile(UserError):
     status = 404
 
 
-def browser(project: Project, user: User) -> Browser:
+def open_files(project: Project, user: User) -> PersonFiles:
     """Return the person's files: ``project`` are the project's own, ``volume`` their folder.
 
-    Raises `NotAllowed` for anybody but the owner, and on a back end that cannot show files;
-    `StateConflict` while the notebook runs.
+    Raises `NotAllowed` for anybody but the owner, and `StateConflict` while the notebook runs;
+    `NotYet` while the files are being made reachable, and `TemporaryError` if they cannot be.
     """
     if project.owner_id != user.pk:
         message = _("These files belong to %(owner)s, and only they can see them.")
@@ -39,14 +39,7 @@ def browser(project: Project, user: User) -> Browser:
     if project.is_live:
         message = _("The notebook is running: use its file browser, or stop it first.")
         raise StateConflict("project.state", message, state=project.state)
-    found = get_backend().open_files(project.name, volume_of(project.owner))
-    if found is None:
-        message = _(
-            "Files can be shown here only on a portal of one machine. Start the notebook, in safe "
-            "mode if it does not start otherwise, and use its file browser."
-        )
-        raise NotAllowed("files.unavailable", message)
-    return found
+    return get_backend().open_files(project.name, volume_of(project.owner))
 
 
 def modified_at(entry: Entry) -> datetime | None:

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from typing import BinaryIO
 
 MAX_ENTRIES = 5000
 """Entries of one folder that are listed."""
+MAX_PATH_LENGTH = 1024
+"""Of what can be named; what is deeper can only be archived, with a folder above it."""
 MAX_DEPTH = 200
 """Folders within folders that are archived; each needs an open descriptor."""
 FOLDER, FILE, LINK, OTHER = "folder", "file", "link", "other"
@@ -28,7 +31,7 @@ Discard = Callable[[int, str], None]
 
 @dataclass(frozen=True)
 class Entry:
-    """An entry of a folder; ``path`` is None if its name cannot be written as text."""
+    """An entry of a folder; ``path`` is None if that is no text, or too long."""
 
     name: str
     path: str | None
@@ -40,17 +43,21 @@ class Entry:
 class Browser:
     """The files below some folders; each path begins with the name of one of these ``places``.
 
+    ``hidden`` are paths of entries right in a place that do not exist for whoever asks.
     Every method raises `OSError`: `FileNotFoundError` for what does not exist, and also for what is
     reached through a link or is neither a file nor a folder.
     """
 
-    def __init__(self, places: Mapping[str, str], discard: Discard) -> None:
+    def __init__(
+        self, places: Mapping[str, str], discard: Discard, hidden: Collection[str] = ()
+    ) -> None:
         self._places = places
         self._discard = discard
+        self._hidden = frozenset(hidden)
 
     def kind(self, path: str) -> str:
         """Return `FOLDER` or `FILE`."""
-        parts = _parts(path)
+        parts = self._find(path)
         if len(parts) < 2:
             return FOLDER
         folder = self._open_folder(parts[:-1])
@@ -64,13 +71,16 @@ class Browser:
 
     def entries(self, path: str) -> list[Entry]:
         """Return a folder's entries, folders first; the places for the path ""."""
-        parts = _parts(path)
+        parts = self._find(path)
         if not parts:
-            there = (name for name, place in self._places.items() if os.path.isdir(place))
-            return [Entry(name, name, FOLDER) for name in there]
+            mine = (name for name, place in self._places.items() if os.path.isdir(place))
+            return [Entry(name, name, FOLDER) for name in mine]
         folder = self._open_folder(parts)
         try:
-            found = [_entry(folder, name, parts) for name in os.listdir(folder)[:MAX_ENTRIES]]
+            with os.scandir(folder) as there:  # which may be millions
+                names = [each.name for each in islice(there, MAX_ENTRIES)]
+            names = [name for name in names if not self._hides([*parts, name])]
+            found = [_entry(folder, name, parts) for name in names]
         finally:
             os.close(folder)
         return sorted(
@@ -79,7 +89,7 @@ class Browser:
 
     def open(self, path: str) -> BinaryIO:
         """Open a regular file for reading."""
-        parts = _parts(path)
+        parts = self._find(path)
         if len(parts) < 2:
             raise FileNotFoundError(path)
         folder = self._open_folder(parts[:-1])
@@ -93,12 +103,13 @@ class Browser:
 
         Each file is closed when the next one is asked for. Paths are relative to the folder.
         """
-        folder = self._open_folder(_parts(path))
-        yield from _files(folder, "", MAX_DEPTH)
+        parts = self._find(path)
+        folder = self._open_folder(parts)
+        yield from _files(folder, "", MAX_DEPTH, lambda name: self._hides([*parts, name]))
 
     def delete(self, path: str) -> None:
         """Delete a file, a link, or a folder with everything in it, but not a place itself."""
-        parts = _parts(path)
+        parts = self._find(path)
         if len(parts) < 2:
             raise PermissionError(path)
         folder = self._open_folder(parts[:-1])
@@ -107,6 +118,15 @@ class Browser:
             self._discard(folder, parts[-1])
         finally:
             os.close(folder)
+
+    def _find(self, path: str) -> list[str]:
+        parts = _parts(path)
+        if self._hides(parts):
+            raise FileNotFoundError(path)
+        return parts
+
+    def _hides(self, parts: list[str]) -> bool:
+        return "/".join(parts[:2]) in self._hidden
 
     def _open_folder(self, parts: list[str]) -> int:
         if not parts or parts[0] not in self._places:
@@ -126,7 +146,9 @@ class Browser:
 def _parts(path: str) -> list[str]:
     """Return the names in a path. Raises `FileNotFoundError` if no file can have them."""
     parts = [part for part in path.split("/") if part]
-    if any(part in {".", ".."} or "\0" in part or not _is_text(part) for part in parts):
+    if len(path) > MAX_PATH_LENGTH or any(
+        part in {".", ".."} or "\0" in part or not _is_text(part) for part in parts
+    ):
         raise FileNotFoundError(repr(path))
     return parts
 
@@ -144,8 +166,15 @@ def _entry(folder: int, name: str, parts: list[str]) -> Entry | None:
         found = os.stat(name, dir_fd=folder, follow_symlinks=False)
     except OSError:  # it has just disappeared
         return None
-    path = "/".join([*parts, name]) if _is_text(name) else None
-    return Entry(_shown(name), path, _kind(found.st_mode), found.st_size, found.st_mtime)
+    path = "/".join([*parts, name])
+    can_be_named = _is_text(name) and len(path) <= MAX_PATH_LENGTH
+    return Entry(
+        _shown(name),
+        path if can_be_named else None,
+        _kind(found.st_mode),
+        found.st_size,
+        found.st_mtime,
+    )
 
 
 def _shown(name: str) -> str:
@@ -170,10 +199,12 @@ def _open_file(folder: int, name: str) -> BinaryIO:
     return os.fdopen(descriptor, "rb")
 
 
-def _files(folder: int, prefix: str, depth: int) -> Iterator[tuple[str, BinaryIO]]:
-    """Yield the files of an open folder, which is closed at the end."""
+def _files(
+    folder: int, prefix: str, depth: int, hides: Callable[[str], bool] = lambda _name: False
+) -> Iterator[tuple[str, BinaryIO]]:
+    """Yield the files of an open folder, which is closed at the end, without what ``hides``."""
     try:
-        for name in sorted(os.listdir(folder)):
+        for name in sorted(each for each in os.listdir(folder) if not hides(each)):
             with suppress(OSError):
                 kind = _kind(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
                 if kind == FILE:

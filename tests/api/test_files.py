@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from asgiref.sync import async_to_sync
 
+from sessions.backends.personfiles import FilesHere
+from sessions.errors import NotYet
 from sessions.models import Project, Session
 from sessions.repofiles.browse import Browser
 from tests.making import with_token
@@ -22,11 +24,20 @@ def stopped(ada, launch, backend, tmp_path: Path) -> Project:
     (tmp_path / "data").mkdir()
     (tmp_path / "note.txt").write_text("hello")
     (tmp_path / "data" / "ü <b>.csv").write_text("1,2")
-    backend.files = Browser(
-        {"project": str(tmp_path)},
-        lambda folder, name: Path(f"/proc/self/fd/{folder}", name).unlink(),
+    backend.files = FilesHere(
+        Browser(
+            {"project": str(tmp_path)},
+            lambda folder, name: Path(f"/proc/self/fd/{folder}", name).unlink(),
+        )
     )
     return launch(ada)[0]
+
+
+class SlowFiles(FilesHere):
+    """Files whose deletion takes longer than anybody waits."""
+
+    def delete(self, path: str) -> bool:
+        return False
 
 
 def content(answer) -> bytes:
@@ -83,10 +94,24 @@ def test_nobody_else_sees_files_not_even_staff(stan, bob, stopped: Project):
         assert answer.status_code == status
 
 
-def test_a_back_end_without_files_at_hand_says_so(api, stopped: Project, backend):
-    backend.files = None
+def test_whoever_asks_too_early_is_told_when_to_ask_again(api, as_ada, stopped: Project, backend):
+    backend.files = NotYet("files.starting", "Your files are being opened.", 2)
     answer = api.get(f"/api/v1/projects/{stopped.name}/files/")
-    assert (answer.status_code, answer.json()["code"]) == (403, "files.unavailable")
+    assert (answer.status_code, answer.json()["code"]) == (503, "files.starting")
+    assert answer["Retry-After"] == "2"
+    page = as_ada.get(f"/projects/{stopped.name}/files/", {"path": "volume"})
+    assert (page.status_code, page["Refresh"]) == (202, "2")
+    told = as_ada.post(f"/projects/{stopped.name}/files/delete/", {"path": "volume/x"}, follow=True)
+    assert "Your files are being opened." in told.content.decode()
+
+
+def test_a_large_folder_may_still_be_going_after_the_answer(api, as_ada, stopped: Project, backend):
+    backend.files = SlowFiles(Browser({}, lambda _folder, _name: None))
+    answer = api.delete(f"/api/v1/projects/{stopped.name}/files/?path=project/data")
+    assert answer.status_code == 202
+    address = f"/projects/{stopped.name}/files/delete/"
+    page = as_ada.post(address, {"path": "project/data"}, follow=True).content.decode()
+    assert "project/data is large: deleting it goes on for a while." in page
 
 
 def test_the_page_shows_folders_and_deletes(as_ada, as_bob, stopped: Project, tmp_path: Path):

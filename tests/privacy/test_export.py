@@ -15,7 +15,7 @@ from django.core.signing import dumps
 from django.test import AsyncClient, Client
 
 from keys.models import KeyPair, Token
-from portal.lib import streaming
+from portal.lib import zipping
 from portal.models import SignIn, User
 from portal.privacy import export
 from sessions.models import Access, Build, Idempotency, Project, Session
@@ -29,7 +29,7 @@ ADDRESS = "/account/download/"
 
 
 def archive_of(user: User) -> dict[str, str]:
-    return unpacked(b"".join(streaming.zip_pieces(export.files(user))))
+    return unpacked(b"".join(zipping.zip_pieces(export.files(user))))
 
 
 def unpacked(data: bytes) -> dict[str, str]:
@@ -132,7 +132,7 @@ async def test_api_serves_the_same_archive(ada, accept):
 
 def test_long_log_is_streamed_in_pieces():
     lines = (f"{dumps(number)}\n" for number in range(20_000))
-    pieces = list(streaming.zip_pieces([("log.txt", lines)]))
+    pieces = list(zipping.zip_pieces([("log.txt", lines)]))
     assert len(pieces) > 5
     assert unpacked(b"".join(pieces))["log.txt"].count("\n") == 20_000
 

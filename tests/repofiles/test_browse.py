@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sessions.repofiles.browse import FILE, FOLDER, LINK, OTHER, Browser
+from sessions.repofiles.browse import FILE, FOLDER, LINK, MAX_PATH_LENGTH, OTHER, Browser
 
 
 @pytest.fixture
@@ -80,6 +80,32 @@ def test_names_that_are_no_text_are_shown_and_come_with_their_folder(browser: Br
     assert {name for name, _file in browser.files("project/data")} == {
         "b\N{REPLACEMENT CHARACTER}d", "deep/a.csv",
     }  # fmt: skip
+
+
+def test_what_is_too_deep_to_be_named_comes_with_a_folder_above_it(browser: Browser, home: Path):
+    folder, path = home, "project"
+    while len(path) + 201 <= MAX_PATH_LENGTH:
+        folder, path = folder / ("d" * 200), f"{path}/{'d' * 200}"
+        folder.mkdir()
+    name = "n" * 200
+    (folder / name).write_text("deep")
+    assert [each.path for each in browser.entries(path)] == [None]
+    with pytest.raises(FileNotFoundError):
+        browser.open(f"{path}/{name}").close()
+    assert {found: file.read() for found, file in browser.files(path)} == {name: b"deep"}
+
+
+def test_hidden_entries_do_not_exist_in_any_way(home: Path):
+    deleted: list[str] = []
+    browser = Browser({"x": str(home)}, lambda _folder, name: deleted.append(name), ["x/data"])
+    assert "x/data" not in {each.path for each in browser.entries("x")}
+    assert {name for name, _file in browser.files("x")} == {"note.txt"}
+    for path in ("x/data", "/x//data/deep", "x/data/deep/a.csv"):
+        for call in (browser.kind, browser.entries, browser.open, browser.delete):
+            with pytest.raises(FileNotFoundError):
+                call(path)
+    browser.delete("x/note.txt")
+    assert deleted == ["note.txt"]
 
 
 def test_files_links_and_folders_are_deleted_but_nothing_behind_a_link(

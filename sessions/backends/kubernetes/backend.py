@@ -21,7 +21,6 @@ from sessions.backends import (
     Image,
     LogLines,
     Problem,
-    ProjectSize,
     ServerReport,
     ServerSpec,
 )
@@ -32,7 +31,7 @@ from .buildpod import build_pod
 from .changes import WARNING_EVENTS, Changes, latest_warnings, probe_addresses
 from .cluster import Cluster, Manifest
 from .homes import program
-from .homes.helper_pods import HelperPods
+from .homes.volumes import PeoplesVolumes
 from .labels import (
     BUILD_KEYS,
     BUILDS,
@@ -61,7 +60,7 @@ _AT_ONCE = {"gracePeriodSeconds": 0}
 _TOLD_TO_STOP = {REQUESTED_ACTION: STOP}
 
 
-class KubernetesBackend(OwnedNamespace):
+class KubernetesBackend(PeoplesVolumes, OwnedNamespace):
     """The back end for a cluster; `sessions.backends.Backend` says what each method promises."""
 
     def __init__(self) -> None:
@@ -290,17 +289,6 @@ class KubernetesBackend(OwnedNamespace):
                 self._cluster.delete(kind, each)
         return not volume or self._helper_pods.drop(name, volume)
 
-    def open_files(self, name: str, volume: str) -> None:
-        """Return nothing: volumes are mounted in pods alone."""
-
-    def measure_project(self, name: str, volume: str) -> ProjectSize | None:
-        """Return what a pod of its own has measured; None while it runs."""
-        return self._helper_pods.measure(name, volume)
-
-    @property
-    def _helper_pods(self) -> HelperPods:
-        return HelperPods(self._cluster, self._namespace, self.site)
-
     def projects(self) -> list[str]:
         """Return the projects of all runs whose objects are not on their way out."""
         things = [*self._own_objects("secrets", SERVERS), *self._own_objects("pods", SERVERS)]
@@ -317,7 +305,7 @@ class KubernetesBackend(OwnedNamespace):
         found = reports.orphaned_keys(secrets, pods, now)
         for name in found:
             self._cluster.delete("secrets", name)
-        self._helper_pods.sweep(now)
+        self._sweep_helpers(now)
         return found
 
     def builds(self) -> list[BuildReport]:

@@ -28,12 +28,14 @@ from sessions.backends import (
     Image,
     Inventory,
     LogLines,
+    PersonFiles,
     Problem,
     ProjectSize,
     ServerReport,
     ServerSpec,
     SetAsideItem,
 )
+from sessions.backends.personfiles import FilesHere
 from sessions.errors import TemporaryError, UserError
 from sessions.repofiles.browse import Browser
 
@@ -276,13 +278,15 @@ class LocalBackend:
         removal.drop(self.folders.project(name))
         return not removal.is_being_removed(self.folders.projects, name)
 
-    def open_files(self, name: str, volume: str) -> Browser:
+    def open_files(self, name: str, volume: str) -> PersonFiles:
         """Return the folders of this machine."""
         places = {
             "project": str(self.folders.project(name) / "home"),
             "volume": str(self.folders.volume(volume)),
         }
-        return Browser(places, lambda folder, entry: removal.discard(self.folders, folder, entry))
+        return FilesHere(
+            Browser(places, lambda folder, entry: removal.discard(self.folders, folder, entry))
+        )
 
     def measure_project(self, name: str, volume: str) -> ProjectSize:
         """Return the folder's bytes on disk, None inside if counting takes too long."""

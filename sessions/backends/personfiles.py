@@ -1,0 +1,75 @@
+"""A person's files, as pages and the API reach them on every back end.
+
+`PersonFiles` is the interface; `FilesHere` are files on this machine's disks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import BinaryIO, Protocol
+
+from portal.lib.zipping import CHUNK_BYTES, File, zip_pieces
+from sessions.repofiles.browse import Browser, Entry
+
+
+class PersonFiles(Protocol):
+    """A project's files (path ``project/…``) and its person's own folder (``volume/…``).
+
+    Every method raises `OSError` as `Browser` does, before it returns, and `TemporaryError` where
+    the files cannot be reached now.
+    """
+
+    def kind(self, path: str) -> str:
+        """Return `browse.FOLDER` or `browse.FILE`."""
+
+    def entries(self, path: str) -> list[Entry]:
+        """Return a folder's entries, folders first; the two places for the path ""."""
+
+    def content(self, path: str) -> Iterator[bytes]:
+        """Return a file's content in pieces, which are read as they are asked for."""
+
+    def archive(self, path: str) -> Iterator[bytes]:
+        """Return a folder as a ZIP in pieces; what cannot be read is left out."""
+
+    def delete(self, path: str) -> bool:
+        """Delete a file or a folder; return False if that is still going on."""
+
+
+class FilesHere:
+    """The files below a `Browser` of this process."""
+
+    def __init__(self, browser: Browser) -> None:
+        self._browser = browser
+        self.kind = browser.kind
+        self.entries = browser.entries
+
+    def content(self, path: str) -> Iterator[bytes]:
+        """Return a file's content in pieces."""
+        return _closing(self._browser.open(path))
+
+    def archive(self, path: str) -> Iterator[bytes]:
+        """Return a folder as a ZIP in pieces."""
+        if not path.strip("/"):
+            raise FileNotFoundError(path)
+        self._browser.entries(path)
+        return zip_pieces(_named_pieces(self._browser, path))
+
+    def delete(self, path: str) -> bool:
+        """Delete it, large folders from what is set aside for that."""
+        self._browser.delete(path)
+        return True
+
+
+def _named_pieces(browser: Browser, path: str) -> Iterator[File]:
+    for name, file in browser.files(path):
+        yield name, _pieces(file)
+
+
+def _closing(file: BinaryIO) -> Iterator[bytes]:
+    with file:
+        yield from _pieces(file)
+
+
+def _pieces(file: BinaryIO) -> Iterator[bytes]:
+    while piece := file.read(CHUNK_BYTES):
+        yield piece
