@@ -172,7 +172,6 @@ def _status(request: HttpRequest, project: Project) -> dict[str, Any]:
         ),
         "is_launching": state in LAUNCHING_STATES,
         "is_owner": project.owner_id == person(request).pk,
-        "has_files_page": settings.PORTAL_BACKEND == "local",
         "is_read_only": not project.may_be_changed_by(person(request)),
         "steps": steps,
         "progress": progress_of(steps, last_build),

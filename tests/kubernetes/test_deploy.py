@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
+from sessions.backends.kubernetes.homes import serve
+from sessions.backends.kubernetes.labels import files_labels
 from sessions.egress.addresses import _REFUSED
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
@@ -102,6 +104,22 @@ def test_helpers_have_no_network_access():
         "policyTypes": ["Ingress", "Egress"],
         "ingress": [],
         "egress": [],
+    }
+
+
+def test_only_web_can_reach_helpers_that_serve_files():
+    [web] = [pod["metadata"]["labels"] for pod in pods() if "web" in str(pod["metadata"])]
+    labels = files_labels("ada")
+    del labels["bindery/owner"]
+    assert policy("bindery-files") == {
+        "podSelector": {"matchLabels": labels},
+        "policyTypes": ["Ingress"],
+        "ingress": [
+            {
+                "from": [{"podSelector": {"matchLabels": web}}],
+                "ports": [{"port": serve.PORT, "protocol": "TCP"}],
+            }
+        ],
     }
 
 

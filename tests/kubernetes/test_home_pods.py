@@ -96,6 +96,36 @@ def test_the_helper_pod_of_a_bare_site():
     }
 
 
+def test_the_pod_that_serves_files_has_the_rights_of_a_helper_and_no_token():
+    helper, pod = (
+        pods.helper_pod("drop", SERVER.name, "ada", BARE),
+        pods.files_pod("ada", "a nonce", "a hash", BARE),
+    )
+    assert pod["metadata"] == {
+        "name": "helper-files-ada",
+        "labels": {
+            "app.kubernetes.io/managed-by": "bindery",
+            "bindery/kind": "helper",
+            "bindery/task": "files",
+            "bindery/owner": "ada",
+        },
+        "annotations": {"bindery/nonce": "a nonce"},
+    }
+    [container], [home, programs] = pod["spec"].pop("containers"), pod["spec"].pop("volumes")
+    [other], _volumes = helper["spec"].pop("containers"), helper["spec"].pop("volumes")
+    assert {**pod["spec"], "activeDeadlineSeconds": 600} == helper["spec"]
+    assert container == {**other, "command": [*program.SERVE_COMMAND, "a hash"]}
+    assert home == {"name": "home", "persistentVolumeClaim": {"claimName": "ada-nfs-pvc"}}
+    keys = {each["key"]: each["path"] for each in programs["configMap"]["items"]}
+    assert keys == {
+        "folders.py": "folders.py",
+        "serve.py": "serve.py",
+        "zipping.py": "portal/lib/zipping.py",
+        "browse.py": "sessions/repofiles/browse.py",
+        "personfiles.py": "sessions/backends/personfiles.py",
+    }
+
+
 def test_a_helper_pod_gets_placement_but_no_privileges_from_the_template():
     where = {
         "nodeSelector": {"pool": "notebooks"},
@@ -158,7 +188,10 @@ def test_the_config_map_is_immutable_and_named_by_its_contents():
     made = program.configmap()
     assert made["metadata"]["name"] == program.name()
     assert made["immutable"]
-    assert set(made["data"]) == {"folders.py", "helper.py", "merge.py", "prepare.py"}
+    assert set(made["data"]) == {
+        "browse.py", "folders.py", "helper.py", "merge.py", "personfiles.py", "prepare.py",
+        "serve.py", "zipping.py",
+    }  # fmt: skip
     assert sum(map(len, made["data"].values())) < 500_000, "the cluster takes a million"
 
 

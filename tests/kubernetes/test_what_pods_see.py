@@ -28,6 +28,7 @@ def pods() -> Iterator[tuple[str, Pod]]:
             yield f"build, {whose}", buildpod.build_pod(build, site)
             yield f"notebook, {whose}", serverpod.pod(server, site, "uid")
         yield f"helper, {named}", homes.helper_pod("drop", SERVER.name, SERVER.volume, site)
+        yield f"files, {named}", homes.files_pod(SERVER.volume, "nonce", "hash", site)
 
 
 every_pod = pytest.mark.parametrize("pod", [pytest.param(pod, id=name) for name, pod in pods()])

@@ -209,6 +209,7 @@ class KubernetesBackend(PeoplesVolumes, OwnedNamespace):
         self._put_person_key(spec, secret)
         if self.site.keep_homes:
             self._cluster.create("configmaps", program.configmap())
+        self._files_pods.end(spec.volume)  # it could keep the volume on another node
         self._cluster.create("pods", serverpod.pod(spec, self.site, uid))
         self._put_person_key(spec, secret)  # the cluster may have just removed it
         if self._run_secret(spec) is None:  # it has just been removed

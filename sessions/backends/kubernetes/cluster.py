@@ -27,6 +27,7 @@ MAX_CONNECTIONS = 256
 """Maximum number of open connections; each followed log holds one."""
 CONNECT_SECONDS = 5
 READ_SECONDS = 20
+PAGE_SECONDS = 3
 MAX_WAITING, PAUSE_SECONDS = 64, 5.0
 """Calls of a process at once; seconds without one after an answer that did not come in time. watch
 makes several calls in a row, and must not wait for each.
@@ -75,6 +76,12 @@ class Cluster:
         self._read_timeout = read_timeout
         self._labels = labels
         self._gate = Gate("the cluster", PAUSE_SECONDS, MAX_WAITING)
+
+    @cached_property
+    def hasty(self) -> Cluster:
+        """Return the same namespace for requests of people, who wait only for some seconds."""
+        kubeconfig = self._config_arguments.get("config_file", "")
+        return Cluster(self._namespace, kubeconfig, read_timeout=PAGE_SECONDS, labels=self._labels)
 
     def create(self, kind: str, manifest: Manifest) -> bool:
         """Create it; return False if one with that name exists."""
@@ -239,7 +246,7 @@ class Cluster:
             body=body,
             auth_settings=["BearerToken"],
         )
-        timeout = (CONNECT_SECONDS, seconds)
+        timeout = (min(CONNECT_SECONDS, seconds), seconds)
         response: BaseHTTPResponse = self._client.call_api(
             *parameters, _request_timeout=timeout
         ).response

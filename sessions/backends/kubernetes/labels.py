@@ -18,6 +18,10 @@ SESSION = "bindery/session"
 INSTALLATION = "bindery/installation"
 """The owning installation: `Cluster.create` puts it on everything (see `namespace`)."""
 TASK = "bindery/task"
+FILES = "files"
+"""The task of helpers that serve a person's files; network policies select it."""
+NONCE = "bindery/nonce"
+"""An annotation: what the portal makes the token for a person's files from."""
 KEYS_HASH = "bindery/keys"
 """An annotation: identifies the keys that the Secret was last updated with."""
 REQUESTED_ACTION = "bindery/told"
@@ -39,6 +43,7 @@ SERVERS = f"{_of_kind('server')},{SESSION}"
 """Selects everything that carries a notebook's row number."""
 VOLUMES = f"{_of_kind('volume')},{OWNER}"
 HELPERS = _of_kind("helper")
+FILES_HELPERS = f"{HELPERS},{TASK}={FILES}"
 
 
 def build_labels(spec: BuildSpec) -> dict[str, str]:
@@ -75,6 +80,11 @@ def build_key_labels(build_id: int) -> dict[str, str]:
 def helper_labels(task: str, project: str, volume: str) -> dict[str, str]:
     """Return the labels of a pod that works on a folder while nothing of its project runs."""
     return {MANAGED: "bindery", KIND: "helper", TASK: task, PROJECT: project, OWNER: volume}
+
+
+def files_labels(volume: str) -> dict[str, str]:
+    """Return the labels of the pod that serves a person's files to the portal."""
+    return {MANAGED: "bindery", KIND: "helper", TASK: FILES, OWNER: volume}
 
 
 def program_labels() -> dict[str, str]:

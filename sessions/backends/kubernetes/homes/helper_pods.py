@@ -22,9 +22,16 @@ from django.utils.translation import gettext as _
 from sessions.backends import FilesReport, ProjectSize
 from sessions.backends.kubernetes import namespace as claims
 from sessions.backends.kubernetes.cluster import Cluster, Manifest
-from sessions.backends.kubernetes.labels import HELPERS, helper_name, volume_labels, volume_name
+from sessions.backends.kubernetes.labels import (
+    FILES,
+    HELPERS,
+    TASK,
+    helper_name,
+    volume_labels,
+    volume_name,
+)
 from sessions.backends.kubernetes.namespace import Namespace
-from sessions.backends.kubernetes.podstatus import container_statuses, created_at, parse_time
+from sessions.backends.kubernetes.podstatus import container_statuses, created_at, label, parse_time
 from sessions.backends.kubernetes.site import Site
 from sessions.backends.messages import files_report, printable, volume_sentence
 
@@ -222,7 +229,7 @@ class HelperPods:
         pod = self._cluster.get("pods", name)
         if pod is None:
             return self._start_helper(task, project, volume)
-        if not _has_ended(pod):
+        if not has_ended(pod):
             return None
         result = helper_result(pod)
         if failed := result.get("code") == HELPER_FAILED:
@@ -242,12 +249,12 @@ class HelperPods:
         return None
 
     def _count_running(self) -> int:
-        return sum(not _has_ended(pod) for pod in self._helpers())
+        return sum(not has_ended(pod) for pod in self._helpers())
 
     def _helpers(self) -> list[Manifest]:
-        return self._namespace.exclude_foreign(
-            self._cluster.list("pods", {"labelSelector": HELPERS}).items
-        )
+        found = self._cluster.list("pods", {"labelSelector": HELPERS}).items
+        mine = [pod for pod in found if label(pod, TASK) != FILES]  # these have limits of their own
+        return self._namespace.exclude_foreign(mine)
 
     def _has_volume(self, volume: str) -> bool:
         """Return whether the claim exists and is this portal's."""
@@ -257,5 +264,6 @@ class HelperPods:
         return claims.is_our_claim(found, volume_labels(volume))
 
 
-def _has_ended(pod: Manifest) -> bool:
+def has_ended(pod: Manifest) -> bool:
+    """Return whether its program has ended."""
     return pod.get("status", {}).get("phase") in {"Succeeded", "Failed"}

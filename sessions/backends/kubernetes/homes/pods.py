@@ -12,7 +12,16 @@ from dataclasses import replace
 from typing import Any
 
 from sessions.backends import ServerSpec
-from sessions.backends.kubernetes.labels import OURS, OWNER, helper_labels, helper_name, volume_name
+from sessions.backends.kubernetes.labels import (
+    FILES,
+    NONCE,
+    OURS,
+    OWNER,
+    files_labels,
+    helper_labels,
+    helper_name,
+    volume_name,
+)
 from sessions.backends.kubernetes.site import Site, merge_template
 
 from . import program
@@ -23,6 +32,8 @@ CONTAINER = "bindery-files"
 USER = 1000
 HELPER_SECONDS = 600
 """A helper's time limit."""
+FILES_SECONDS = 2 * 3600
+"""The time limit of a pod that serves files, and so of a download."""
 CONTAINER_SECURITY_CONTEXT: dict[str, Any] = {
     "allowPrivilegeEscalation": False,
     "privileged": False,
@@ -55,23 +66,47 @@ def prepare_container(spec: ServerSpec, site: Site) -> dict[str, Any]:
 
 def helper_pod(task: str, project: str, volume: str, site: Site) -> dict[str, Any]:
     """Return the pod that works on a project's folder while nothing of it runs."""
+    metadata = {
+        "name": helper_name(task, project),
+        "labels": helper_labels(task, project, volume),
+    }
+    command = [*program.HELPER_COMMAND, task, project]
+    return _helper_pod(metadata, command, program.volume(), HELPER_SECONDS, volume, site)
+
+
+def files_pod(volume: str, nonce: str, digest: str, site: Site) -> dict[str, Any]:
+    """Return the pod that serves a person's files to whoever has the token of this SHA-256."""
+    metadata = {
+        "name": helper_name(FILES, volume),
+        "labels": files_labels(volume),
+        "annotations": {NONCE: nonce},
+    }
+    command = [*program.SERVE_COMMAND, digest]
+    return _helper_pod(metadata, command, program.serve_volume(), FILES_SECONDS, volume, site)
+
+
+def _helper_pod(
+    metadata: dict[str, Any],
+    command: list[str],
+    programs: dict[str, Any],
+    seconds: int,
+    volume: str,
+    site: Site,
+) -> dict[str, Any]:
     ours = {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {
-            "name": helper_name(task, project),
-            "labels": helper_labels(task, project, volume),
-        },
+        "metadata": metadata,
         "spec": {
             "hostname": "helper",
             "restartPolicy": "Never",
-            "activeDeadlineSeconds": HELPER_SECONDS,
+            "activeDeadlineSeconds": seconds,
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
             "terminationGracePeriodSeconds": 1,
             "securityContext": pod_security_context(site),
-            "containers": [_helper_container(task, project, site)],
-            "volumes": [home_volume(volume), program.volume()],
+            "containers": [_helper_container(command, site)],
+            "volumes": [home_volume(volume), programs],
             **site.pull_secrets,
             **same_node_affinity(volume, site),
         },
@@ -82,11 +117,11 @@ def helper_pod(task: str, project: str, volume: str, site: Site) -> dict[str, An
     return result
 
 
-def _helper_container(task: str, project: str, site: Site) -> dict[str, Any]:
+def _helper_container(command: list[str], site: Site) -> dict[str, Any]:
     return {
         "name": "helper",
         "image": site.builder_image,
-        "command": [*program.HELPER_COMMAND, task, project],
+        "command": command,
         "resources": {
             "requests": {"cpu": "10m", "memory": "32M", "ephemeral-storage": "1M"},
             "limits": {"cpu": "500m", "memory": "256M", "ephemeral-storage": "10M"},

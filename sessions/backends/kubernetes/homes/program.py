@@ -9,16 +9,22 @@ from __future__ import annotations
 import hashlib
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+from portal.lib import zipping
 from sessions import repofiles
+from sessions.backends import personfiles
 from sessions.backends.kubernetes.labels import program_labels
+from sessions.repofiles import browse
 
-from . import folders, helper, prepare
+from . import folders, helper, prepare, serve
 
 FOLDER = "/run/bindery/homes"
 _VOLUME = "homes"
-_MODULES = (folders, helper, prepare)
+_MODULES = (folders, helper, prepare, serve)
+_IMPORTED = (zipping, personfiles, browse)
+"""What `serve` imports; in its pod, the files lie where Python looks for these names."""
 
 _START = """\
 import sys
@@ -27,6 +33,11 @@ sys.path.insert(0, "/run/bindery")
 _HELPER_CODE = f"""{_START}\
 from homes import helper
 helper.main(sys.argv[1:])
+"""
+_SERVE_CODE = f"""{_START}\
+sys.path.insert(0, "{FOLDER}")
+from homes import serve
+serve.main(sys.argv[1:])
 """
 _PREPARE_CODE = f"""{_START}\
 from homes import prepare
@@ -53,6 +64,7 @@ exit 1
 """
 
 HELPER_COMMAND = ["python3", "-I", "-c", _HELPER_CODE]
+SERVE_COMMAND = ["python3", "-I", "-X", "utf8", "-c", _SERVE_CODE]
 PREPARE_COMMAND = [
     "sh",
     "-c",
@@ -65,7 +77,7 @@ PREPARE_COMMAND = [
 @cache
 def file_texts() -> dict[str, str]:
     """Return each file's text by its name."""
-    files = (Path(str(each.__file__)) for each in _MODULES)
+    files = (Path(str(each.__file__)) for each in (*_MODULES, *_IMPORTED))
     found = {file.name: file.read_text(encoding="utf-8") for file in files}
     return {**found, prepare.MERGE_PROGRAM: repofiles.program()}
 
@@ -91,6 +103,21 @@ def configmap() -> dict[str, Any]:
 def volume() -> dict[str, Any]:
     """Return the pod's volume with the programs."""
     return {"name": _VOLUME, "configMap": {"name": name()}}
+
+
+def serve_volume() -> dict[str, Any]:
+    """Return the volume of the pod that runs `serve`, with folders as its imports need them."""
+    items = [(Path(str(each.__file__)).name, _path(each)) for each in (folders, serve, *_IMPORTED)]
+    return {
+        "name": _VOLUME,
+        "configMap": {"name": name(), "items": [{"key": key, "path": to} for key, to in items]},
+    }
+
+
+def _path(module: ModuleType) -> str:
+    """Return where the module is to lie; those of this package have no folder."""
+    own = module.__name__.removeprefix(f"{__package__}.")
+    return f"{own.replace('.', '/')}.py"
 
 
 def mount() -> dict[str, Any]:

@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime
-
-from django.utils.translation import gettext as _
 
 from sessions.backends import PersonFiles, ProjectSize
 from sessions.backends.kubernetes.cluster import Cluster
 from sessions.backends.kubernetes.namespace import Namespace
 from sessions.backends.kubernetes.site import Site
-from sessions.errors import NotAllowed
+from sessions.errors import InternalError
 
+from .filespods import FilesPods
 from .helper_pods import HelperPods
+from .remote import TURNS, unreachable
+
+log = logging.getLogger(__name__)
 
 
 class PeoplesVolumes:
-    """Helper pods for projects' folders."""
+    """Helper pods for projects' folders and people's files."""
 
     _cluster: Cluster
     _namespace: Namespace
     site: Site
 
     def open_files(self, name: str, volume: str) -> PersonFiles:
-        """Raise `NotAllowed`: volumes are mounted in pods alone."""
-        message = _("Start the notebook, in safe mode if need be, and use its file browser.")
-        raise NotAllowed("files.unavailable", message)
+        """Return the files that a pod serves. Raises `NotYet` while it starts."""
+        try:
+            with TURNS.take(volume):
+                return self._files_pods.open(name, volume)
+        except InternalError as error:
+            log.exception("a pod for files could not be made")
+            raise unreachable(error) from error
 
     def measure_project(self, name: str, volume: str) -> ProjectSize | None:
         """Return what a pod of its own has measured; None while it runs."""
@@ -33,7 +40,13 @@ class PeoplesVolumes:
 
     def _sweep_helpers(self, now: datetime) -> None:
         self._helper_pods.sweep(now)
+        self._files_pods.sweep(now)
 
     @property
     def _helper_pods(self) -> HelperPods:
         return HelperPods(self._cluster, self._namespace, self.site)
+
+    @property
+    def _files_pods(self) -> FilesPods:
+        """Pages wait for these calls, so they have to be answered soon."""
+        return FilesPods(self._cluster.hasty, self._namespace, self.site)
