@@ -33,7 +33,7 @@ Action = Callable[..., Any]
 
 def _serialize(request: Request, project: Project) -> dict[str, Any]:
     """Return the project's JSON for the person who asks."""
-    return ProjectSerializer(project, context={"reader": current_user(request)}).data
+    return OneProjectSerializer(project, context={"reader": current_user(request)}).data
 
 
 class ProjectsView(GenericAPIView[Project]):
@@ -73,7 +73,7 @@ class ProjectsView(GenericAPIView[Project]):
         operation_id="launch_project",
         summary="Launch a repository",
         request=LaunchSerializer,
-        responses={201: ProjectSerializer},
+        responses={201: OneProjectSerializer},
         filters=False,
     )
     def post(self, request: Request) -> Response:
@@ -95,8 +95,7 @@ class ProjectView(APIView):
     )
     def get(self, request: Request, name: str) -> Response:
         """Return the project's current state."""
-        context = {"reader": current_user(request)}
-        return Response(OneProjectSerializer(get_project(request, name), context=context).data)
+        return Response(_serialize(request, get_project(request, name)))
 
     @extend_schema(
         operation_id="delete_project",
@@ -183,7 +182,7 @@ def action_view(action: str) -> type[ActionView]:
         summary=str(ACTION_DESCRIPTIONS[action][0]),
         description=str(ACTION_DESCRIPTIONS[action][1]),
         request=StartSerializer if action == "start" else None,
-        responses={202: ProjectSerializer},
+        responses={202: OneProjectSerializer},
     )
     def post(self: ActionView, request: Request, name: str) -> Response:
         return ActionView.post(self, request, name)

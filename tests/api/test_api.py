@@ -31,6 +31,7 @@ FIELDS = {
     "created",
     "last_activity",
     "deletes_at",
+    "notes",
     "safe_mode",
 }
 
