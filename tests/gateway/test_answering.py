@@ -63,7 +63,7 @@ def events(port: int, project: Project, owner: User) -> Iterator[None]:
 
 
 def test_sequential_requests_run_in_one_thread(port: int, seen: Seen) -> None:
-    with httpx.Client(base_url=f"http://localhost:{port}", timeout=20) as client:
+    with httpx.Client(base_url=f"http://localhost:{port}") as client:
         for number in range(1, 6):
             assert client.get("/sign-in/").status_code == 200
             until(lambda: len(seen) == 2 * number)  # noqa: B023  (called at once)
@@ -96,12 +96,12 @@ def test_a_stream_holds_no_database_connection_of_its_first_thread(port, project
 
 @pytest.mark.filterwarnings("error:StreamingHttpResponse")
 def test_a_static_file_is_streamed(static_file: Path, port: int, seen: Seen) -> None:
-    answer = httpx.get(f"http://localhost:{port}/static/{static_file.name}", timeout=20)
+    answer = httpx.get(f"http://localhost:{port}/static/{static_file.name}")
     assert answer.content == static_file.read_bytes()
     until(lambda: [what for what, _thread in seen] == ["begun", "ended"])
 
 
 def test_an_invalid_path_is_refused(port: int, seen: Seen) -> None:
-    answer = httpx.get(f"http://localhost:{port}/%ff%fe/", timeout=20)
+    answer = httpx.get(f"http://localhost:{port}/%ff%fe/")
     assert answer.status_code in {400, 404}
     until(lambda: [what for what, _thread in seen] == ["begun", "ended"])

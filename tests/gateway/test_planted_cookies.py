@@ -18,9 +18,7 @@ def portal(port, settings):
     def ask(*cookies: str, path: str = "/account/") -> httpx.Response:
         name = settings.SESSION_COOKIE_NAME
         headers = {"Host": f"localhost:{port}", "Cookie": "; ".join(f"{name}={c}" for c in cookies)}
-        return httpx.get(
-            f"http://127.0.0.1:{port}{path}", headers=headers, trust_env=False, timeout=20
-        )
+        return httpx.get(f"http://127.0.0.1:{port}{path}", headers=headers, trust_env=False)
 
     return ask
 
