@@ -60,7 +60,7 @@ class TemporaryError(BinderyError):
 
 
 class NotYet(TemporaryError):
-    """What was asked for is being prepared: ask again in ``retry_after`` seconds."""
+    """Says that something is being prepared: ask again in ``retry_after`` seconds."""
 
     def __init__(self, code: str, message: str, retry_after: int) -> None:
         super().__init__(code, message, retry_after=retry_after)

@@ -18,7 +18,7 @@ from typing import BinaryIO
 MAX_ENTRIES = 5000
 """Entries of one folder that are listed."""
 MAX_PATH_LENGTH = 1024
-"""Of what can be named; what is deeper can only be archived, with a folder above it."""
+"""Limits what can be named; anything deeper can only be archived, with a folder above it."""
 MAX_DEPTH = 200
 """Folders within folders that are archived; each needs an open descriptor."""
 FOLDER, FILE, LINK, OTHER = "folder", "file", "link", "other"

@@ -40,23 +40,6 @@ def test_finished_environments_are_listed_with_their_size(backend, made):
     backend.remove_image("whole-1")
 
 
-@pytest.mark.slow("environments are built", seconds=150)
-def test_only_environments_that_nothing_changes_share_their_files(backend, order):
-    plain = [built(backend, order({"index.ipynb": "{}"})) for _time in range(2)]
-    changed = built(backend, order({"postBuild": "#!/bin/sh\n"}))
-    first, second, own = (_jupyterlab(backend, spec) for spec in (*plain, changed))
-    assert first.samefile(second)
-    assert own.stat().st_nlink == 1
-    backend.remove_image(plain[0].image)
-    until(lambda: not first.exists())
-    assert second.stat().st_size == own.stat().st_size
-
-
-def _jupyterlab(backend: LocalBackend, spec: BuildSpec) -> Path:
-    packages = backend.folders.environment(spec.image).glob("env/lib/python3.*/site-packages")
-    return next(packages) / "jupyterlab/__init__.py"
-
-
 def test_removing_an_environment_twice_is_no_error(backend, made):
     folder, other = made("gone-1"), made("stays-1")
     for _time in range(2):

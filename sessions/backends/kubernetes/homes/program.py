@@ -24,7 +24,7 @@ FOLDER = "/run/bindery/homes"
 _VOLUME = "homes"
 _MODULES = (folders, helper, prepare, serve)
 _IMPORTED = (zipping, personfiles, browse)
-"""What `serve` imports; in its pod, the files lie where Python looks for these names."""
+"""Names the modules that `serve` imports; in its pod, they lie where Python looks for them."""
 
 _START = """\
 import sys

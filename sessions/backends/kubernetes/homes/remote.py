@@ -32,7 +32,7 @@ ANSWER_SECONDS = 8.0
 SILENCE_SECONDS = 60.0
 """A download that is silent for this long has broken off."""
 MAX_ANSWER_BYTES = 12_000_000
-"""Of a list: `browse.MAX_ENTRIES` whose names have 255 bytes, of which each takes six in JSON."""
+"""Holds a list of `browse.MAX_ENTRIES` names of 255 bytes, of which each takes six in JSON."""
 MAX_WAITING, MAX_WAITING_PER_PERSON = 12, 3
 _MAX_WHY_LENGTH = 200
 

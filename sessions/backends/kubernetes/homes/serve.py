@@ -180,7 +180,7 @@ TASKS: dict[str, Callable[[PersonFiles, str], Pieces]] = {
     "content": lambda files, path: files.content(path),
     "archive": lambda files, path: files.archive(path),
 }
-"""What `PersonFiles` can do, except for `DELETE`."""
+"""Maps names to what `PersonFiles` can do, except for `DELETE`."""
 
 
 def _deleted(server: Server, project: str, path: str) -> bool:

@@ -22,7 +22,7 @@ from sessions.repofiles.configuration import hints, summary
 
 from . import bounds, files, steps, trial
 from .cgroups import Group
-from .files import copy, link, make_readable, remove, rename_unless_exists
+from .files import copy, make_readable, remove, rename_unless_exists
 from .jobs import BuildJob, Key
 from .jupyter import USER_SITE_FILE, user_site_packages
 from .log import Log
@@ -83,8 +83,8 @@ class Build:
         found = await self._detect()
         self._log.phase("building")
         async with self._egress_proxy(job.trusted):
+            await self._install_base(found["python"])
             asked = steps.repository_steps(job, found)
-            await self._install_base(found["python"], is_changed=bool(asked))
             for step in asked:
                 await self._step(step)
             if asked:  # otherwise it is the base alone, which works
@@ -228,12 +228,10 @@ class Build:
         finally:
             server.close()
 
-    async def _install_base(self, version: str, *, is_changed: bool) -> None:
+    async def _install_base(self, version: str) -> None:
         """Install JupyterLab; it is the same for all environments, so it is installed only once.
 
-        It is really copied where further steps change it: no build must be able to change what
-        another one gets. Otherwise nothing ever writes to it, and hard links take a tenth of the
-        time and no space.
+        It is really copied, not linked: no build must be able to change what another one gets.
         """
         kept = base_folder(self._job, version)
         draft = kept.with_name(f".{self._folder.name}")
@@ -244,7 +242,7 @@ class Build:
             remove(draft)
         if kept.exists():
             self._log.write_line(f"── Using Python {version} and JupyterLab from an earlier build")
-            await (copy if is_changed else link)(kept, self._partial / "env")
+            await copy(kept, self._partial / "env")
             (self._partial / "env" / files.UNSYNCED_MARK).unlink(missing_ok=True)
             return
         for step in steps.base_steps(self._job, version):

@@ -50,23 +50,7 @@ async def copy(source: Path, target: Path) -> None:
     Copying stops when this is cancelled. Raises `OSError`, with the disk's own error if that is the
     reason.
     """
-    await _copy(source, target, "--reflink=auto")
-
-
-async def link(source: Path, target: Path) -> None:
-    """Copy the folders of the tree, with hard links to its files; else as `copy`.
-
-    Where the file system has no more links to give, or is another one, the tree is copied.
-    """
-    try:
-        await _copy(source, target, "--link")
-    except OSError:
-        remove(target)
-        await copy(source, target)
-
-
-async def _copy(source: Path, target: Path, how: str) -> None:
-    words = ("cp", "-dRT", "--preserve=mode,timestamps,links", how)
+    words = ("cp", "-dRT", "--preserve=mode,timestamps,links", "--reflink=auto")
     copying = await asyncio.create_subprocess_exec(
         *_DIE_WITH_KEEPER, *words, "--", source, target,
         stderr=subprocess.PIPE, env={**os.environ, "LC_ALL": "C"},
