@@ -4,6 +4,10 @@
 python := .venv/bin/python
 ARGS ?=
 
+# Some images set this for all programs. Each process would then compile all that it imports: a
+# command takes twice as long, and pytest rewrites every assertion in each of its processes.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: run test test-fast test-all test-long test-cluster drill drill-data bench bench-quick lint format requirements setup-run setup-test \
 	setup-bench
 
