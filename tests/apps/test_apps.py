@@ -28,6 +28,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.long
 def test_fastapi_with_its_oauth2_page(page: Page, opened: Opened) -> None:
     opened(programs.FASTAPI)
     page.get_by_role("button", name="Authorize").click()

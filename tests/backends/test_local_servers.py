@@ -10,6 +10,7 @@ import pytest
 from sessions.backends.local.keeper.jupyter import SOCKET
 from sessions.backends.local.keeper.probe import Probe
 from tests.backends.waiting import ask, built, finished, log, removed, settled
+from tests.marks import in_long_tests
 
 pytestmark = pytest.mark.slow("packages are downloaded, and JupyterLab starts twice", seconds=300)
 
@@ -29,7 +30,10 @@ echo 'raise ImportError("no kernel today")' >> "$folder/kernelapp.py"
 
 @pytest.mark.parametrize(
     "requirements",
-    ["jupyterlab==3.0.16\n", "jupyterlab==3.6.8\nnotebook==6.5.7\n", "jupyterlab<4\n"],
+    [
+        "jupyterlab==3.6.8\nnotebook==6.5.7\n",
+        *in_long_tests("jupyterlab==3.0.16\n", "jupyterlab<4\n"),
+    ],
 )
 def test_an_old_server_gets_its_token_and_works(backend, order, wish, requirements: str):
     spec = built(backend, order({"requirements.txt": requirements, "index.ipynb": "{}"}))

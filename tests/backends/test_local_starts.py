@@ -14,6 +14,7 @@ import pytest
 from sessions.backends import BuildSpec, ServerReport, ServerSpec
 from sessions.backends.local import LocalBackend, owners
 from tests.backends.waiting import ask, built, removed, settled, until
+from tests.marks import in_long_tests
 from tests.tightdisk import tight_disk
 
 pytestmark = pytest.mark.slow("each start is a real JupyterLab, some are two", seconds=300)
@@ -76,10 +77,12 @@ def lab(
     ("script", "words"),
     [
         ("#!/bin/sh\necho one\necho two >&2\nexit 3\n", "(status 3). Its last lines:\none\ntwo"),
-        ("#!/bin/sh\necho no more\n", '(status 0). Its last line must be: exec "$@"'),
         ("#!/no/such/interpreter\n", "could not be run (status 127)"),
-        ('#!/bin/sh\nset -e\nfalse\nexec "$@"\n', "(status 1). It printed nothing."),
-        ("#!/bin/sh\nkill -9 $$\n", "(status 137, SIGKILL)"),
+        *in_long_tests(
+            ("#!/bin/sh\necho no more\n", '(status 0). Its last line must be: exec "$@"'),
+            ('#!/bin/sh\nset -e\nfalse\nexec "$@"\n', "(status 1). It printed nothing."),
+            ("#!/bin/sh\nkill -9 $$\n", "(status 137, SIGKILL)"),
+        ),
     ],
 )
 def test_a_start_script_that_ends_is_named_and_left_out_in_safe_mode(lab: Lab, script, words):
@@ -113,13 +116,15 @@ def test_the_delay_of_a_start_can_be_explained_while_it_lasts(lab: Lab):
 @pytest.mark.parametrize(
     "line",
     [
-        "c.ServerApp.base_url = '/x/'",
-        "c.ServerApp.port = 1; c.ServerApp.ip = '0.0.0.0'",
         "c.IdentityProvider.token = 'mine'",
-        "c.PasswordIdentityProvider.token = 'mine'",
-        "c.ServerApp.certfile = '/etc/passwd'; c.ServerApp.keyfile = '/etc/passwd'",
         "c.ServerApp.sock = '/tmp/elsewhere'",
-        "this is no Python",
+        *in_long_tests(
+            "c.ServerApp.base_url = '/x/'",
+            "c.ServerApp.port = 1; c.ServerApp.ip = '0.0.0.0'",
+            "c.PasswordIdentityProvider.token = 'mine'",
+            "c.ServerApp.certfile = '/etc/passwd'; c.ServerApp.keyfile = '/etc/passwd'",
+            "this is no Python",
+        ),
     ],
 )
 def test_settings_that_the_portal_needs_win_over_a_persons_own(lab: Lab, line: str):
@@ -131,14 +136,16 @@ def test_settings_that_the_portal_needs_win_over_a_persons_own(lab: Lab, line: s
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        (SERVER_CONFIG, "c.ServerApp.contents_manager_class = 'no.such.Manager'\n"),
         (SERVER_CONFIG, "import sys\nsys.exit(7)\n"),
-        (
-            ".jupyter/jupyter_server_config.json",
-            '{"ServerApp": {"contents_manager_class": "no.X"}}',
-        ),
-        (".local/lib/python{python}/site-packages/sitecustomize.py", "raise SystemExit(7)\n"),
         (".local/lib/python{python}/site-packages/x.pth", "import os; os._exit(7)\n"),
+        *in_long_tests(
+            (SERVER_CONFIG, "c.ServerApp.contents_manager_class = 'no.such.Manager'\n"),
+            (
+                ".jupyter/jupyter_server_config.json",
+                '{"ServerApp": {"contents_manager_class": "no.X"}}',
+            ),
+            (".local/lib/python{python}/site-packages/sitecustomize.py", "raise SystemExit(7)\n"),
+        ),
     ],
 )
 def test_safe_mode_leaves_out_what_a_person_broke(lab: Lab, name: str, text: str):

@@ -29,6 +29,9 @@ ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
 PATIENCE = 60_000
 """Milliseconds that a browser waits for something that must come; the machine may be busy."""
 
+STILL: Any = {"reduced_motion": "reduce"}
+"""Options of a context: drawing a spinner all the time would keep a processor busy."""
+
 SignIn = Callable[..., Page]
 expect.set_options(timeout=PATIENCE)
 
@@ -76,7 +79,7 @@ def sign_in(chromium: Browser, stack: Stack) -> Iterator[SignIn]:
     complaints: list[str] = []
 
     def open_page(name: str = "ada", **options: Any) -> Page:
-        context = chromium.new_context(base_url=stack.url, **options)
+        context = chromium.new_context(base_url=stack.url, **(STILL | options))
         context.set_default_timeout(PATIENCE)
         contexts.append(context)
         page = context.new_page()

@@ -9,6 +9,7 @@ from playwright.sync_api import Page, Route, WebSocketRoute, expect
 
 from tests.browser.test_journey import launch
 from tests.githttp import GitServer
+from tests.marks import in_long_tests
 from tests.stack import Api, Stack
 
 TICKS = 120
@@ -17,7 +18,7 @@ for tick in $(seq {TICKS}); do echo "tick $tick."; sleep 0.1; done
 """
 
 
-@pytest.mark.parametrize("part", ["web", "worker", "watch"])
+@pytest.mark.parametrize("part", ["web", *in_long_tests("worker", "watch")])
 def test_the_progress_page_continues_after_a_part_is_killed(
     page: Page, stack: Stack, git: GitServer, ada: Api, part: str
 ) -> None:
@@ -33,7 +34,7 @@ def test_the_progress_page_continues_after_a_part_is_killed(
     assert [int(tick) for tick in ticks] == list(range(1, TICKS + 1))
 
 
-@pytest.mark.parametrize("status", [502, 503])
+@pytest.mark.parametrize("status", [502, *in_long_tests(503)])
 def test_the_progress_page_survives_a_proxy_without_a_portal(
     page: Page, stack: Stack, git: GitServer, ada: Api, status: int
 ) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from tests.githttp import GitServer
 from tests.kernel import Kernel
+from tests.marks import in_long_tests
 from tests.stack import Api, Stack, eventually
 
 pytestmark = [
@@ -25,7 +26,7 @@ for tick in $(seq {TICKS}); do echo "tick $tick"; sleep 0.1; done
 """
 
 
-@pytest.mark.parametrize("part", ["web", "worker", "watch"])
+@pytest.mark.parametrize("part", ["worker", "watch", *in_long_tests("web")])
 def test_nothing_is_lost_when_a_part_is_killed(
     stack: Stack, git: GitServer, ada: Api, part: str
 ) -> None:

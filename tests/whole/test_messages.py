@@ -13,7 +13,11 @@ from tests.githttp import GitServer
 from tests.kernel import Kernel
 from tests.stack import Api, Stack
 
-pytestmark = [pytest.mark.stack, pytest.mark.slow("a build and a notebook", seconds=180)]
+pytestmark = [
+    pytest.mark.stack,
+    pytest.mark.long,
+    pytest.mark.slow("messages as large as they may be", seconds=180),
+]
 
 MANY = 12_000_000
 """Bytes: more than Tornado accepts by default, as when a widget uploads a file."""

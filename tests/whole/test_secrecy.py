@@ -18,17 +18,15 @@ pytestmark = [
     pytest.mark.slow("the portal's first build and notebook", seconds=180),
 ]
 
-PRIVATE = """
-from keys import keypairs; from keys.models import KeyPair
-print(keypairs.private_key(KeyPair.objects.get(user__username='ada')))
-"""
-SEED = """
+PRIVATE_AND_SEED = """
 from cryptography.hazmat.primitives.serialization import *
 from keys import keypairs; from keys.models import KeyPair
 private = keypairs.private_key(KeyPair.objects.get(user__username='ada'))
+print(private)
 key = load_ssh_private_key(private.encode(), None)
 print(key.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption()).hex())
 """
+CLEARED_AFTER_EACH = ("bob",)
 SHARED = ("environments", "toolbox", "cache", "static")
 """Folders that existed before her key, and are too large to read."""
 ADDRESSES = [
@@ -66,19 +64,20 @@ print(" ".join(sorted(found.stdout.decode().split())), end="")
 """
 
 
-@pytest.fixture
-def notebook(stack: Stack, git: GitServer, ada: Api) -> str:
-    name = ada.launch(git.repository("ada/plain", {"index.ipynb": "{}"}))
+@pytest.fixture(scope="module")
+def notebook(git_server: GitServer, ada: Api) -> Iterator[str]:
+    """Ada's notebook, for all these tests."""
+    name = ada.launch(git_server.repository("ada/secretive", {"index.ipynb": "{}"}))
     ada.until(name, "ready")
-    return name
+    yield name
+    ada.delete(name)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def needles(stack: Stack, notebook: str) -> list[bytes]:
     """Return the lines of the private key that hold the secret number, and that number."""
-    private = stack.manage("shell", "-v0", "-c", PRIVATE)
-    seed = stack.manage("shell", "-v0", "-c", SEED)
-    secret_lines = private.splitlines()[4:6]  # the ones before say what is public
+    *private, seed = stack.manage("shell", "-v0", "-c", PRIVATE_AND_SEED).splitlines()
+    secret_lines = private[4:6]  # the ones before say what is public
     return [line[:40].encode() for line in secret_lines] + [bytes.fromhex(seed), seed.encode()]
 
 

@@ -17,7 +17,7 @@ from tests.stack import Api, Stack, started
 
 pytestmark = [
     pytest.mark.stack,
-    pytest.mark.slow("a portal of its own starts four times, with two notebooks", seconds=600),
+    pytest.mark.slow("a portal of its own starts again and again", seconds=600),
 ]
 
 WRITE = "import pathlib; pathlib.Path('/home/jovyan/work.txt').write_text('mine'); answer = 42"
@@ -52,6 +52,11 @@ def mine(git_server: GitServer, warm_data: Path) -> Iterator[Stack]:
         yield stack
 
 
+def test_nothing_is_removed_with_an_empty_database(mine: Stack, git_server: GitServer) -> None:
+    survives_an_empty_one(mine, git_server)
+
+
+@pytest.mark.long
 def test_nothing_is_removed_and_adopt_reunites_database_and_data(
     mine: Stack, git_server: GitServer
 ) -> None:
