@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.repofiles.folders import BESIDE, FIRST, SECOND, THIRD, Sides, read, write
+from tests.repofiles.folders import BESIDE, FIRST, SECOND, THIRD, Sides, Value, read, write
 from tests.repofiles.test_git_folders import Repository, git
 
 ROOT = Path(__file__).parents[2]
@@ -67,17 +67,21 @@ def copies(sides: Sides, folder: Path) -> Sides:
     return Sides(folder)
 
 
+def emptied(folder: Path) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    return folder
+
+
 @pytest.fixture(scope="module")
 def before(in_memory: Path) -> Sides:
-    (in_memory / "before").mkdir()
-    return start(in_memory / "before")
+    return start(emptied(in_memory / "before"))
 
 
 @pytest.fixture(scope="module")
 def changes(before: Sides, in_memory: Path) -> int:
     """Return how many changes an uninterrupted merge makes."""
-    (in_memory / "whole").mkdir()
-    sides = copies(before, in_memory / "whole")
+    sides = copies(before, emptied(in_memory / "whole"))
     count = int(killed(sides, 1_000_000))
     assert sides.has() == AFTER
     return count
@@ -85,10 +89,7 @@ def changes(before: Sides, in_memory: Path) -> int:
 
 def each_moment(changes: int, before: Sides, folder: Path):
     for number in range(1, changes + 1):
-        there = folder / "killed"
-        shutil.rmtree(there, ignore_errors=True)
-        there.mkdir()
-        sides = copies(before, there)
+        sides = copies(before, emptied(folder / "killed"))
         assert killed(sides, number) == ""
         yield number, sides
 
@@ -119,10 +120,38 @@ def test_the_previous_commit_can_be_restored_wherever_a_merge_was_killed(
         assert found == back, number
 
 
+OLD, NEW, LAST = ({"a": text, "b": text, "in": {"c": text}} for text in (b"old", b"new", b"last"))
+
+
+@pytest.mark.slow("a program is killed at each of its changes to the disk", seconds=180)
+@pytest.mark.parametrize("was", [OLD, None], ids=["merge", "fill"])
+def test_merges_of_several_commits_killed_in_a_row_leave_no_second_versions(
+    was: Value, in_memory: Path
+):
+    before = Sides(emptied(in_memory / ("merged" if was else "filled")))
+    if was:
+        before.merge(was, FIRST)
+    write(before.built, NEW)
+    half, number = before, 1
+    while True:  # find the last moment before the merge is recorded
+        there = copies(before, emptied(in_memory / f"killed-{number}"))
+        if killed(there, number) or (there.record.exists() and SECOND in there.record.read_text()):
+            break
+        half, number = there, number + 1
+    assert NEW.items() <= half.has().items()
+    write(half.built, OLD)
+    survived, number = "", 1
+    while not survived:
+        there = copies(half, emptied(in_memory / "killed"))
+        survived = killed(there, number, FIRST)
+        there.merge(LAST, THIRD)
+        assert there.has() == LAST, number
+        number += 1
+
+
 @pytest.mark.slow("a program is killed at each of its changes to the disk", seconds=240)
 def test_git_is_intact_wherever_a_merge_was_killed(in_memory: Path):
-    (in_memory / "with-git").mkdir()
-    sides = Sides(in_memory / "with-git")
+    sides = Sides(emptied(in_memory / "with-git"))
     upstream = Repository(sides)
     upstream.build(FIRST)
     (sides.mine / "a").write_text("mine")
@@ -130,9 +159,7 @@ def test_git_is_intact_wherever_a_merge_was_killed(in_memory: Path):
     upstream.clone()
     number = 1
     while True:
-        shutil.rmtree(in_memory / "killed", ignore_errors=True)
-        (in_memory / "killed").mkdir()
-        there = copies(sides, in_memory / "killed")
+        there = copies(sides, emptied(in_memory / "killed"))
         if killed(there, number):
             break
         git(there.mine, "fsck", "--connectivity-only")
@@ -149,14 +176,11 @@ def test_git_is_intact_wherever_a_merge_was_killed(in_memory: Path):
 
 @pytest.mark.slow("a program is killed at each of its changes to the disk", seconds=180)
 def test_a_fill_resumes_wherever_it_was_killed(in_memory: Path):
-    (in_memory / "empty").mkdir()
-    empty = Sides(in_memory / "empty")
+    empty = Sides(emptied(in_memory / "empty"))
     write(empty.built, THEIRS)
     number = 1
     while True:
-        shutil.rmtree(in_memory / "killed", ignore_errors=True)
-        (in_memory / "killed").mkdir()
-        sides = copies(empty, in_memory / "killed")
+        sides = copies(empty, emptied(in_memory / "killed"))
         if killed(sides, number):
             break
         report = sides.again(SECOND)

@@ -12,8 +12,9 @@ there were records.
 
 It may be killed at any time, and the disk may be full: new content is written to a hidden folder of
 the target, synced, and only then renamed into place. So each file is the old one or the new one, a
-full disk is known before anything was changed, and another run goes on. A plan beside the record
-tells the files that the killed run had put in place from the person's own.
+full disk is known before anything was changed, and another run goes on, of the same commit or
+another. Plans beside the record tell the files that killed runs had put in place from the person's
+own.
 
 The target belongs to a stranger's code: no link in it is followed, everything is reached by
 descriptors, and a file that changed since it was looked at is left alone. Standard library only,

@@ -116,13 +116,13 @@ class GitPlan:
         self,
         target: Tree,
         base: State,
-        interrupted: State | None,
+        interrupted: list[State],
         theirs: dict[bytes, GitState],
         *,
         is_new: bool = False,
     ) -> None:
         self._target, self._theirs, self._is_new = target, theirs, is_new
-        self._known = [base, *([interrupted] if interrupted else [])]
+        self._known = [base, *interrupted]
         self.states = dict(theirs)
         self.modes: dict[bytes, str] = {}
 
@@ -251,7 +251,7 @@ class GitPlan:
         return "keep"
 
     def _bases(self, home: bytes) -> list[GitState]:
-        """Return how the folder may have been left: as recorded, or by a killed run."""
+        """Return how the folder may have been left: as recorded, or by killed runs."""
         return [state.git[home] for state in self._known if home in state.git]
 
     def _moving_refs_of(self, home: bytes, mode: str, mine: GitState) -> Iterator[tuple[str, str]]:

@@ -32,10 +32,11 @@ class MergeRun:
     def __init__(self, source: Tree, target: Tree, record: Record, commit: str) -> None:
         self._source, self._target, self._record, self._commit = source, target, record, commit
         self._sync_each = False
+        self._interrupted: list[State] = []
 
     def adopt(self) -> dict[str, Any]:
         """Record the target as filled from this very source; no file of it is touched."""
-        plan = Plan(self._source, self._target, State(), None, self._commit)
+        plan = Plan(self._source, self._target, State(), [], self._commit)
         report = self._report(plan, "adopted", "")
         self._record.save(State(self._commit, plan.theirs, plan.git.states, report))
         return report
@@ -46,18 +47,23 @@ class MergeRun:
         Without ``sync``, what fills an empty folder is not waited for: see `sync_target`. Raises
         `MergeFailed` or `OSError`.
         """
-        base, begun = self._record.state() or State(), self._record.plan()
-        if begun and begun.staging:
-            self._remove(_STAGING + begun.staging.encode())
+        base, begun = self._record.state() or State(), self._record.plans()
+        for staging in [each.staging for each in begun if each.staging]:
+            self._remove(_STAGING + staging.encode())
         is_empty = not os.listdir(self._target.root)
         in_doubt = self._record.may_be_incomplete()
         if base.commit == self._commit and not (begun or is_empty or in_doubt):
             return {**base.report, "again": True}
         if is_empty:
-            base, begun = State(), None
-        resumed = begun if begun and begun.entries else None
+            base, begun = State(), []
+        self._interrupted = [each for each in begun if each.entries]
         plan = Plan(
-            self._source, self._target, base, resumed, self._commit, may_be_incomplete=in_doubt
+            self._source,
+            self._target,
+            base,
+            self._interrupted,
+            self._commit,
+            may_be_incomplete=in_doubt,
         )
         plan.decide()
         self._sync_each = not is_empty and len(plan.puts) <= _MAX_SYNCED_SINGLY
@@ -99,10 +105,9 @@ class MergeRun:
     ) -> StagingArea:
         """Write all that is new, then what it leads to; nothing has changed if that fails.
 
-        In a folder that was empty nothing can be taken for the person's: the plan is not needed,
-        and one sync at the end is enough.
+        For a folder that was empty, one sync at the end is enough.
         """
-        self._record.save_plan(State(self._commit, staging=token))
+        self._record.save_plans(self._interrupted, State(self._commit, staging=token))
         try:
             self._target.change(staging, lambda folder, name: os.mkdir(name, 0o700, dir_fd=folder))
             with opened_folder(staging, self._target.root) as at:
@@ -110,14 +115,16 @@ class MergeRun:
                 stage.write_all()
                 if not is_empty and not self._sync_each:
                     sync_disk(at)
-            if not is_empty:
-                self._record.save_plan(
-                    State(self._commit, plan.entries, plan.git.states, staging=token)
-                )
+            self._record.save_plans(
+                self._interrupted,
+                State(self._commit, plan.entries, plan.git.states, staging=token),
+                sync=not is_empty,
+            )
         except OSError:
             with suppress(OSError):
                 self._remove(staging)
-                self._record.drop_plan()
+                if not self._interrupted:
+                    self._record.drop_plans()
             raise
         return stage
 

@@ -53,7 +53,7 @@ class Plan:
         source: Tree,
         target: Tree,
         base: State,
-        interrupted: State | None,
+        interrupted: list[State],
         commit: str,
         *,
         may_be_incomplete: bool = False,
@@ -88,8 +88,9 @@ class Plan:
     def decide(self) -> None:
         """Decide on every path of the three sides. Raises `OSError` if the disk fails."""
         self.git.decide()
-        interrupted = self._interrupted.entries if self._interrupted else {}
-        paths = {*self.theirs, *self._base.entries, *interrupted}
+        paths = set(self.theirs).union(
+            self._base.entries, *(each.entries for each in self._interrupted)
+        )
         for path in sorted(paths, key=path_parts):
             try:
                 self._decide(path)
@@ -118,9 +119,8 @@ class Plan:
             self.entries[path] = self._base.entries[path]
 
     def _bases(self, path: bytes) -> list[Entry | None]:
-        """Return how the path may have been left: as recorded, or as a killed run wanted it."""
-        bases = [self._base.entries.get(path)]
-        return [*bases, self._interrupted.entries.get(path)] if self._interrupted else bases
+        """Return how the path may have been left: as recorded, or as killed runs wanted it."""
+        return [each.entries.get(path) for each in (self._base, *self._interrupted)]
 
     def _decide(self, path: bytes) -> None:
         """Decide on one path; those above it have been decided."""

@@ -19,10 +19,12 @@ from .tree import Tree, as_bytes, as_text, open_folder
 _VERSION = 1
 _LOCK_SECONDS = 60
 _MAX_RECORD_BYTES = 500_000_000
+_MAX_EARLIER = 20
+"""Plans of other commits, each killed before it had ended, that are kept beside the latest."""
 
 
 class Record:
-    """The record file, and beside it the plan of a merge that has begun (``.next``)."""
+    """The record file, and beside it the plans of merges that have begun (``.next``)."""
 
     def __init__(self, path: bytes) -> None:
         self._folder = open_folder(os.path.dirname(path) or b".")
@@ -48,23 +50,32 @@ class Record:
 
     def state(self) -> State | None:
         """Return the record; None if there is none, or nothing that can be read as one."""
-        return self._read(self._name)
+        return _state_or_none(self._read_json(self._name))
 
-    def plan(self) -> State | None:
-        """Return the plan of a merge that has begun and not ended; None if there is none."""
-        return self._read(self._name + b".next")
+    def plans(self) -> list[State]:
+        """Return the plans of merges that have begun and not ended, the latest last."""
+        plain = self._read_json(self._name + b".next") or {}
+        earlier = plain.get("earlier") if isinstance(plain, dict) else None
+        found = [*(earlier if isinstance(earlier, list) else []), plain]
+        return [state for each in found if (state := _state_or_none(each))]
 
     def save(self, state: State) -> None:
-        """Make this the record, whole even after a power cut; drop the plan. Raises `OSError`."""
-        self._write(self._name, state)
-        self.drop_plan()
+        """Make this the record, whole even after a power cut; drop the plans. Raises `OSError`."""
+        self._replace(self._name, json.dumps(_state_to_json(state)).encode())
+        self.drop_plans()
 
-    def save_plan(self, state: State) -> None:
-        """Write the plan, whole also after a power cut. Raises `OSError`."""
-        self._write(self._name + b".next", state)
+    def save_plans(self, earlier: list[State], latest: State, *, sync: bool = True) -> None:
+        """Write the plans; with ``sync``, whole also after a power cut. Raises `OSError`.
 
-    def drop_plan(self) -> None:
-        """Remove the plan, if there is one."""
+        Of those of one commit, the latest is enough.
+        """
+        last = {each.commit: each for each in earlier if each.commit != latest.commit}
+        kept = [_state_to_json(each) for each in list(last.values())[-_MAX_EARLIER:]]
+        plain = {**_state_to_json(latest), "earlier": kept}
+        self._replace(self._name + b".next", json.dumps(plain).encode(), sync=sync)
+
+    def drop_plans(self) -> None:
+        """Remove the plans, if there are any."""
         with suppress(FileNotFoundError):
             os.unlink(self._name + b".next", dir_fd=self._folder)
 
@@ -82,19 +93,15 @@ class Record:
         mark = Tree(self._folder).read(self._name + b".unsynced", 1000)
         return mark is not None and mark != _boot_id()
 
-    def _read(self, name: bytes) -> State | None:
+    def _read_json(self, name: bytes) -> Any:
+        """Return what the file has; None if it is missing or no JSON."""
         content = Tree(self._folder).read(name, _MAX_RECORD_BYTES)
-        if content is None:
-            return None
         try:
-            return _state_from_json(json.loads(content))
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            return None  # not ours, or of another version: nothing is known, so nothing is dropped
+            return None if content is None else json.loads(content)
+        except (ValueError, RecursionError):
+            return None
 
-    def _write(self, name: bytes, state: State) -> None:
-        self._replace(name, json.dumps(_state_to_json(state)).encode())
-
-    def _replace(self, name: bytes, content: bytes) -> None:
+    def _replace(self, name: bytes, content: bytes, *, sync: bool = True) -> None:
         """Write the content under a draft's name, sync it, and rename it into place."""
         draft = name + b".draft"
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -103,13 +110,15 @@ class Record:
             with open(descriptor, "wb") as file:
                 file.write(content)
                 file.flush()
-                os.fsync(descriptor)
+                if sync:
+                    os.fsync(descriptor)
             os.rename(draft, name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
         except OSError:
             with suppress(OSError):
                 os.unlink(draft, dir_fd=self._folder)
             raise
-        os.fsync(self._folder)
+        if sync:
+            os.fsync(self._folder)
 
 
 def _boot_id() -> bytes:
@@ -144,6 +153,17 @@ def _state_to_json(state: State) -> dict[str, Any]:
         "report": state.report,
         "staging": state.staging,
     }
+
+
+def _state_or_none(plain: Any) -> State | None:
+    """Return the record that this JSON stands for; None if it is none of this version.
+
+    Then nothing is known, so nothing is dropped.
+    """
+    try:
+        return _state_from_json(plain)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
 
 
 def _state_from_json(plain: dict[str, Any]) -> State:

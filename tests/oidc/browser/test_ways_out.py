@@ -15,6 +15,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from tests.githttp import GitServer
+from tests.marks import in_long_tests
 from tests.oidc.browser.conftest import Site, Visit, answer, choose, door, enter
 from tests.stack import PASSWORD, Api, eventually
 
@@ -57,7 +58,7 @@ def work(git_server: GitServer) -> str:
     return git_server.repository("people/work", {"index.ipynb": "{}"})
 
 
-@pytest.mark.parametrize("how", ["disabled", "no member any more"])
+@pytest.mark.parametrize("how", ["no member any more", *in_long_tests("disabled")])
 def test_refusal_by_the_provider_ends_all_access(
     how: str, site: Site, visit: Visit, work: str
 ) -> None:
