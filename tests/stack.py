@@ -119,7 +119,8 @@ class Stack:
         self.stop()
         self.manage("shell", "-c", END_EVERYTHING)
         run = self.data / "run"
-        eventually(lambda: not _running(run), within=20, what="the end of all notebooks")
+        looked(lambda: not _running(run), 20)
+        assert [processes.command(pid) for pid in _running(run)] == []
         cgroups.sweep(self.data / "run", ())
         remove(self.data)
 

@@ -38,7 +38,8 @@ print("listens" if listens() else open("/tmp/app.log").read()[-3000:])
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "tests/apps/" in item.path.as_posix():
-            for mark in (pytest.mark.browser, pytest.mark.stack, pytest.mark.xdist_group("apps")):
+            group = pytest.mark.xdist_group("apps")
+            for mark in (pytest.mark.browser, pytest.mark.stack, pytest.mark.long, group):
                 item.add_marker(mark)
             item.add_marker(pytest.mark.slow("installs and runs an application", seconds=600))
 

@@ -28,7 +28,6 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.long
 def test_fastapi_with_its_oauth2_page(page: Page, opened: Opened) -> None:
     opened(programs.FASTAPI)
     page.get_by_role("button", name="Authorize").click()
@@ -126,7 +125,6 @@ def test_an_application_with_a_password_of_its_own(page: Page, opened: Opened) -
     expect(page.locator("body")).to_contain_text('"user":"grace","password":"secret"')
 
 
-@pytest.mark.long
 def test_streamlit(page: Page, opened: Opened, file: Path) -> None:
     opened(programs.STREAMLIT)
     expect(page.get_by_role("heading", name="Flowers")).to_be_visible()
@@ -139,7 +137,6 @@ def test_streamlit(page: Page, opened: Opened, file: Path) -> None:
     expect(page.get_by_text("count 4")).to_be_visible()
 
 
-@pytest.mark.long
 def test_gradio(page: Page, opened: Opened, file: Path) -> None:
     opened(programs.GRADIO)
     page.get_by_label("username").fill("ada")
@@ -155,7 +152,6 @@ def test_gradio(page: Page, opened: Opened, file: Path) -> None:
     expect(page.get_by_label("Size")).to_have_value(f"{SIZE} bytes")
 
 
-@pytest.mark.long
 def test_dash(page: Page, opened: Opened, file: Path) -> None:
     opened(programs.DASH)
     expect(page.get_by_role("heading", name="Flowers")).to_be_visible()
@@ -166,7 +162,6 @@ def test_dash(page: Page, opened: Opened, file: Path) -> None:
     expect(page.get_by_text("count 9")).to_be_visible()
 
 
-@pytest.mark.long
 def test_marimo(page: Page, opened: Opened, file: Path) -> None:
     opened(programs.MARIMO)
     expect(page.get_by_role("heading", name="Flowers")).to_be_visible()
@@ -177,7 +172,6 @@ def test_marimo(page: Page, opened: Opened, file: Path) -> None:
     expect(page.get_by_text(f"Hello grace, {SIZE} bytes")).to_be_visible()
 
 
-@pytest.mark.long
 def test_shiny(page: Page, opened: Opened, file: Path) -> None:
     opened(programs.SHINY)
     expect(page.get_by_role("heading", name="Flowers")).to_be_visible()
@@ -188,7 +182,6 @@ def test_shiny(page: Page, opened: Opened, file: Path) -> None:
     expect(page.get_by_text("count 9")).to_be_visible()
 
 
-@pytest.mark.long
 def test_voila(page: Page, opened: Opened, file: Path) -> None:
     opened(programs.VOILA)
     expect(page.get_by_role("heading", name="Flowers")).to_be_visible()
@@ -202,7 +195,6 @@ def test_voila(page: Page, opened: Opened, file: Path) -> None:
     expect(page.get_by_text("count 9")).to_be_visible()
 
 
-@pytest.mark.long
 def test_mlflow(page: Page, opened: Opened) -> None:
     here = opened(programs.MLFLOW)
     made = page.evaluate(

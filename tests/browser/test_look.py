@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import SignIn
 from tests.githttp import GitServer
+from tests.marks import in_long_tests
 from tests.stack import Api
 
 CONTRAST = """() => {
@@ -64,7 +65,7 @@ def addresses(git: GitServer, ada: Api) -> list[str]:
     return ["/", f"/projects/{failed}/", f"/projects/{stopped}/", "/account/", "/nothing/here/"]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["dark", *in_long_tests("light")])
 def test_pages_have_contrast_large_targets_and_no_horizontal_scrolling(
     sign_in: SignIn, addresses: list[str], scheme: str
 ) -> None:

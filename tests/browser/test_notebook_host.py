@@ -67,6 +67,7 @@ def test_signing_in_from_a_notebooks_address_leads_to_the_file(visit: Visit, not
     assert run_first_cell(page).startswith("found")
 
 
+@pytest.mark.long
 def test_signing_in_in_one_of_two_tabs_leads_both_to_the_file(visit: Visit, notebook: str) -> None:
     page = visit()
     other = page.context.new_page()
@@ -78,6 +79,7 @@ def test_signing_in_in_one_of_two_tabs_leads_both_to_the_file(visit: Visit, note
     other.wait_for_url(f"{notebook}lab/tree/index.ipynb")
 
 
+@pytest.mark.long
 def test_choosing_a_password_on_the_way_leads_to_the_file(
     visit: Visit, notebook: str, stack: Stack
 ) -> None:
@@ -139,6 +141,7 @@ COOKIES = """([first, last]) => {
 }"""
 
 
+@pytest.mark.long
 def test_a_widget_takes_large_files_and_says_which_are_too_large(
     page: Page, notebook: str, tmp_path: Path
 ) -> None:

@@ -20,6 +20,8 @@ from portal.models import User
 from sessions.models import Project
 from tests.backends.waiting import until
 
+pytestmark = pytest.mark.one_database  # about what is sent, not what is stored
+
 Seen = list[tuple[str, str]]
 
 

@@ -10,6 +10,8 @@ from websockets.exceptions import InvalidStatus
 from keys.models import Token
 from sessions.gateway.headers import from_notebook
 
+pytestmark = pytest.mark.one_database  # about what is sent, not what is stored
+
 BOOK = "https://book.example.org"
 OTHERS = [
     "https://evil.example",

@@ -12,6 +12,8 @@ from sessions.gateway.hosts import cookie_name
 from sessions.jupyter_gateway import TOKEN_HEADER
 from tests.gateway.test_proxying import head, raw
 
+pytestmark = pytest.mark.one_database  # about what is sent, not what is stored
+
 
 def sent(browser, **more) -> list[list[str]]:
     return browser.ask("/x", **more).json()["headers"]

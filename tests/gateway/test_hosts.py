@@ -10,6 +10,8 @@ from websockets.sync.client import connect
 from keys.models import Token
 from sessions.gateway import hosts
 
+pytestmark = pytest.mark.one_database  # about what is sent, not what is stored
+
 
 @pytest.mark.parametrize(
     ("host", "label"),

@@ -40,7 +40,10 @@ SECRET = "0123456789abcdef" * 4
 CONTENT = "/static/lab/main.js?v=1"
 SOON = 5.0
 
-pytestmark = pytest.mark.usefixtures("backend")
+pytestmark = [
+    pytest.mark.usefixtures("backend"),
+    pytest.mark.one_database,  # about what is sent, not what is stored
+]
 
 
 @pytest.fixture

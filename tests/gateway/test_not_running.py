@@ -12,6 +12,8 @@ from tests.backends.waiting import until
 from tests.gateway.conftest import browser_of, make_project, ticket_for
 from tests.gateway.notebook import Notebook
 
+pytestmark = pytest.mark.one_database  # about what is sent, not what is stored
+
 
 @pytest.fixture
 def stopped(ada, port):

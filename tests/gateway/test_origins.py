@@ -11,6 +11,8 @@ from keys.models import Token
 from sessions.gateway.hosts import origin_of
 from sessions.gateway.request import GatewayRequest, is_cross_site
 
+pytestmark = pytest.mark.one_database  # about what is sent, not what is stored
+
 EVIL = ["http://evil.example", "null", "http://bob-x-aaaaaaaa.localhost", "https://", ""]
 FETCH = {"Sec_Fetch_Mode": "no-cors", "Sec_Fetch_Dest": "script", "Origin": None}
 

@@ -10,6 +10,8 @@ from portal.server.heads import deletion_headers, drop_conflicting
 from sessions.gateway.hosts import cookie_name
 from tests.gateway.conftest import browser_of, ticket_for
 
+pytestmark = pytest.mark.one_database  # about what is sent, not what is stored
+
 
 @pytest.fixture
 def portal(port, settings):

@@ -19,6 +19,8 @@ from tests.backends.waiting import until
 from tests.gateway.conftest import Browser
 from tests.gateway.notebook import PIECE
 
+pytestmark = pytest.mark.one_database  # about what is sent, not what is stored
+
 
 def raw(browser: Browser, request: bytes) -> bytes:
     """Return the answer to bytes that no client library would send."""

@@ -13,6 +13,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from sessions.models import Session
 from tests.backends.waiting import until
 
+pytestmark = pytest.mark.one_database  # about what is sent, not what is stored
+
 
 def test_text_and_binary_messages_are_unchanged(browser):
     with browser.socket() as socket:

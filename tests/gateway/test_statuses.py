@@ -13,6 +13,8 @@ from tests.gateway import wire
 from tests.gateway.conftest import Browser
 from tests.gateway.wire import UPGRADE, head
 
+pytestmark = pytest.mark.one_database  # about what is sent, not what is stored
+
 PAST = head("localhost", "Connection: close", line="GET /sign-in/ HTTP/1.1")
 """A request that would reach web through a tunnel, as if nothing were in front of it."""
 

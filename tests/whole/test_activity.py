@@ -10,6 +10,7 @@ from tests.stack import Api, Stack, eventually
 
 pytestmark = [
     pytest.mark.stack,
+    pytest.mark.long,
     pytest.mark.slow("an idle notebook is asked each ten seconds", seconds=180),
 ]
 

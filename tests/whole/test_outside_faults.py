@@ -28,6 +28,7 @@ from tests.stack import Api, Stack, eventually, started
 
 pytestmark = [
     pytest.mark.stack,
+    pytest.mark.long,
     pytest.mark.xdist_group("outside"),
     pytest.mark.slow("a portal of its own, with all services that it can have", seconds=600),
 ]
@@ -208,7 +209,6 @@ def test_nobody_waits_for_a_service_of_somebody_else_that_is_silent(
     _try(outside, part, SILENT)
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("part", OTHERS)
 def test_nobody_waits_for_a_faulty_service_of_somebody_else(
@@ -240,7 +240,6 @@ def test_a_launch_continues_after_the_database_was_silent(outside: Outside, faul
     _starts_during_outage(outside, fault)
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_launch_continues_after_any_fault_of_the_database(outside: Outside, fault: str) -> None:
     _starts_during_outage(outside, fault)

@@ -69,6 +69,7 @@ def test_a_person_without_access_is_told_to_copy_their_key(
     assert "Copy the public key from your account page" in failed["message"]
 
 
+@pytest.mark.long
 def test_two_people_with_access_have_separate_builds_and_logs(
     stack: Stack, ssh_server: SshServer, ada: Api, bob: Api
 ) -> None:
