@@ -11,10 +11,11 @@ under another package name. So its messages are English and its imports relative
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import socket
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from .addresses import EgressRules, Refused, Unresolvable, resolve_allowed
@@ -210,8 +211,29 @@ async def serve(
     """
     proxy = _Proxy(rules, observe or (lambda _: None), max_connections)
     if path is not None:
-        return await asyncio.start_unix_server(proxy.serve, path, limit=HEAD_BYTES)
+        with _bound_to(path) as listener:
+            return await asyncio.start_unix_server(proxy.serve, sock=listener, limit=HEAD_BYTES)
     return await asyncio.start_server(proxy.serve, "127.0.0.1", port or 0, limit=HEAD_BYTES)
+
+
+@contextmanager
+def _bound_to(path: str) -> Iterator[socket.socket]:
+    """Yield a Unix socket at ``path`` under a name that tells nothing about the machine's folders.
+
+    Linux shows a connection in the client's network namespace (/proc/net/unix), with the name that
+    the server's socket was bound to.
+    """
+    folder, name = os.path.split(path)
+    descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    listener = socket.socket(socket.AF_UNIX)
+    try:
+        listener.bind(f"/proc/self/fd/{descriptor}/{name}")
+        yield listener
+    except BaseException:
+        listener.close()
+        raise
+    finally:
+        os.close(descriptor)
 
 
 async def _read_head(reader: asyncio.StreamReader) -> str:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
@@ -100,6 +101,18 @@ async def test_a_tunnel_carries_bytes_both_ways_and_half_closes(way):
         writer.write(said)
         writer.write_eof()
         assert await reader.read() == said
+        writer.close()
+
+
+def connections() -> str:
+    """Return the Unix sockets of this network namespace."""
+    return Path("/proc/net/unix").read_text()
+
+
+async def test_a_connection_does_not_tell_where_the_portals_folders_are(way):
+    async with way() as out:
+        _reader, writer = await out.tunnel()
+        assert str(Path(out.path).parent) not in connections()
         writer.close()
 
 

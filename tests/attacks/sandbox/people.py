@@ -37,8 +37,11 @@ ATTEMPTS = (
     ),
     Program(
         KIND,
-        "find the portal's way to the server in one's own server's connections",
-        "return [line for line in read('/proc/net/unix').decode().splitlines() if data in line]",
+        "find the portal's folders in the connections of one's own sandbox",
+        "with socket.create_connection(('127.0.0.1', 3128), timeout=5) as way_out:\n"
+        "    way_out.send(b'CONNECT')\n"
+        "    time.sleep(0.5)\n"
+        "    return [line for line in read('/proc/net/unix').decode().splitlines() if data in line]",
         places=IN_NOTEBOOKS,
         backends=ON_ONE_MACHINE,
     ),
