@@ -29,7 +29,8 @@ pytestmark = [
     pytest.mark.slow("pods of a cluster, one after the other", seconds=300),
 ]
 
-NAME = "ada-project-1"
+OWNER = "hypatia"  # of no other test in the namespace, whose claim would be there already
+NAME = f"{OWNER}-project-1"
 FILL = f"""
 cd /volume && mkdir -p thesis .bindery/projects/{NAME}/data && echo mine >thesis/chapter.txt
 cd .bindery/projects/{NAME}/data && echo mine >mine.txt && ln -s / out && mkfifo p
@@ -42,13 +43,13 @@ SERVING = "bindery/task=files"
 def test_a_pod_serves_a_persons_files_until_they_launch_a_notebook(
     backend: KubernetesBackend, kube: Kube, wish: Callable[..., ServerSpec]
 ) -> None:
-    restored_by_hand(kube, "ada-nfs-pvc", FILL)
-    assert backend.adopt_volume("ada", 1)
+    restored_by_hand(kube, f"{OWNER}-nfs-pvc", FILL)
+    assert backend.adopt_volume(OWNER, 10)
     backend.site = replace(backend.site, volume_access="ReadWriteOnce")
 
     def opened() -> PersonFiles | None:
         with suppress(NotYet):
-            files = backend.open_files(NAME, "ada")
+            files = backend.open_files(NAME, OWNER)
             files.entries("")
             return files
         return None
@@ -71,7 +72,8 @@ def test_a_pod_serves_a_persons_files_until_they_launch_a_notebook(
     assert stranger.getresponse().status == 401
     stranger.close()
 
-    backend.ensure_server(wish(BuildSpec(1, "https://example.org/x", "c" * 40, "", "no-image")))
+    server = wish(BuildSpec(1, "https://example.org/x", "c" * 40, "", "no-image"))
+    backend.ensure_server(replace(server, owner=OWNER, volume=OWNER, owner_id=10))
     assert kube.pods(SERVING) == []
 
 
