@@ -23,6 +23,7 @@ GPUS = 4
 """GPUs on the test cluster's node."""
 
 
+@pytest.mark.long
 def test_a_notebook_waits_in_the_queue_until_a_gpu_is_free(
     backend: KubernetesBackend, wish: Callable[..., ServerSpec], plain: BuildSpec
 ) -> None:

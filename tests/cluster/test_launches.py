@@ -11,6 +11,7 @@ import pytest
 from tests.cluster.kube import Kube
 from tests.githttp import GitServer
 from tests.kernel import Kernel
+from tests.marks import in_long_tests
 from tests.stack import Api, Stack, eventually
 
 pytestmark = [
@@ -112,7 +113,10 @@ def test_requirements_are_installed_and_a_second_launch_builds_nothing(
 
 @pytest.mark.parametrize(
     ("step", "code"),
-    [("RUN echo alas && exit 3", "build.dockerfile"), ("USER 1000", "spawn.no-jupyterlab")],
+    [
+        ("RUN echo alas && exit 3", "build.dockerfile"),
+        *in_long_tests(("USER 1000", "spawn.no-jupyterlab")),
+    ],
 )
 def test_a_failed_launch_has_a_code_and_a_message(
     git: GitServer, ada: Api, portal_kube: Kube, step: str, code: str
@@ -144,6 +148,7 @@ def test_a_build_can_be_cancelled(git: GitServer, ada: Api, portal_kube: Kube) -
     eventually(lambda: not portal_kube.pods(builds), within=60, what="the end of the build's pod")
 
 
+@pytest.mark.long
 def test_a_notebook_over_its_memory_limit_is_reported(git: GitServer, ada: Api) -> None:
     name = ada.launch(git.repository("ada/plain", {"index.ipynb": "{}"}))
     ada.until(name, "ready")

@@ -91,6 +91,7 @@ def stopped(stack: Stack, *names: str) -> list[int]:
     return pids
 
 
+@pytest.mark.long
 def test_hanging_parts_are_restarted(stack: Stack, git: GitServer, ada: Api) -> None:
     hung = stopped(stack, "worker", "watch")
     stack.manage("shell", "-c", STOPPED)  # as it looks after a few minutes
