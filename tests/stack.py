@@ -37,7 +37,7 @@ logging.getLogger("httpx").setLevel(logging.WARNING)
 END_EVERYTHING = """
 from sessions.backends import get_backend
 backend = get_backend()
-for report in backend.servers(): backend.remove_server(report.id)
+for report in backend.servers(): backend.{}(report.id)
 for report in backend.builds(): backend.cancel_build(report.id)
 """
 
@@ -117,11 +117,14 @@ class Stack:
     def close(self) -> None:
         """End everything, notebooks too, and leave nothing behind."""
         self.stop()
-        self.manage("shell", "-c", END_EVERYTHING)
         run = self.data / "run"
-        looked(lambda: not _running(run), 20)
-        assert [processes.command(pid) for pid in _running(run)] == []
-        cgroups.sweep(self.data / "run", ())
+        for end in ("remove_server", "kill_server"):  # as watch does with those that do not end
+            self.manage("shell", "-c", END_EVERYTHING.format(end))
+            if looked(lambda: not _running(run), 20):
+                break
+        left = [f"{pid}: {processes.command(pid)}" for pid in _running(run)]
+        assert not left, f"these have not ended: {left}"
+        cgroups.sweep(run, ())
         remove(self.data)
 
     def manage(self, *arguments: str, expected: int = 0, within: float = 60) -> str:
