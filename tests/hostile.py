@@ -34,7 +34,7 @@ Failure = tuple[str, Any, str]
 
 
 AMOUNTS = [
-    pytest.param(25, id="some"),
+    pytest.param(50, id="some"),
     pytest.param(
         2500,
         id="many",
