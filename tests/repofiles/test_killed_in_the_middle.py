@@ -132,21 +132,26 @@ def test_merges_of_several_commits_killed_in_a_row_leave_no_second_versions(
     if was:
         before.merge(was, FIRST)
     write(before.built, NEW)
-    half, number = before, 1
+    half, partly, number = before, None, 1
     while True:  # find the last moment before the merge is recorded
         there = copies(before, emptied(in_memory / f"killed-{number}"))
         if killed(there, number) or (there.record.exists() and SECOND in there.record.read_text()):
             break
         half, number = there, number + 1
+        if not partly and read(there.mine / "a") == b"new":
+            partly = there  # the others are not in place yet
     assert NEW.items() <= half.has().items()
-    write(half.built, OLD)
-    survived, number = "", 1
-    while not survived:
-        there = copies(half, emptied(in_memory / "killed"))
-        survived = killed(there, number, FIRST)
-        there.merge(LAST, THIRD)
-        assert there.has() == LAST, number
-        number += 1
+    assert partly
+    # Another commit, and the same again.
+    for value, commit, begun in ((OLD, FIRST, half), (NEW, SECOND, partly)):
+        write(begun.built, value)
+        survived, number = "", 1
+        while not survived:
+            there = copies(begun, emptied(in_memory / "killed"))
+            survived = killed(there, number, commit)
+            there.merge(LAST, THIRD)
+            assert there.has() == LAST, (commit, number)
+            number += 1
 
 
 @pytest.mark.slow("a program is killed at each of its changes to the disk", seconds=240)

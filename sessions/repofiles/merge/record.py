@@ -67,9 +67,10 @@ class Record:
     def save_plans(self, earlier: list[State], latest: State, *, sync: bool = True) -> None:
         """Write the plans; with ``sync``, whole also after a power cut. Raises `OSError`.
 
-        Of those of one commit, the latest is enough.
+        Of those of one commit that have entries, the latest is enough.
         """
-        last = {each.commit: each for each in earlier if each.commit != latest.commit}
+        replaced = latest.commit if latest.entries else None
+        last = {each.commit: each for each in earlier if each.commit != replaced}
         kept = [_state_to_json(each) for each in list(last.values())[-_MAX_EARLIER:]]
         plain = {**_state_to_json(latest), "earlier": kept}
         self._replace(self._name + b".next", json.dumps(plain).encode(), sync=sync)
