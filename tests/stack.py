@@ -37,7 +37,7 @@ logging.getLogger("httpx").setLevel(logging.WARNING)
 END_EVERYTHING = """
 from sessions.backends import get_backend
 backend = get_backend()
-for report in backend.servers(): backend.{}(report.id)
+for report in backend.servers(): backend.remove_server(report.id)
 for report in backend.builds(): backend.cancel_build(report.id)
 """
 
@@ -118,10 +118,8 @@ class Stack:
         """End everything, notebooks too, and leave nothing behind."""
         self.stop()
         run = self.data / "run"
-        for end in ("remove_server", "kill_server"):  # as watch does with those that do not end
-            self.manage("shell", "-c", END_EVERYTHING.format(end))
-            if looked(lambda: not _running(run), 20):
-                break
+        self.manage("shell", "-c", END_EVERYTHING)
+        looked(lambda: not _running(run), 20)
         left = [f"{pid}: {processes.command(pid)}" for pid in _running(run)]
         assert not left, f"these have not ended: {left}"
         cgroups.sweep(run, ())
