@@ -199,6 +199,24 @@ def test_a_lost_build_is_restarted_and_its_log_continues(backend, order):
     until(lambda: len(sleepers()) == 1)  # begun after it said so, while the lost one's ends
 
 
+def test_a_keeper_ends_when_told_whatever_is_in_its_files(backend, order):
+    damage = [
+        (status.FILE, b"\xff{"),
+        (status.FILE, b'{"pid": 123456789012345678901234567890}'),
+        (status.LOCK, b""),  # as keepers of earlier versions left it
+    ]
+    specs = [order(WAITING) for _each in damage]
+    for spec in specs:
+        backend.ensure_build(spec)
+    until(lambda: len(sleepers()) == len(specs))
+    for spec, (file, content) in zip(specs, damage, strict=True):
+        (backend.folders.keeper("build", spec.id) / file).write_bytes(content)
+    backend.forget_build(specs[0].id)
+    for spec in specs[1:]:
+        backend.cancel_build(spec.id)
+    until(lambda: not sleepers(), 20)
+
+
 def test_a_build_terminated_by_the_machine_is_lost_not_cancelled(backend, order):
     spec = order(WAITING)
     backend.ensure_build(spec)

@@ -138,21 +138,21 @@ def write_built_status(folder: Path, uid: int, buildpack: str) -> None:
 
 def is_alive(folder: Path) -> bool:
     """Return whether a keeper works there."""
-    return status.is_locked(folder / "lock")
+    return status.is_locked(folder / status.LOCK)
 
 
 def request_stop(folder: Path, marker: str) -> None:
     """Tell the keeper to end; the file ``marker`` tells one that takes no signals yet."""
     with suppress(FileNotFoundError):
         _touch_marker(folder / marker)
-        _signal(status.read(folder), signal.SIGTERM)
+        _signal(folder, signal.SIGTERM)
 
 
 def kill(folder: Path, marker: str) -> None:
     """Kill the keeper at once; its sandbox ends with it. ``marker`` as in `request_stop`."""
     with suppress(FileNotFoundError):
         _touch_marker(folder / marker)
-        _signal(status.read(folder), signal.SIGKILL)
+        _signal(folder, signal.SIGKILL)
 
 
 def _touch_marker(marker: Path) -> None:
@@ -200,14 +200,15 @@ def is_starting(folder: Path) -> bool:
     return young and not (folder / status.FILE).exists()
 
 
-def _signal(found: status.Status, number: signal.Signals) -> None:
-    """Send a signal to the process that wrote the status, never to another with the same pid."""
+def _signal(folder: Path, number: signal.Signals) -> None:
+    """Send a signal to the keeper, never to another process with the same pid."""
+    pid, started = status.read_holder(folder)
     try:
-        process = os.pidfd_open(found.pid)
-    except (OSError, ValueError):
+        process = os.pidfd_open(pid)
+    except (OSError, ValueError, OverflowError):
         return
     try:
-        if found.pid and status.process_start_time(found.pid) == found.started:
+        if pid and status.process_start_time(pid) == started:
             with suppress(ProcessLookupError):
                 signal.pidfd_send_signal(process, number)
     finally:

@@ -44,12 +44,13 @@ def run_keeper(folder: Path, uid: int) -> None:
 
     Return in the caller's process at once, and in the keeper's when its work is done.
     """
-    if status.acquire_lock(folder / "lock") is None:
+    if (lock := status.acquire_lock(folder / status.LOCK)) is None:
         return
     secret = sys.stdin.read()
     privileges.detach(folder / "keeper.log")
     group = _make_group(folder, uid)
     privileges.drop(uid)
+    status.write_holder(lock)
     mine = Status(pid=os.getpid(), started=status.process_start_time(os.getpid()))
     _write(folder, mine)
     if end := asyncio.run(_final_status(folder, mine, secret, group)):

@@ -1,9 +1,10 @@
 """Keep the lock and the status file by which a keeper is known.
 
-A living keeper holds a lock on a file of its run folder. An open-file-description lock passes to
-the forked child, is released however the process ends, and can be queried without being taken: a
-reader never disturbs a start. The status is one small file, always whole, written by the keeper and
-read by the portal.
+A living keeper holds a lock on a file of its run folder, in which it writes who it is. An
+open-file-description lock passes to the forked child, is released however the process ends, and can
+be queried without being taken: a reader never disturbs a start. The status is one small file,
+always whole, written by the keeper and read by the portal; a keeper can be told to end whatever has
+become of that file.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import fcntl
 import json
 import os
 import struct
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from typing import Any
 from . import files
 from .files import write_atomically
 
+LOCK = "lock"
 _WHOLE_FILE = struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
 
 
@@ -45,6 +48,27 @@ def is_locked(path: Path) -> bool:
         os.close(descriptor)
     kind: int = struct.unpack("hhqqi", answer)[0]
     return kind != fcntl.F_UNLCK
+
+
+def write_holder(lock: int) -> None:
+    """Write into the locked file which process holds it: its pid and when it began."""
+    pid = os.getpid()
+    with suppress(OSError):  # a full disk: the status file has it, too
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, f"{pid} {process_start_time(pid)}".encode(), 0)
+
+
+def read_holder(folder: Path) -> tuple[int, int]:
+    """Return the pid of the keeper in ``folder`` and when it began, as in `process_start_time`.
+
+    Keepers of earlier versions have written them to their status alone. The pid is 0 if neither
+    file has it.
+    """
+    with suppress(FileNotFoundError, ValueError):
+        pid, started = map(int, (folder / LOCK).read_text().split())
+        return pid, started
+    found = read(folder)
+    return found.pid, found.started
 
 
 FILE = "status.json"
