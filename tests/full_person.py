@@ -27,7 +27,7 @@ from sessions.progress.journal import append
 from sessions.states import BuildState, ProjectState
 from tests.stages import project_in
 
-NAMES = ("Ada", "Lovelace", "ada@example.org", "subject-of-ada", "https://id.example.org")
+NAMES = ("Augusta", "Lovelace", "ada@example.org", "subject-of-ada", "https://id.example.org")
 SAID = ("A course of hers.", "Her thesis.", "eve/her-thesis", "secret-of-the-log")
 
 

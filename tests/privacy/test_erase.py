@@ -13,6 +13,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
+from django_q.models import OrmQ
 
 from keys.models import KeyPair, Token
 from portal.accounts import manage
@@ -60,8 +61,8 @@ class AfterQueries:
 
 
 def everything() -> str:
-    """Return the whole database as text, without Django's own tables and builds that belong to
-    everybody.
+    """Return the whole database as text, with the tasks unpacked, but without Django's own tables
+    and builds that belong to everybody.
     """
     rows = {
         model._meta.label: list(model._default_manager.values())
@@ -70,6 +71,7 @@ def everything() -> str:
     }
     builds = rows["notebook_sessions.Build"]
     rows["notebook_sessions.Build"] = [build for build in builds if build["owner_id"]]
+    rows["django_q.OrmQ"] = [{"task": repr(waiting.task)} for waiting in OrmQ.objects.all()]
     return json.dumps(rows, cls=DjangoJSONEncoder, indent=0)
 
 
@@ -270,7 +272,7 @@ def test_other_people_keep_their_data(ada, bob, root, backend):
     project = fill(bob, root)
     erase_wholly(ada, root)
     bob = User.objects.get(pk=bob.pk)
-    assert (bob.username, bob.first_name, bob.is_active) == ("bob", "Ada", True)
+    assert (bob.username, bob.first_name, bob.is_active) == ("bob", "Augusta", True)
     assert Project.objects.get(pk=project.pk).state == ProjectState.READY
     assert Token.objects.filter(user=bob).exists()
     assert LogChunk.objects.filter(build__owner=bob).exists()
