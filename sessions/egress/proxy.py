@@ -30,7 +30,14 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 async def close(writer: asyncio.StreamWriter) -> None:
-    """Close a connection; abort it if the peer does not read what is left in time."""
+    """Close a connection.
+
+    It is aborted if the peer does not read what is left in time, or at once in a task that is being
+    cancelled: the end of a notebook or a build waits for nobody.
+    """
+    task = asyncio.current_task()
+    if task and task.cancelling():
+        return writer.transport.abort()
     writer.close()
     try:
         async with asyncio.timeout(CLOSE_SECONDS):

@@ -247,6 +247,26 @@ async def test_a_server_that_aborts_ends_the_tunnel(way):
         writer.close()
 
 
+async def test_the_end_of_a_proxy_does_not_wait_for_a_server_that_reads_nothing(way):
+    async def read_nothing(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.transport.pause_reading()
+        await over.wait()
+        writer.transport.abort()
+
+    over = asyncio.Event()
+    async with way(read_nothing) as out:
+        _reader, writer = await out.tunnel()
+        writer.write(bytes(30_000_000))
+        await asyncio.sleep(0.2)  # all buffers between are full now
+        connections = [each for each in asyncio.all_tasks() if "Proxy.serve" in repr(each)]
+        for connection in connections:
+            connection.cancel()
+        assert len(connections) == 1
+        assert not (await asyncio.wait(connections, timeout=5))[1]
+        over.set()
+        writer.close()
+
+
 async def test_the_proxy_can_listen_on_a_loopback_port():
     proxy = await egress.serve(EgressRules(), port=0)
     [listening] = proxy.sockets
