@@ -19,7 +19,7 @@ from django.views.decorators.http import require_POST, require_safe
 from portal.pages.responses import find_project, person, redirect_to, refused_response, signed_in
 from sessions.backends import PersonFiles
 from sessions.errors import BinderyError, NotAllowed, NotYet
-from sessions.lifecycle import downloads, my_files
+from sessions.lifecycle import my_files
 from sessions.models import Project
 from sessions.repofiles.browse import FILE, FOLDER, Entry
 
@@ -36,9 +36,9 @@ def files(request: HttpRequest, name: str) -> HttpResponseBase:
         found = my_files.open_files(project, person(request))
         with my_files.translated(path):
             if found.kind(path) == FILE:
-                return downloads.file_response(found, path)
+                return my_files.file_response(found, path)
             if "zip" in request.GET:
-                return downloads.folder_response(found, path or name)
+                return my_files.folder_response(found, path or name)
             return render(request, "portal/files.html", _context(project, found, path))
     except NotYet as error:
         return _not_yet_response(request, project, error)

@@ -18,7 +18,7 @@ from rest_framework.views import APIView
 from keys.authentication import MissingScope
 from keys.models import Token
 from sessions.api.endpoint import current_user, get_project
-from sessions.lifecycle import downloads, my_files
+from sessions.lifecycle import my_files
 from sessions.repofiles.browse import FILE, FOLDER, LINK, OTHER, Entry
 
 NOTEBOOK_SCOPE = "notebook"
@@ -103,9 +103,9 @@ class FilesView(APIView):
         files = my_files.open_files(get_project(request, name), current_user(request))
         with my_files.translated(path):
             if files.kind(path) == FILE:
-                return downloads.file_response(files, path)
+                return my_files.file_response(files, path)
             if as_zip:
-                return downloads.folder_response(files, path or name)
+                return my_files.folder_response(files, path or name)
             found = [_serialize(entry) for entry in files.entries(path)]
         return Response({"path": path, "entries": found})
 

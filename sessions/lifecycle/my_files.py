@@ -1,19 +1,24 @@
 """Let people reach their own files while their notebook does not run: list, download, delete.
 
 A project that no longer starts would otherwise have to be deleted to get at what is in it. Only the
-owner may: staff see a project, but nobody's files.
+owner may: staff see a project, but nobody's files. A browser downloads them, and never shows them.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
+from django.http import StreamingHttpResponse
+from django.utils.http import content_disposition_header
 from django.utils.translation import gettext as _
 
+from portal.lib.streaming import iterate_in_thread, zip_response
 from portal.models import User
 from sessions.backends import PersonFiles, get_backend
+from sessions.backends.messages import printable
 from sessions.errors import BinderyError, NotAllowed, StateConflict, UserError
 from sessions.models import Project
 from sessions.repofiles.browse import Entry
@@ -48,6 +53,26 @@ def modified_at(entry: Entry) -> datetime | None:
         return datetime.fromtimestamp(entry.modified, UTC) if entry.modified else None
     except (OverflowError, ValueError, OSError):
         return None
+
+
+def file_response(files: PersonFiles, path: str) -> StreamingHttpResponse:
+    """Return the file as a download. Raises `OSError` if it cannot be opened."""
+    pieces, name = files.content(path), printable(path.rpartition("/")[2])
+    return StreamingHttpResponse(
+        iterate_in_thread(pieces),
+        content_type="application/octet-stream",
+        headers={
+            "Content-Disposition": content_disposition_header(True, name) or "",
+            "Cache-Control": "no-store",
+            "X-Content-Type-Options": "nosniff",
+        },
+    )
+
+
+def folder_response(files: PersonFiles, path: str) -> StreamingHttpResponse:
+    """Return the folder as a ZIP archive. Raises `OSError` if it cannot be opened."""
+    name = re.sub(r"[^A-Za-z0-9._-]", "-", path)
+    return zip_response(f"{name[-100:]}.zip", files.archive(path))
 
 
 @contextmanager

@@ -6,20 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from sessions.backends.kubernetes import KubernetesBackend
-from sessions.backends.kubernetes.cluster import Cluster
 from sessions.errors import UserError
 from tests.kubernetes.things import SERVER
 
 CLAIMS = "persistentvolumeclaims"
 RUN = "ada-flowers-lrkajvgx-9"
-
-
-@pytest.fixture
-def backend(cluster: Cluster) -> KubernetesBackend:
-    backend = KubernetesBackend()
-    backend._cluster = cluster
-    return backend
 
 
 def test_a_claim_is_created_once_and_never_patched(api, backend):

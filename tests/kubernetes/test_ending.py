@@ -4,21 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
-
 from keys.keypairs import SshIdentity
-from sessions.backends.kubernetes import KubernetesBackend
-from sessions.backends.kubernetes.cluster import Cluster
 from tests.kubernetes.things import BUILD, SERVER
 
 RUN = "ada-flowers-lrkajvgx-9"
-
-
-@pytest.fixture
-def backend(cluster: Cluster) -> KubernetesBackend:
-    backend = KubernetesBackend()
-    backend._cluster = cluster
-    return backend
 
 
 def test_killing_a_notebook_deletes_at_once_and_records_the_request(api, backend):

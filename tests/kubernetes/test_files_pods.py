@@ -13,7 +13,6 @@ import pytest
 
 from sessions.backends.kubernetes import KubernetesBackend
 from sessions.backends.kubernetes import cluster as cluster_module
-from sessions.backends.kubernetes.cluster import Cluster
 from sessions.backends.kubernetes.homes import filespods
 from sessions.backends.kubernetes.labels import volume_labels
 from sessions.errors import BinderyError, NotAllowed, NotYet, TemporaryError
@@ -21,18 +20,10 @@ from tests.kubernetes.apiserver import ApiServer
 from tests.kubernetes.files_server import ADDRESS, serving
 from tests.kubernetes.things import SERVER
 
+pytestmark = pytest.mark.usefixtures("volume")
 NAME = SERVER.name
 POD = "helper-files-ada"
 RUNNING = {"phase": "Running", "podIP": ADDRESS}
-
-
-@pytest.fixture
-def backend(cluster: Cluster, api: ApiServer) -> KubernetesBackend:
-    backend = KubernetesBackend()
-    backend._cluster = cluster
-    claim = {"name": "ada-nfs-pvc", "labels": volume_labels("ada")}
-    api.put("persistentvolumeclaims", {"metadata": claim})
-    return backend
 
 
 @pytest.fixture

@@ -10,23 +10,14 @@ import pytest
 
 from sessions.backends import ProjectSize
 from sessions.backends.kubernetes import KubernetesBackend
-from sessions.backends.kubernetes.cluster import Cluster
 from sessions.backends.kubernetes.homes import helper_pods
 from sessions.backends.kubernetes.labels import volume_labels
 from tests.kubernetes.apiserver import ApiServer
 from tests.kubernetes.things import SERVER
 
+pytestmark = pytest.mark.usefixtures("volume")
 NAME = SERVER.name
 DROP, MEASURE = f"helper-drop-{NAME}", f"helper-measure-{NAME}"
-
-
-@pytest.fixture
-def backend(cluster: Cluster, api: ApiServer) -> KubernetesBackend:
-    backend = KubernetesBackend()
-    backend._cluster = cluster
-    claim = {"name": "ada-nfs-pvc", "labels": volume_labels("ada")}
-    api.put("persistentvolumeclaims", {"metadata": claim})
-    return backend
 
 
 def ended(api: ApiServer, name: str, said: Any, *, minutes: float = 0) -> None:

@@ -8,8 +8,6 @@ from typing import Any
 import pytest
 
 from keys.keypairs import SshIdentity
-from sessions.backends.kubernetes import KubernetesBackend
-from sessions.backends.kubernetes.cluster import Cluster
 from tests.kubernetes.apiserver import ApiServer
 from tests.kubernetes.things import BUILD, SERVER
 
@@ -17,13 +15,6 @@ ADA = SshIdentity("the private key", "ssh-ed25519 AAAAada ada@bindery", "known")
 NEW = SshIdentity("the next one", "ssh-ed25519 AAAAnew ada@bindery", "known")
 OWN = replace(SERVER, identity=ADA)
 SECRET_BUILD = replace(BUILD, identity=ADA)
-
-
-@pytest.fixture
-def backend(cluster: Cluster) -> KubernetesBackend:
-    backend = KubernetesBackend()
-    backend._cluster = cluster
-    return backend
 
 
 def secret(api: ApiServer, name: str) -> dict[str, Any]:
