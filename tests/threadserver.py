@@ -13,7 +13,7 @@ import selectors
 import socket
 import socketserver
 import threading
-from typing import Self
+from typing import Any, Self
 
 
 class ThreadServer(socketserver.ThreadingTCPServer):
@@ -56,6 +56,12 @@ class ThreadServer(socketserver.ThreadingTCPServer):
         """Accept no more connections."""
         self._end.close()
         self._thread.join()
+
+    def get_request(self) -> tuple[Any, Any]:
+        """Let a body follow its head at once, not after 40 ms when the client acknowledges that."""
+        connection, visitor = super().get_request()
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
+        return connection, visitor
 
     def server_close(self) -> None:
         super().server_close()
