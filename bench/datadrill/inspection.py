@@ -21,4 +21,9 @@ def lost(writers: Sequence[Writer]) -> Iterator[str]:
             yield from work.shelf.lost(found)
         if writer.works:
             last = writer.works[-1].name
-            yield from writer.volume.lost(reading.volume(writer.asker.api, last, writer.volume))
+            try:
+                found = reading.volume(writer.asker.api, last, writer.volume)
+            except AssertionError as error:
+                yield f"the volume of {writer.name} cannot be read: {error}"
+                continue
+            yield from writer.volume.lost(found)

@@ -12,6 +12,7 @@ import pytest
 from tests.cluster.parts import bring_back, kill
 from tests.githttp import GitServer
 from tests.kernel import Kernel
+from tests.marks import in_long_tests
 from tests.stack import Api, Stack, eventually
 
 pytestmark = [
@@ -21,7 +22,6 @@ pytestmark = [
     pytest.mark.slow("the cluster is away for a while", seconds=900),
 ]
 
-LONG = pytest.mark.long
 TICKS = 150
 SLOW = f"""#!/bin/bash
 for tick in $(seq {TICKS}); do echo "tick $tick"; sleep 0.1; done
@@ -67,7 +67,8 @@ def all_is_well(api: Api, building: str, kernel: Kernel) -> None:
         assert again.run("print(answer)") == "42\n"
 
 
-@pytest.mark.parametrize("part", [pytest.param("kubelet", marks=LONG), "containerd"])
+@pytest.mark.long
+@pytest.mark.parametrize("part", ["kubelet", "containerd"])
 def test_nothing_is_lost_when_a_cluster_component_is_killed(
     part: str, git: GitServer, ada: Api, slow: str, running: Kernel
 ) -> None:
@@ -83,8 +84,8 @@ def test_nothing_is_lost_when_a_cluster_component_is_killed(
 @pytest.mark.parametrize(
     ("parts", "seconds"),
     [
-        (("kube-apiserver", "kubelet"), 0),
-        pytest.param(("kube-apiserver",), 60, marks=LONG),
+        (("kube-apiserver", "kubelet", "containerd"), 0),
+        *in_long_tests((("kube-apiserver",), 60)),
     ],
 )
 def test_launches_continue_after_a_cluster_outage(

@@ -137,6 +137,7 @@ def test_a_missing_base_image_is_named(git: GitServer, ada: Api, stack: Stack) -
     assert base in project["message"]
 
 
+@pytest.mark.long
 def test_a_build_can_be_cancelled(git: GitServer, ada: Api, portal_kube: Kube) -> None:
     base = f"{portal_kube.registry}/debian:bookworm"
     files = {"Dockerfile": f"FROM {base}\nRUN echo going on && sleep 600\n"}

@@ -11,7 +11,6 @@ from tests.whole.test_crashes import (
     test_a_restarted_portal_finds_everything,
 )
 from tests.whole.test_launches import (
-    test_a_deleted_project_is_restored_with_its_files_until_deleted_for_good,
     test_files_on_the_volume_are_in_every_notebook_of_the_person,
 )
 
@@ -22,7 +21,6 @@ pytestmark = [
 ]
 
 __all__ = [
-    "test_a_deleted_project_is_restored_with_its_files_until_deleted_for_good",
     "test_a_restarted_portal_finds_everything",
     "test_files_on_the_volume_are_in_every_notebook_of_the_person",
 ]
