@@ -11,7 +11,7 @@ LIVE = ("ready", "stopped", "failed")
 SECONDS = 180.0
 
 
-def have_running(api: Api, name: str) -> None:
+def _have_running(api: Api, name: str) -> None:
     """Start the project's notebook if necessary; return when it is ready.
 
     Raises `AssertionError` if it never is.
@@ -36,11 +36,12 @@ def volume(api: Api, name: str, shelf: Shelf) -> dict[str, str | None]:
 def _read(api: Api, name: str, place: str, shelf: Shelf) -> dict[str, str | None]:
     paths = shelf.paths()
 
-    def read() -> dict[tuple[str, str], str | None] | None:
+    def read() -> tuple[dict[tuple[str, str], str | None]] | None:
+        _have_running(api, name)  # again, as a person would: it may have been killed a moment ago
         try:
-            return notebook.read(api, name, [(place, path) for path in paths])
+            return (notebook.read(api, name, [(place, path) for path in paths]),)
         except notebook.NO_ANSWER:
             return None
 
-    found = eventually(read, within=SECONDS, what=f"a look at the files of {name}") if paths else {}
+    (found,) = eventually(read, within=SECONDS, what=f"a look at the files of {name}")
     return {path: found[place, path] for path in paths}

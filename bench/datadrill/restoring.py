@@ -35,7 +35,6 @@ def _copies(scene: Scene) -> list[tuple[Writer, Work, Shelf]]:
 
 
 def _lost(api: Api, work: Work, shelf: Shelf) -> list[str]:
-    reading.have_running(api, work.name)
     found = reading.project(api, work.name, shelf)
     api.verb(work.name, "stop")
     return list(shelf.lost(found, since=work.shelf))
