@@ -53,7 +53,7 @@ ODD = {
     b"Set-Cookie: =COOKIE=planted\r\nContent-Length: 2\r\n\r\nok",
     "framed": b"HTTP/1.1 200 OK\r\nX-Frame-Options: ALLOWALL\r\nContent-Length: 2\r\n\r\nok",
 }
-"""Answers by the last part of ``/odd/<name>``."""
+"""Answers by the last part of ``/odd/<name>``, and of ``/static/orders``, which nginx passes on."""
 
 
 def frame(opcode, payload, final=True):
@@ -119,9 +119,9 @@ async def answer(reader, writer, method, path, fields):
     if fields.get("upgrade", "").lower() == "websocket" and place.startswith("/ws/"):
         await socket(reader, writer, place, fields)
         return False
-    if place.startswith("/odd/"):
+    if place.startswith("/odd/") or place == "/static/orders":
         cookie = path.partition("?")[2].encode()
-        writer.write(ODD.get(place[5:], b"").replace(b"COOKIE", cookie))
+        writer.write(ODD.get(place.rpartition("/")[2], b"").replace(b"COOKIE", cookie))
         await writer.drain()
         if place == "/odd/other-protocol":
             SEEN.append(f"raw {await reader.read(1000)!r}")
