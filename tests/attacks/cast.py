@@ -54,10 +54,11 @@ powers.permissions.set(Permission.objects.filter(codename__in=["add_user", "dele
 print(json.dumps({"people": people, "cookie": settings.SESSION_COOKIE_NAME,
                   "groups": {group.name: group.pk for group in Group.objects.all()}}))
 """
-ROLES = {"alice": "", "carol": "", "mallory": "", "twin": "", "vera": "viewer", "sue": "support",
-         "stan": "operator", "root": "superuser", "olga": "operator", "boss": "superuser"}  # fmt: skip
-"""``mallory`` is a person with an account; ``twin``, ``olga`` and ``boss`` are the targets of
-staff."""
+ROLES = {"alice": "", "carol": "", "mallory": "", "marvin": "", "twin": "", "vera": "viewer",
+         "sue": "support", "stan": "operator", "root": "superuser", "olga": "operator",
+         "boss": "superuser"}  # fmt: skip
+"""``mallory`` and ``marvin`` are people with an account, and marvin uses up how often one may ask;
+``twin``, ``olga`` and ``boss`` are the targets of staff."""
 
 
 HERE = "localhost.local"

@@ -45,7 +45,7 @@ def _forms(path: str, **data: str) -> Act:
     """Submit a form more often than anybody clicks."""
 
     def act(world: World) -> str:
-        with world.browser("mallory") as browser:
+        with world.browser("marvin") as browser:
             for _ in range(FORMS):
                 if browser.send_form(path, data).status_code == 429:
                     return ""
