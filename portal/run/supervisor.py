@@ -120,19 +120,15 @@ class ManagedProcess:
         if self._run:
             self._run.terminate()
 
-    def wait(self) -> None:
-        """Wait until the part has ended; kill it when its patience is over."""
+    def wait(self, is_urgent: Callable[[], bool]) -> None:
+        """Wait until the part has ended; kill it at its deadline, or once ``is_urgent``."""
         while self._run:
-            if self._run.has_ended() or time.monotonic() >= self._run.deadline:
+            overdue = is_urgent() or time.monotonic() >= self._run.deadline
+            if overdue or self._run.has_ended():
                 self._run.reap()
                 self._run = None
             else:
                 time.sleep(0.05)
-
-    def kill_soon(self) -> None:
-        """Let the part's patience end now."""
-        if self._run:
-            self._run.deadline = 0.0
 
     def _start(self, now: float) -> None:
         self._run = _Run(self._command, self._descriptors)
@@ -164,28 +160,26 @@ def supervise(parts: Sequence[ManagedProcess], on_tick: Callable[[], None]) -> N
     ``on_tick`` is called several times a second. A second signal ends the parts at once. Call it
     from the main thread, which must live as long as the parts.
     """
-    stopping = _stopping(parts)
-    while not stopping.wait(0.2):
+    signals = _record_signals()
+    while not signals:
         for part in parts:
             part.tick()
         on_tick()
+        time.sleep(0.2)
     for part in parts:
         part.terminate()
     for part in parts:
-        part.wait()
+        part.wait(lambda: len(signals) > 1)
 
 
-def _stopping(parts: Sequence[ManagedProcess]) -> threading.Event:
-    """Return an event that the first signal sets; the next signal ends the parts' patience."""
-    stopping = threading.Event()
+def _record_signals() -> list[int]:
+    """Return a list to which each signal that ends the portal is appended as it arrives.
 
-    def stop(number: int, frame: object) -> None:
-        if stopping.is_set():
-            for part in parts:
-                part.kill_soon()
-        stopping.set()
-
+    Handlers do nothing else: they may interrupt each other, and would wait for ever for a lock that
+    the interrupted code holds, such as that of a `threading.Event`.
+    """
+    received: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         if signal.getsignal(number) != signal.SIG_IGN:  # respect `nohup`
-            signal.signal(number, stop)
-    return stopping
+            signal.signal(number, lambda number, _frame: received.append(number))
+    return received

@@ -85,8 +85,7 @@ def tended() -> Iterator[Callable[[ManagedProcess], ManagedProcess]]:
 
     yield keep
     for part in parts:
-        part.kill_soon()
-        part.wait()
+        part.wait(lambda: True)
 
 
 def tend_until(part: ManagedProcess, condition: Callable[[], object]) -> None:
@@ -159,7 +158,7 @@ def test_only_the_group_leader_is_terminated(program, notes, tended):
     part = tended(ManagedProcess("part", program(OBSERVES_SIGNALS)))
     tend_until(part, lambda: notes.pids("leader"))
     part.terminate()
-    part.wait()
+    part.wait(lambda: False)
     assert notes.lines("told") == ["leader"]
 
 
@@ -167,8 +166,7 @@ def test_process_that_ignores_termination_is_killed(program, notes, tended):
     part = tended(ManagedProcess("part", program(STUBBORN)))
     tend_until(part, lambda: notes.pids("leader"))
     part.terminate()
-    part.kill_soon()
-    part.wait()
+    part.wait(lambda: True)
     assert not is_running(notes.pids("leader")[0])
 
 
@@ -203,23 +201,45 @@ SUPERVISOR = """
     sys.path.insert(0, {root!r})
     from portal.run.supervisor import ManagedProcess, supervise
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # as on a screen, however the tests are run
+    {before}
     supervise([ManagedProcess("part", [sys.executable, {inner!r}])], lambda: None)
     note("returned", os.getpid())
 """
+
+INTERRUPTED = """
+    left = list(range(20))
+    def interrupt(*event):
+        if left:
+            left.pop()
+            os.kill(os.getpid(), signal.SIGINT)
+    def handle(number, handler, install=signal.signal):
+        def wrapper(number, frame):
+            before = sys.getprofile()
+            sys.setprofile(interrupt)  # called at each call that the handler makes
+            handler(number, frame)
+            sys.setprofile(before)
+        install(number, wrapper)
+    signal.signal = handle
+"""
+"""Put before a supervisor: another signal arrives at every step of a signal's handler."""
 
 
 @pytest.fixture
 def supervising(
     program: Callable[[str], list[str]], tmp_path: Path
-) -> Iterator[Callable[[str], subprocess.Popen[bytes]]]:
-    """Return a function that starts a process which supervises one part with the given program."""
+) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """Return a function that starts a process which supervises one part with the given program.
+
+    The code ``before`` runs in that process first.
+    """
     processes: list[subprocess.Popen[bytes]] = []
 
-    def start(body: str) -> subprocess.Popen[bytes]:
+    def start(body: str, before: str = "") -> subprocess.Popen[bytes]:
         inner = program(body)[1]
         inner = str(Path(inner).rename(tmp_path / "inner.py"))
         root = str(Path(__file__).resolve().parents[2])
-        process = subprocess.Popen(program(SUPERVISOR.format(root=root, inner=inner)))
+        body = SUPERVISOR.format(root=root, inner=inner, before=before.strip())
+        process = subprocess.Popen(program(body))
         processes.append(process)
         return process
 
@@ -244,6 +264,14 @@ def test_second_signal_kills_the_processes_at_once(supervising, notes):
     until(lambda: notes.pids("leader"))
     for number in (signal.SIGTERM, signal.SIGINT):  # two of one kind might count as one
         process.send_signal(number)
+    assert process.wait(DEADLINE) == 0
+    assert not is_running(notes.pids("leader")[0])
+
+
+def test_signals_that_interrupt_each_others_handlers_end_everything_too(supervising, notes):
+    process = supervising(STUBBORN, before=INTERRUPTED)
+    until(lambda: notes.pids("leader"))
+    process.send_signal(signal.SIGTERM)
     assert process.wait(DEADLINE) == 0
     assert not is_running(notes.pids("leader")[0])
 
