@@ -321,7 +321,7 @@ AXES_VERBOSE = False
 AXES_SENSITIVE_PARAMETERS = ["csrfmiddlewaretoken", "next", "code", "state"]
 # Forwarded headers are trusted from these addresses only (portal/asgi.py).
 PORTAL_TRUSTED_PROXIES = ENVIRONMENT.words("PORTAL_TRUSTED_PROXIES")
-# Pages of these origins may use notebooks with API tokens (sessions/gateway/cors.py).
+# Pages of these origins may use notebooks with API tokens (sessions/gateway/request.py).
 PORTAL_CORS_ORIGINS = ENVIRONMENT.words("PORTAL_CORS_ORIGINS")
 # The secret of an nginx that proxies notebooks' content itself (sessions/gateway/app.py).
 PORTAL_NGINX_SECRET = ENVIRONMENT.text("PORTAL_NGINX_SECRET")

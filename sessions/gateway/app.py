@@ -24,7 +24,7 @@ from django.utils.crypto import constant_time_compare
 
 from keys.models import digest
 from portal.lib.logs import context, requests
-from sessions.gateway import cors, responses, tickets
+from sessions.gateway import responses, tickets
 from sessions.gateway.activity import ActivityRecorder
 from sessions.gateway.authorize import Authorization, AuthorizationCache, Decision
 from sessions.gateway.connections import (
@@ -37,7 +37,13 @@ from sessions.gateway.headers import HeadTooLarge, to_notebook
 from sessions.gateway.hosts import AUTH_PATH, GATEWAY_PATHS, entrant_cookie_name, is_label
 from sessions.gateway.proxy_http import BodyTooLarge, HttpProxy, InvalidStatus
 from sessions.gateway.proxy_websocket import WebSocketProxy
-from sessions.gateway.request import GatewayRequest, get_cookie, is_cross_site
+from sessions.gateway.request import (
+    GatewayRequest,
+    get_cookie,
+    is_cross_site,
+    is_preflight,
+    preflight_headers,
+)
 from sessions.gateway.responses import GatewayResponse
 from sessions.gateway.websocket import HandshakeRejected
 from sessions.states import ProjectState
@@ -153,8 +159,8 @@ class Gateway:
         """Pass the request on; return what to say instead if it cannot or must not be."""
         if request.path in GATEWAY_PATHS:
             return await self._answer_gateway_path(request)
-        if cors.is_preflight(request):
-            return lambda asked: GatewayResponse(204, headers=cors.preflight_headers(asked))
+        if is_preflight(request):
+            return lambda asked: GatewayResponse(204, headers=preflight_headers(asked))
         if is_cross_site(request):
             return responses.cross_site
         authorization = await self._authorizations.get(request.credential)

@@ -9,9 +9,8 @@ from typing import Any
 from aiohttp import ClientError, ClientResponse
 
 from sessions.gateway.connections import Connection, Upstream
-from sessions.gateway.cors import for_origin
 from sessions.gateway.headers import check_size, from_notebook, to_notebook
-from sessions.gateway.request import GatewayRequest
+from sessions.gateway.request import GatewayRequest, for_origin
 from sessions.jupyter_gateway import MAX_BODY
 
 

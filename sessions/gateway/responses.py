@@ -26,10 +26,9 @@ from sessions.jupyter_gateway import MAX_BODY
 from sessions.states import ProjectState
 
 from .authorize import NOTEBOOK_SCOPE
-from .cors import for_origin
 from .headers import Headers, HeadTooLarge
 from .hosts import cookie_name, entrant_cookie_name, is_label, origin_of, transport_security
-from .request import GatewayRequest, get_cookie
+from .request import GatewayRequest, for_origin, get_cookie
 from .tickets import MAX_PATH_LENGTH, Entry
 
 STARTING_STATES = frozenset({ProjectState.WAITING, ProjectState.BUILDING, ProjectState.SPAWNING})
