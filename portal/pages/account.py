@@ -1,7 +1,7 @@
 """``/account/``: limits, usage, SSH key, export and sign-out of the person who is signed in.
 
-The parts of the page come from `limits`, `usage`, `tokens` and `portal.accounts.identity`;
-`limit_requests` handles the form that asks for more.
+The parts of the page come from `limits`, `usage`, `tokens` and `portal.accounts.identity`. The
+forms on it ask for higher limits, withdraw a request, and dismiss an answer.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth import logout
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import render
+from django.core.exceptions import ValidationError
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from keys import keypairs
 from keys.models import KeyPair
@@ -23,13 +24,11 @@ from portal.accounts import identity, manage
 from portal.models import User
 from portal.pages import tokens, usage
 from portal.pages.limits import LimitRequestForm, limit_groups_of
-from portal.pages.responses import person, signed_in
+from portal.pages.responses import person, redirect_to, return_address, signed_in
 from portal.privacy import export
 from quotas import requests
 from quotas.models import LimitRequest
 from sessions.lifecycle import sshkey
-
-from .responses import redirect_to
 
 MAX_REQUESTS = 20
 
@@ -121,3 +120,49 @@ def replace_key(request: HttpRequest) -> HttpResponseBase:
 
 def _key() -> str:
     return f"{reverse('account')}#ssh-key"
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@signed_in
+def request_limits(request: HttpRequest) -> HttpResponseBase:
+    """Send the request and go on to where it is listed; errors are shown on the form.
+
+    A GET comes from the way back after signing in, and asks for nothing. Raises `Http404` for a
+    limit that cannot be raised by request.
+    """
+    if request.method in {"GET", "HEAD"}:
+        return redirect_to(request, reverse("account"))
+    user, limit = person(request), request.POST.get("limit", "")
+    if not requests.can_request(limit):
+        raise Http404
+    form = LimitRequestForm.for_limit(user, limit, request.POST)
+    if form.send(user) is None:
+        return render_account(request, form, status=400)
+    messages.success(request, _("Your request is sent. You will be told when staff answer it."))
+    return redirect_to(request, _requests())
+
+
+@require_POST
+@signed_in
+def withdraw(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """Withdraw one of the person's own requests."""
+    mine = LimitRequest.objects.filter(user=person(request))
+    limit_request = get_object_or_404(mine, pk=pk)
+    try:
+        requests.withdraw(limit_request, person(request))
+        messages.success(request, _("Your request is taken back."))
+    except ValidationError as error:
+        messages.error(request, " ".join(error.messages))
+    return redirect_to(request, _requests())
+
+
+@require_POST
+@signed_in
+def dismiss_answer(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """Mark the answer as read, and stay on the same page."""
+    requests.mark_seen(person(request), pk=pk)
+    return redirect_to(request, return_address(request))
+
+
+def _requests() -> str:
+    return f"{reverse('account')}#requests"

@@ -1,6 +1,6 @@
 """Show a person's limits on the account page, with what they use and a form to ask for more.
 
-`limit_requests` has the views that take the form; `quotas.requests` validates the request.
+`account` has the views that take the form; `quotas.requests` validates the request.
 """
 
 from __future__ import annotations
