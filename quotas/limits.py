@@ -2,7 +2,7 @@
 
 `fields` has the rule. The database is asked each time, so changes by staff take effect at once.
 
-`lock_limits` serializes requests for the same person; `project_shortage` and `notebook_shortage`
+`lock_person` serializes requests for the same person; `project_shortage` and `notebook_shortage`
 compare. So the comparison is exact under any concurrency, if the caller counts what is in use
 between the two.
 
@@ -206,20 +206,11 @@ class Shortage:
     requested: float
 
 
-def lock_limits(user: User) -> Limits:
-    """Return the person's limits, with their row locked until the surrounding transaction ends.
-
-    Of many concurrent requests, each then counts what the one before has inserted. Raises
-    RuntimeError outside of a transaction.
-    """
-    lock_person(user.pk)
-    return limits_of(user)
-
-
 def lock_person(user_id: int) -> None:
     """Lock a person's row until the surrounding transaction ends.
 
-    Raises RuntimeError outside of a transaction.
+    Of many concurrent requests, each then counts what the one before has inserted. Raises
+    RuntimeError outside of a transaction.
     """
     if not transaction.get_connection().in_atomic_block:
         raise RuntimeError("lock_person() must be called inside a transaction")

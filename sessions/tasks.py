@@ -15,15 +15,14 @@ from functools import partial
 from typing import Any
 
 from django.conf import settings
-from django.db import connections
 
 from portal import VERSION
+from portal.lib.lanes import Lanes, Work
 from portal.mail import announcements, outbox
 from sessions import retention
 from sessions.installation import ownership
 from sessions.installation import set_aside as asides
-from sessions.lifecycle import files, lookups, orphans, sshkey, steps
-from sessions.lifecycle.lookups import Lookup, LookupPool
+from sessions.lifecycle import builds, files, orphans, sshkey, steps
 from sessions.outages import run_safely
 
 Task = Callable[..., None]
@@ -32,7 +31,7 @@ MAX_PER_LANE, MAX_IN_LANES = 2, 6
 """Threads in each of the worker's processes."""
 SIGN_IN, MAIL, REGISTRY = "sign-in", "mail", "registry"
 
-_lanes = LookupPool(MAX_IN_LANES, max_per_host=MAX_PER_LANE, max_per_user=1)
+_lanes = Lanes(MAX_IN_LANES, max_per_host=MAX_PER_LANE, max_per_user=1)
 
 
 def _task(
@@ -50,7 +49,7 @@ def _task(
             ownership.require()
         if lane and settings.IN_WORKER:
             key = (name, *rows)
-            _lanes.submit(Lookup(key, lane, key, partial(_run_in_lane, step, *rows)))
+            _lanes.submit(Work(key, lane, key, partial(run_safely, step, *rows)))
         else:
             step(*rows)
 
@@ -59,14 +58,7 @@ def _task(
     return task
 
 
-def _run_in_lane(step: Callable[..., object], *rows: int | str) -> None:
-    try:
-        run_safely(step, *rows)
-    finally:
-        connections.close_all()  # this thread's
-
-
-prepare = _task("prepare", lookups.prepare, check_ownership=False)
+prepare = _task("prepare", builds.prepare, check_ownership=False)
 """Find a waiting session's commit and its build."""
 start_build = _task("start_build", steps.start_build)
 """Have the back end start a build."""

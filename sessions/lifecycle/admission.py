@@ -26,7 +26,7 @@ from quotas.limits import (
     Shortage,
     Usage,
     limits_of,
-    lock_limits,
+    lock_person,
     notebook_shortage,
     project_shortage,
 )
@@ -202,7 +202,8 @@ def lock(user: User, excluding: Session | None = None) -> UserQuota:
 
     ``excluding`` is a session that is counted already and that is now asked about itself.
     """
-    return UserQuota(user, lock_limits(user), usage_of(user, excluding))
+    lock_person(user.pk)
+    return UserQuota(user, limits_of(user), usage_of(user, excluding))
 
 
 def start_refusal(project: Project) -> QuotaExceeded | None:

@@ -1,4 +1,9 @@
-"""Give a session its build: a finished one, one in progress, or a new one.
+"""Find a launch's commit and give it its build: a finished one, one in progress, or a new one.
+
+`prepare` is the worker's first step. Where a repository's server has to be asked, a thread does the
+work (`portal.lib.lanes`), so that a slow server holds up nobody else; otherwise `prepare` does it
+itself, like any other short task. As with all `steps`, it changes nothing more if it is run twice,
+or twice at the same time.
 
 One transaction settles everything that a launch needs, before anything is built: the notebook's
 resources and whether there is room for it.
@@ -6,33 +11,131 @@ resources and whether there is room for it.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
+from urllib.parse import urlsplit
 
+from django.conf import settings
+from django.core.cache import cache
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from portal.lib.db import retry_after_deadlock
+from portal.lib.lanes import Lanes, Work
 from portal.lib.text import storable
+from quotas.limits import limits_of
 from quotas.resources import Resources
 from sessions import capacity
 from sessions.backends import get_backend
 from sessions.backends.messages import BUILD_LIMIT, NO_SPACE
 from sessions.errors import TemporaryError
-from sessions.git.resolve import ResolvedRef
-from sessions.models import Build, Project, Session
+from sessions.git.resolve import ResolvedRef, require_reachable, resolve
+from sessions.models import Build, Project, RepositoryRule, Session
 from sessions.names import image_name
 from sessions.progress import journal
+from sessions.providers import Repository
 from sessions.states import BuildState, Phase, SessionState
 
-from . import admission, observations
+from . import admission, observations, sshkey
 from .admission import Contents
+from .ending import handle_failures
 from .queue import enqueue
+
+MAX_THREADS, MAX_PER_HOST, MAX_PER_USER = 8, 3, 1
+"""Limits for each of the four worker processes: a launch takes two seconds on a healthy server, and
+at most fifty on one that is not.
+"""
+_A_DAY = 86_400
+
+_lanes = Lanes(MAX_THREADS, MAX_PER_HOST, MAX_PER_USER)
+
+
+def prepare(session_id: int) -> None:
+    """Find the commit of a waiting session, and find or start the build of that commit.
+
+    Return at once if a server has to be asked for it; a thread then does the work.
+    """
+    session = _waiting_session(session_id)
+    if session and settings.IN_WORKER and _needs_server(session):
+        project = session.project
+        host = urlsplit(project.url).hostname or ""
+        _lanes.submit(Work(session_id, host, project.owner_id, partial(_find_build, session_id)))
+    elif session:
+        _find_build(session_id)
+
+
+def _waiting_session(session_id: int) -> Session | None:
+    rows = Session.objects.filter(pk=session_id, state=SessionState.WAITING, build=None)
+    return rows.select_related("project__owner").first()
+
+
+def _needs_server(session: Session) -> bool:
+    """Return whether the repository's server may have to be asked for something.
+
+    That is: which commit it is, what it holds, or whether it is the repository's own.
+    """
+    project = session.project
+    named = project.ref == project.commit or project.ref.startswith("refs/")
+    return (
+        session.force_build or named or admission.stored_contents(project, project.commit) is None
+    )
+
+
+def _find_build(session_id: int) -> None:
+    """Find the commit, and find or start its build; what fails is told to the person."""
+    session = _waiting_session(session_id)
+    if session is None:  # it was stopped while it waited for a thread
+        return
+    project = session.project
+    with handle_failures(session):
+        found = _resolve(project, again=session.force_build)
+        _require_own_commit(project, found)
+        contents = admission.read_contents(project, found)
+        wanted, warnings = admission.within_limits(contents.resources, limits_of(project.owner))
+        _attach_build(session, found, contents, wanted, warnings)
+
+
+def _resolve(project: Project, *, again: bool) -> ResolvedRef:
+    """Return the project's commit; ask the server if it is not known yet, or ``again``."""
+    if project.commit and not again:
+        return ResolvedRef(project.commit, project.ref, project.path)
+    repository = Repository(
+        project.provider,
+        project.repository,
+        project.url,
+        project.ref,
+        project.path,
+        ambiguous_tail=project.tail,
+    )
+    return resolve(repository, sshkey.fetch_identity(project))
+
+
+def _require_own_commit(project: Project, found: ResolvedRef) -> None:
+    """Check that the commit is the repository's own, where rules allow only certain repositories.
+
+    A commit found under a branch or a tag is the repository's own, and stays so for a day. One
+    found under another ref may be anybody's, such as a pull request's. Raises `UserError` if the
+    commit may belong to another repository.
+    """
+    is_named = found.ref != found.commit and not found.ref.startswith("refs/")
+    if is_named or not RepositoryRule.objects.exists():
+        return
+    builds = Build.objects.usable_by(project).filter(commit=found.commit)
+    whose = project.owner_id if project.is_private else None
+    digest = hashlib.sha256(repr((project.url, found.commit, whose)).encode()).hexdigest()
+    known = f"own-commit:{digest}"
+    own = builds.exclude(ref=found.commit).exclude(ref__startswith="refs/")
+    if cache.get(known) or own.exists():
+        return
+    require_reachable(project.url, found.commit, sshkey.fetch_identity(project))
+    cache.set(known, True, _A_DAY)
 
 
 @retry_after_deadlock
-def attach_build(
+def _attach_build(
     session: Session,
     resolved: ResolvedRef,
     contents: Contents,
@@ -158,7 +261,7 @@ def _active_build(session: Session, found: ResolvedRef, contents: Contents) -> B
 
 
 def _wait(session: Session, code: str, message: str) -> None:
-    """Record once why a build cannot be started yet. `lookups.prepare` is tried again."""
+    """Record once why a build cannot be started yet. `prepare` is tried again."""
     waiting = Session.objects.filter(pk=session.pk, state=SessionState.WAITING, build=None)
     if waiting.exclude(code=code).update(code=code, message=message):
         journal.record(session, Phase.WAITING, message, code=code)

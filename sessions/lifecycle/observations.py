@@ -154,7 +154,8 @@ def continue_sessions(build: Build) -> None:
 
 def _continue_session(session: Session, build: Build) -> None:
     if build.state == BuildState.BUILT and not build.code:
-        _start_notebook(session, build)
+        with handle_failures(session):
+            _admit_notebook(session, build)
     else:
         message = build.message or _("The build was cancelled. Start it again.")
         fail(session, build.code or "build.cancelled", message, by="watch")
@@ -168,14 +169,9 @@ def requeue_launches(ended: Build) -> None:
         enqueue("prepare", pk)
 
 
-def _start_notebook(session: Session, build: Build) -> None:
-    """Start the notebook, if its resources are still within its owner's limits."""
-    with handle_failures(session):
-        _admit_notebook(session, build)
-
-
 @retry_after_deadlock
 def _admit_notebook(session: Session, build: Build) -> None:
+    """Start the notebook, if its resources are still within its owner's limits."""
     with transaction.atomic():
         mine = admission.lock(session.project.owner, excluding=session)
         text = admission.resources_text(session.project, build)

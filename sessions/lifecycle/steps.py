@@ -1,4 +1,4 @@
-"""Do the worker's part with the back end, one short step at a time; `lookups` has the first step.
+"""Do the worker's part with the back end, one short step at a time; `builds` has the first step.
 
 Each step takes a row's number, looks at the present state, and does what is left to do. Run twice,
 or twice at the same time, or after the person changed their mind, it changes nothing more.
@@ -10,7 +10,6 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from portal.models import User
 from quotas.limits import limits_of
 from sessions.backends import BuildSpec, ServerSpec, get_backend
 from sessions.errors import BinderyError
@@ -99,17 +98,14 @@ def spawn(session_id: int) -> None:
                 volume_gb=limits_of(project.owner).volume_gb,
                 identity=identity,
                 author=project.owner.get_full_name() or project.owner.username,
-                email=_commit_email(project.owner),
+                email=commit_email(
+                    project.owner.email, project.owner.username, settings.PORTAL_URL
+                ),
                 safe_mode=session.safe_mode,
             )
         )
-        sshkey.renew(
-            project.owner_id, current=identity
-        )  # it may have been replaced in the meantime
-
-
-def _commit_email(owner: User) -> str:
-    return commit_email(owner.email, owner.username, settings.PORTAL_URL)
+        # The key may have been replaced in the meantime.
+        sshkey.renew(project.owner_id, current=identity)
 
 
 def remove_server(session_id: int) -> None:

@@ -13,7 +13,7 @@ from sessions import lifecycle
 from sessions.errors import TemporaryError, UserError
 from sessions.git.read_file import read_entry
 from sessions.git.resolve import require_reachable
-from sessions.lifecycle import lookups
+from sessions.lifecycle import builds
 from sessions.models import Build, Project, RepositoryRule
 from tests.githttp import GitServer
 
@@ -133,7 +133,7 @@ def asked(monkeypatch) -> list[str]:
         seen.append(commit)
         require_reachable(url, commit, *more)
 
-    monkeypatch.setattr(lookups, "require_reachable", ask)
+    monkeypatch.setattr(builds, "require_reachable", ask)
     return seen
 
 

@@ -15,7 +15,7 @@ from portal.lib import cache
 from sessions import tasks
 from sessions.backends.kubernetes import cluster, registry
 from sessions.git import process, read_file
-from sessions.lifecycle import ending, lookups, queue
+from sessions.lifecycle import builds, ending, queue
 from sessions.progress import notify
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,9 +34,9 @@ NUMBERS = {
     "Git server": [
         process.DEADLINE_SECONDS,
         read_file.DEADLINE_SECONDS,
-        lookups.MAX_THREADS,
-        lookups.MAX_PER_HOST,
-        lookups.MAX_PER_USER,
+        builds.MAX_THREADS,
+        builds.MAX_PER_HOST,
+        builds.MAX_PER_USER,
         ending.MAX_ATTEMPTS,
     ],
     "package index": [settings.PORTAL_BUILD_SILENCE, settings.PORTAL_BUILD_TIMEOUT],

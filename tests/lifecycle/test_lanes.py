@@ -7,8 +7,8 @@ from threading import Event
 
 import pytest
 
+from portal.lib.lanes import Lanes
 from sessions import tasks
-from sessions.lifecycle.lookups import LookupPool
 from tests.pauses import looked
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -29,9 +29,9 @@ class Step:
 
 
 @pytest.fixture
-def lanes(settings, monkeypatch) -> Iterator[LookupPool]:
+def lanes(settings, monkeypatch) -> Iterator[Lanes]:
     settings.IN_WORKER = True
-    pool = LookupPool(tasks.MAX_IN_LANES, tasks.MAX_PER_LANE, 1)
+    pool = Lanes(tasks.MAX_IN_LANES, tasks.MAX_PER_LANE, 1)
     monkeypatch.setattr(tasks, "_lanes", pool)
     yield pool
     assert looked(lambda: not pool._running and not pool._waiting, PATIENCE)

@@ -198,9 +198,9 @@ def test_an_unreachable_host_is_tried_three_times(ada, git, backend, worker, set
     project = lifecycle.launch(ada, "http://127.0.0.1:9/ada/flowers")
     for _time in range(2):  # the worker runs each task twice, so two rounds are more than three
         worker.run()
-        from sessions.lifecycle import lookups
+        from sessions.lifecycle import builds
 
-        lookups.prepare(project.current.pk)
+        builds.prepare(project.current.pk)
     project = Project.objects.get(pk=project.pk)
     assert project.state == "failed"
     assert project.current.code == "launch.host-unreachable"

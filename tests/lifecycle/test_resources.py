@@ -14,7 +14,7 @@ from django.db import connection
 from quotas.models import LimitSet
 from sessions import lifecycle
 from sessions.errors import QuotaExceeded
-from sessions.lifecycle import admission, lookups
+from sessions.lifecycle import admission, builds
 from sessions.models import Build, Project, Session
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -135,7 +135,7 @@ def test_one_of_fifty_concurrent_launches_gets_the_last_gpu(ada, asking, backend
 
     def prepare(pk: int) -> None:
         try:
-            lookups.prepare(pk)
+            builds.prepare(pk)
         finally:
             connection.close()
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.db import connection
 
-from quotas.limits import lock_limits
+from quotas.limits import lock_person
 from sessions import backends, lifecycle
 from sessions.errors import QuotaExceeded
 from sessions.models import Project, Session
@@ -44,4 +44,4 @@ def test_one_of_fifty_concurrent_launches_takes_the_last_project(ada):
 
 def test_locking_outside_a_transaction_is_an_error(ada):
     with pytest.raises(RuntimeError):
-        lock_limits(ada)
+        lock_person(ada.pk)

@@ -14,7 +14,7 @@ from django.utils import timezone
 from portal.privacy import erase
 from sessions import lifecycle, retention
 from sessions.errors import NotAllowed, TemporaryError
-from sessions.lifecycle import lookups
+from sessions.lifecycle import builds
 from sessions.models import Build, Condition, Project, Removal, RemovalKind, Session
 from sessions.retention import images
 
@@ -114,7 +114,7 @@ def test_an_image_that_a_launch_has_taken_is_not_removed(stopped, backend, ada, 
     age(build)
     build.refresh_from_db()
     lifecycle.start(Project.objects.get(), ada)
-    lookups.prepare(Session.objects.latest("pk").pk)
+    builds.prepare(Session.objects.latest("pk").pk)
     assert not images.drop(build, "late")
     assert len(backend.kept_images) == 1
 
@@ -180,7 +180,7 @@ def test_a_concurrent_launch_and_removal_leave_a_startable_notebook(stopped, bac
         build = stopped(f"ada/{number}")
         project = Project.objects.get(url=build.url)
         session = lifecycle.start(project, ada).current
-        both = [partial(lookups.prepare, session.pk), partial(images.drop, build, "")]
+        both = [partial(builds.prepare, session.pk), partial(images.drop, build, "")]
         with ThreadPoolExecutor(2) as threads:
             list(threads.map(_apart, both))
         has = Session.objects.select_related("build").get(pk=session.pk).build
