@@ -1,90 +1,17 @@
-"""JupyterLab in its sandbox: command, variables, configuration and requests to it.
+"""Describe JupyterLab in its sandbox: command, variables, mounts and configuration.
 
-Pure functions, except those that send requests to the notebook's unix socket, and
-`write_configuration`.
+Pure functions, except `write_configuration`. `probe` sends requests to it.
 """
 
 from __future__ import annotations
 
-import asyncio
-import json
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from sessions import gitsettings, jupyter
 
 from .jobs import ServerJob
 from .sandbox import ENVIRONMENT, HOME, IO_FOLDER, Bind
-
-_SECONDS = 5
-_MAX_BODY = 1_000_000
-
-
-async def send_request(socket: str, method: str, path: str, token: str) -> int:
-    """Send an empty request and return the answer's status; 0 if none comes in 5 seconds.
-
-    ``socket`` is the path of the notebook's socket, ``token`` the one of `configuration`.
-    """
-    return (await fetch(socket, method, path, token, 0))[0]
-
-
-async def fetch(
-    socket: str, method: str, path: str, token: str, size: int = _MAX_BODY
-) -> tuple[int, bytes]:
-    """Send an empty request like `send_request`; return status and at most ``size`` bytes."""
-    try:
-        async with asyncio.timeout(_SECONDS):
-            return await _send(socket, f"{method} {path}", token, size)
-    except (OSError, TimeoutError, ValueError, IndexError):
-        return 0, b""
-
-
-async def _send(socket: str, request: str, token: str, size: int) -> tuple[int, bytes]:
-    reader, writer = await asyncio.open_unix_connection(socket)
-    try:
-        head = f"{request} HTTP/1.1\r\nHost: localhost\r\nAuthorization: token {token}\r\n"
-        writer.write(f"{head}Content-Length: 0\r\nConnection: close\r\n\r\n".encode())
-        status = int((await reader.readline()).split()[1])
-        while size and (await reader.readline()).strip():
-            pass
-        return status, await _read_all(reader, size)
-    finally:
-        writer.close()
-
-
-@asynccontextmanager
-async def open_channels(socket: str, kernel: str, token: str) -> AsyncIterator[None]:
-    """Send a kernel a question, through a WebSocket that is open inside.
-
-    Jupyter Server calls a kernel ``starting`` until it has answered something.
-    """
-    writer = None
-    with suppress(OSError, TimeoutError):
-        async with asyncio.timeout(_SECONDS):
-            reader, writer = await asyncio.open_unix_connection(socket)
-            writer.write(_UPGRADE.format(f"{KERNELS}/{kernel}/channels", token).encode())
-            await reader.readline()
-            writer.write(_frame(json.dumps(_KERNEL_INFO).encode()))
-    try:
-        yield
-    finally:
-        if writer:
-            writer.close()
-
-
-def _frame(text: bytes) -> bytes:
-    """Return a short text as a WebSocket frame of a client's, with a mask of zeros (RFC 6455)."""
-    return b"\x81\xfe" + len(text).to_bytes(2) + bytes(4) + text
-
-
-async def _read_all(reader: asyncio.StreamReader, size: int) -> bytes:
-    whole = b""
-    while len(whole) < size and (piece := await reader.read(size - len(whole))):
-        whole += piece
-    return whole
-
 
 CONFIG = "/run/jupyter-config"
 USER_SITE_FILE = "bindery.pth"
@@ -93,28 +20,6 @@ SOCKET = "lab"
 BEGUN = "begun"
 """A file in `IO_FOLDER`: JupyterLab's own program was run. The notebook may make it, too."""
 _NO_PROXY = "localhost,127.0.0.1,::1"
-STATUS = "/api/status"
-SHUTDOWN = "/api/shutdown"
-KERNELS = "/api/kernels"
-_UPGRADE = (
-    "GET {} HTTP/1.1\r\nHost: localhost\r\nAuthorization: token {}\r\nConnection: Upgrade\r\n"
-    "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-    "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
-)
-_KERNEL_INFO = {
-    "header": {
-        "msg_id": "1",
-        "session": "bindery",
-        "username": "bindery",
-        "msg_type": "kernel_info_request",
-        "version": "5.3",
-    },
-    "parent_header": {},
-    "metadata": {},
-    "content": {},
-    "channel": "shell",
-}
-"""See https://jupyter-client.readthedocs.io/en/stable/messaging.html#kernel-info."""
 
 # Python searches a package folder only if it exists when Python starts. The repository's start
 # script, if there still is one, runs the command that it is given.

@@ -18,7 +18,7 @@ from .files import RESULT
 from .home import KEY_FOLDER, KEY_MOUNT, link_keys, prepare_home, sync
 from .jobs import ServerJob
 from .log import Log
-from .probe import Probe
+from .probe import SHUTDOWN, Probe
 from .program import follow, open_process, wait_for_exit
 from .sandbox import Bind, Sandbox
 from .status import JobFailed, Status
@@ -60,8 +60,10 @@ class Server:
         jupyter.write_configuration(self._folder / "config", self._job, has_key=has_key)
         rules = EgressRules(frozenset(self._job.trusted), frozenset(self._job.closed))
         way_out = await proxy.serve(rules, path=str(self._io_folder / "net"))
+        is_safe = bool(self._job.safe_mode)
+        command = jupyter.command(self._built["python"], self._built["start"], is_safe=is_safe)
         try:
-            async with open_process(self._sandbox(home), self._command()) as process:
+            async with open_process(self._sandbox(home), command) as process:
                 try:
                     code = await follow(process, self._log.write_output, self._watch)
                 except asyncio.CancelledError:
@@ -90,10 +92,6 @@ class Server:
             memory=str(folder / "memory"),
             group=self._group,
         )
-
-    def _command(self) -> list[str]:
-        is_safe = bool(self._job.safe_mode)
-        return jupyter.command(self._built["python"], self._built["start"], is_safe=is_safe)
 
     async def _watch(self, process: int) -> None:
         await bounds.run_until_first(
@@ -124,7 +122,7 @@ class Server:
 
     async def _shut_down(self, process: asyncio.subprocess.Process) -> None:
         """Let it stop its kernels and write what it has to write."""
-        if self._ready and await self._probe.ask("POST", jupyter.SHUTDOWN) == 200:
+        if self._ready and await self._probe.ask("POST", SHUTDOWN) == 200:
             with suppress(TimeoutError):
                 await asyncio.wait_for(wait_for_exit(process), _SHUTDOWN_SECONDS)
 
