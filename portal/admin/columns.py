@@ -1,6 +1,6 @@
-"""Filters and extra columns of the list of people in the admin.
+"""Filters and columns of the list of people in the admin; `people` uses them.
 
-`people` uses them. The columns are looked up for a whole page at once, in `columns_by_user`.
+What the columns count is looked up for a whole page at once, in `columns_by_user`.
 """
 
 from __future__ import annotations
@@ -12,17 +12,22 @@ from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.utils import display_for_value
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from portal.models import User
 from portal.roles import TITLES
-from quotas.fields import FIELDS, Effective
+from quotas.fields import FIELDS, Effective, Source, format_day, format_limit
 from quotas.limits import effective_of_many
 from quotas.models import Grant, LimitSet
+from sessions.admin.display import labelled, link_to_list, stacked
 from sessions.models import Project, Session
 
 Choices = list[tuple[str, Any]]
@@ -142,3 +147,68 @@ class PeopleChangeList(ChangeList):
         found = columns_by_user(self.result_list)
         for user in self.result_list:
             user.columns = found[user.pk]
+
+
+class ColumnsMixin:
+    """Gives a ``ModelAdmin`` of people the list's columns.
+
+    On a phone a row is a card without the table's head, so values come with their column's name.
+    """
+
+    @admin.display(description=_("username"), ordering="username")
+    def name_and_roles(self, user: Any) -> SafeString | str:
+        """Return the username and the person's roles."""
+        held = [str(TITLES[name]) for name in user.columns.groups if name in TITLES]
+        rights = [*([str(_("superuser"))] if user.is_superuser else []), *held]
+        return stacked(user.username, ", ".join(rights))
+
+    @admin.display(description=_("name and e-mail"), ordering="last_name", empty_value="")
+    def name(self, user: User) -> SafeString | str:
+        """Return the full name and the e-mail address."""
+        return stacked(user.get_full_name(), user.email)
+
+    @admin.display(description=_("active"), ordering="is_active")
+    def active(self, user: User) -> SafeString | str:
+        """Return an icon that says whether the person may sign in."""
+        return labelled(_("active"), display_for_value(user.is_active, "", boolean=True))
+
+    @admin.display(description=_("projects"))
+    def projects(self, user: Any) -> SafeString | str:
+        """Return the number of projects, linked to the list of them."""
+        count = str(user.columns.projects)
+        if user.columns.projects:
+            count = link_to_list("project", count, owner__id__exact=user.pk)
+        return labelled(_("projects"), count)
+
+    @admin.display(description=_("running"))
+    def running(self, user: Any) -> SafeString | str:
+        """Return the number of running notebooks."""
+        return labelled(_("running"), str(user.columns.running))
+
+    @admin.display(description=_("own limits"), empty_value="")
+    def limits(self, user: Any) -> SafeString:
+        """Return the limits set for or granted to this person, grants with their last day."""
+        own = [
+            (FIELDS[name], format_limit(name, found.value), _until(found))
+            for name, found in user.columns.limits.items()
+            if found.source in {Source.PERSON, Source.GRANT}
+        ]
+        return format_html_join("", '<div class="own-limit">{}: <b>{}</b>{}</div>', own)
+
+    @admin.display(description=_("last sign-in"), ordering="last_login")
+    def last_sign_in(self, user: User) -> SafeString | str:
+        """Return when the person last signed in."""
+        if user.last_login is None:
+            return labelled(_("last sign-in"), _("never"))
+        moment = timezone.localtime(user.last_login)
+        words = '<time datetime="{}" title="{}">{}</time>'
+        day = date_format(moment, "SHORT_DATE_FORMAT")
+        time = format_html(words, moment.isoformat(), date_format(moment, "DATETIME_FORMAT"), day)
+        return labelled(_("last sign-in"), time)
+
+
+def _until(found: Any) -> SafeString | str:
+    if found.source != Source.GRANT:
+        return ""
+    words = _("granted until %(day)s") % {"day": format_day(found.until)}
+    return format_html(' <span class="granted">{}</span>', words)

@@ -17,7 +17,6 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -52,17 +51,10 @@ class EraseForm(forms.Form):
 
 
 class EraseMixin:
-    """Adds a page ``erase/`` for each person to a ``ModelAdmin``."""
+    """Gives a ``ModelAdmin`` the view of a page ``erase/`` for each person."""
 
     opts: Any
     admin_site: Any
-
-    def get_urls(self) -> list[URLPattern]:
-        """Return the admin's addresses with the page ``<id>/erase/`` in front."""
-        view = self.admin_site.admin_view(self.erase_view)
-        address = path("<int:object_id>/erase/", view, name="portal_user_erase")
-        others: list[URLPattern] = super().get_urls()  # type: ignore[misc]  # Django's own pages
-        return [address, *others]
 
     def erase_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
         """Show the page that asks for confirmation, and erase the person once it is confirmed.

@@ -14,7 +14,6 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -46,17 +45,10 @@ class JoinForm(forms.Form):
 
 
 class JoinMixin:
-    """Adds a page ``join/`` for each person to a ``ModelAdmin``."""
+    """Gives a ``ModelAdmin`` the view of a page ``join/`` for each person."""
 
     opts: Any
     admin_site: Any
-
-    def get_urls(self) -> list[URLPattern]:
-        """Return the admin's addresses with the page ``<id>/join/`` in front."""
-        view = self.admin_site.admin_view(self.join_view)
-        address = path("<int:object_id>/join/", view, name="portal_user_join")
-        others: list[URLPattern] = super().get_urls()  # type: ignore[misc]  # Django's own pages
-        return [address, *others]
 
     def join_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
         """Ask for the newer account, and join it with this one.

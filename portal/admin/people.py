@@ -2,7 +2,7 @@
 
 Beside the row itself, a person's page shows what runs, what failed, what they own and who changed
 what about them. Each part is shown only to those who may view its rows. `columns` has the list's
-extra columns and filters, `actions` the actions, `erasures` the page that erases somebody,
+columns and filters, `actions` the actions, `erasures` the page that erases somebody,
 `joining` the one that joins two accounts.
 """
 
@@ -21,11 +21,8 @@ from django.contrib.auth.models import Group
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.urls import reverse
+from django.urls import URLPattern, path
 from django.utils import timezone
-from django.utils.formats import date_format
-from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from keys.models import KeyPair, Token
@@ -35,7 +32,13 @@ from portal.accounts.identity import sign_in_summary
 from portal.accounts.passwords import StaffPasswordForm
 from portal.admin import actions
 from portal.admin.actions import staff_user
-from portal.admin.columns import LastSignInFilter, OwnLimitsFilter, PeopleChangeList, RoleFilter
+from portal.admin.columns import (
+    ColumnsMixin,
+    LastSignInFilter,
+    OwnLimitsFilter,
+    PeopleChangeList,
+    RoleFilter,
+)
 from portal.admin.erasures import EraseMixin
 from portal.admin.groups import LimitsMixin
 from portal.admin.joining import JoinMixin, may_join
@@ -44,7 +47,6 @@ from portal.models import UsedName, User
 from portal.privacy import erase
 from quotas.admin.grants import GrantInline, set_given_by
 from quotas.admin.limits_form import LimitsForm
-from quotas.fields import FIELDS, Source, format_day, format_limit
 from sessions.admin.bulk_action import BulkActionsMixin
 from sessions.admin.filters import PerColumnSearchAdmin
 from sessions.models import Project, Session
@@ -143,6 +145,7 @@ def _changed_groups(person: User, chosen: set[Group]) -> Any:
 
 @admin.register(User)
 class PersonAdmin(
+    ColumnsMixin,
     EraseMixin,
     JoinMixin,
     LimitsMixin,
@@ -190,6 +193,16 @@ class PersonAdmin(
         (_("Sign-in"), {"fields": [("last_login", "date_joined", "signed_out"),
                                    ("password_given", "password_chosen")]}),
     ]  # fmt: skip
+
+    def get_urls(self) -> list[URLPattern]:
+        """Return the admin's addresses, with ``<id>/erase/`` and ``<id>/join/`` in front."""
+        views = {"erase": self.erase_view, "join": self.join_view}
+        admin_view = self.admin_site.admin_view
+        pages = [
+            path(f"<int:object_id>/{page}/", admin_view(view), name=f"portal_user_{page}")
+            for page, view in views.items()
+        ]
+        return [*pages, *super().get_urls()]
 
     def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
         """Hide the password's field, which shows the digest, from those who may not change it."""
@@ -278,69 +291,7 @@ class PersonAdmin(
         """Forbid deletion: it would free the username, and the volume with it (see `erasures`)."""
         return False
 
-    # --- Columns (`columns` looks them up) ---
-    @admin.display(description=_("username"), ordering="username")
-    def name_and_roles(self, user: Any) -> SafeString:
-        """Return the username and the person's roles."""
-        held = [str(roles.TITLES[name]) for name in user.columns.groups if name in roles.TITLES]
-        rights = [*([str(_("superuser"))] if user.is_superuser else []), *held]
-        return format_html(
-            '{}<span class="second-line">{}</span>', user.username, ", ".join(rights)
-        )
-
-    @admin.display(description=_("name and e-mail"), ordering="last_name")
-    def name(self, user: User) -> SafeString:
-        """Return the full name and the e-mail address."""
-        words = '{}<span class="second-line">{}</span>'
-        return format_html(words, user.get_full_name(), user.email)
-
-    @admin.display(description=_("active"), ordering="is_active", boolean=True)
-    def active(self, user: User) -> bool:
-        """Return whether the person may sign in."""
-        return user.is_active
-
-    @admin.display(description=_("projects"))
-    def projects(self, user: Any) -> SafeString | str:
-        """Return the number of projects, linked to the list of them."""
-        if not user.columns.projects:
-            return "0"
-        address = reverse("admin:notebook_sessions_project_changelist")
-        link = '<a href="{}?owner__id__exact={}">{}</a>'
-        return format_html(link, address, user.pk, user.columns.projects)
-
-    @admin.display(description=_("running"))
-    def running(self, user: Any) -> int:
-        """Return the number of running notebooks."""
-        return int(user.columns.running)
-
-    @admin.display(description=_("own limits"))
-    def limits(self, user: Any) -> SafeString:
-        """Return the limits set for or granted to this person, grants with their last day."""
-        own = [
-            (FIELDS[name], format_limit(name, found.value), _until(found))
-            for name, found in user.columns.limits.items()
-            if found.source in {Source.PERSON, Source.GRANT}
-        ]
-        return format_html_join("", '<div class="own-limit">{}: <b>{}</b>{}</div>', own)
-
-    @admin.display(description=_("last sign-in"), ordering="last_login")
-    def last_sign_in(self, user: User) -> SafeString | str:
-        """Return when the person last signed in."""
-        if user.last_login is None:
-            return str(_("never"))
-        moment = timezone.localtime(user.last_login)
-        words = '<time datetime="{}" title="{}">{}</time>'
-        day = date_format(moment, "SHORT_DATE_FORMAT")
-        return format_html(words, moment.isoformat(), date_format(moment, "DATETIME_FORMAT"), day)
-
 
 def _may_change(by: User, person: User) -> bool:
     """Nobody may change a person who is erased or about to be."""
     return not erase.is_being_erased(person) and roles.may_change(by, person)
-
-
-def _until(found: Any) -> SafeString | str:
-    if found.source != Source.GRANT:
-        return ""
-    words = _("granted until %(day)s") % {"day": format_day(found.until)}
-    return format_html(' <span class="granted">{}</span>', words)
