@@ -115,7 +115,7 @@ class LimitSet(LimitValues):
         return self.user_id is None and self.group_id is None
 
     def get_additional_data(self) -> dict[str, Any]:
-        """Return whose history the audit log's entries belong to."""
+        """Return the ids of the person and the group whose history the audit's entry is."""
         return {"user": self.user_id, "group": self.group_id}
 
 
@@ -178,7 +178,7 @@ class Grant(models.Model):
         return f"{FIELDS[self.limit]}: {self.value:g}"
 
     def get_additional_data(self) -> dict[str, Any]:
-        """Return whose history the audit log's entries belong to."""
+        """Return the id of the person whose history the audit's entry is."""
         return {"user": self.user_id}
 
 
@@ -234,9 +234,9 @@ class LimitRequest(models.Model):
     objects = LimitRequestQuerySet.as_manager()
 
     class Meta:
-        verbose_name = _("request for more")
-        verbose_name_plural = _("requests for more")
-        permissions = [("answer_limitrequest", _("Can answer requests for more"))]
+        verbose_name = _("limit request")
+        verbose_name_plural = _("limit requests")
+        permissions = [("answer_limitrequest", _("Can answer limit requests"))]
         constraints = [
             models.CheckConstraint(
                 condition=models.Q(state__in=["open", "granted", "declined", "withdrawn"]),
