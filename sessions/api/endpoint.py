@@ -14,6 +14,7 @@ from typing import Any, NoReturn, cast
 from django.http import Http404
 from django.http.response import HttpResponseBase
 from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated
+from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
@@ -39,6 +40,16 @@ def get_project(request: Request, name: str) -> Project:
 def get_project_or_deleted(request: Request, name: str) -> Project:
     """Return a project like `get_project`, including deleted ones that can be restored."""
     return Project.objects.get_restorable(name, request.user) or get_project(request, name)
+
+
+class NotJsonRenderer(BaseRenderer):
+    """The base class of renderers that let a client ask for something other than JSON.
+
+    The view sends that itself, so what is rendered is an error, which is JSON all the same.
+    """
+
+    def render(self, data: Any, *args: Any, **kwargs: Any) -> bytes:
+        return JSONRenderer().render(data)
 
 
 class Endpoint(APIView):

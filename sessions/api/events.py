@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Any
 
 from channels.db import database_sync_to_async
 from django.conf import settings
@@ -15,14 +14,14 @@ from django.http.response import HttpResponseBase
 from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
-from rest_framework.renderers import BaseRenderer, JSONRenderer
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from keys.authentication import is_still_valid
 from portal.models import User
-from sessions.api.endpoint import current_user, get_project
+from sessions.api.endpoint import NotJsonRenderer, current_user, get_project
 from sessions.api.serializers import EventPageSerializer
 from sessions.errors import UserError
 from sessions.gateway.authorize import is_session_of
@@ -33,14 +32,11 @@ from sessions.progress.broadcast import hub
 EVENT_STREAM = "text/event-stream"
 
 
-class EventStreamRenderer(BaseRenderer):
+class EventStreamRenderer(NotJsonRenderer):
     """A renderer that allows ``Accept: text/event-stream``."""
 
     media_type = EVENT_STREAM
     format = "event-stream"
-
-    def render(self, data: Any, *args: Any, **kwargs: Any) -> bytes:
-        return JSONRenderer().render(data)
 
 
 class EventsView(APIView):

@@ -10,14 +10,14 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import serializers
 from rest_framework.permissions import BasePermission
-from rest_framework.renderers import BaseRenderer, JSONRenderer
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from keys.authentication import MissingScope
 from keys.models import Token
-from sessions.api.endpoint import current_user, get_project
+from sessions.api.endpoint import NotJsonRenderer, current_user, get_project
 from sessions.lifecycle import my_files
 from sessions.repofiles.browse import FILE, FOLDER, LINK, OTHER, Entry
 
@@ -57,14 +57,11 @@ class ListingSerializer(serializers.Serializer[Any]):
     entries = EntrySerializer(many=True)
 
 
-class AnyRenderer(BaseRenderer):
+class AnyRenderer(NotJsonRenderer):
     """A renderer that allows every ``Accept`` of a download; errors are still JSON."""
 
     media_type = "*/*"
     format = "bin"
-
-    def render(self, data: Any, *args: Any, **kwargs: Any) -> bytes:
-        return JSONRenderer().render(data)
 
 
 class HasNotebookScope(BasePermission):

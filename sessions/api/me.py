@@ -18,7 +18,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import NotFound
-from rest_framework.renderers import BaseRenderer, JSONRenderer
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -29,7 +29,7 @@ from portal.models import User
 from portal.privacy import export
 from quotas.fields import FIELDS
 from quotas.limits import limits_of
-from sessions.api.endpoint import current_user
+from sessions.api.endpoint import NotJsonRenderer, current_user
 from sessions.lifecycle import admission, sshkey
 
 
@@ -106,14 +106,11 @@ class MeView(APIView):
 ZIP = "application/zip"
 
 
-class ArchiveRenderer(BaseRenderer):
+class ArchiveRenderer(NotJsonRenderer):
     """A renderer that allows ``Accept: application/zip``; errors are still JSON."""
 
     media_type = ZIP
     format = "zip"
-
-    def render(self, data: Any, *args: Any, **kwargs: Any) -> bytes:
-        return JSONRenderer().render(data)
 
 
 class DownloadView(APIView):
