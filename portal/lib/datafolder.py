@@ -64,7 +64,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def sync(folder: Path) -> None:
-    """Flush the names in a folder to disk."""
+    """Flush the names in a folder to disk. Raises `OSError`."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

@@ -97,7 +97,7 @@ def refused_response(request: HttpRequest, error: NotAllowed) -> HttpResponse:
 
 
 def redirect_to(request: HttpRequest, address: str) -> HttpResponse:
-    """Send the browser on to a page of ours, with GET."""
+    """Return the answer that sends the browser on to ``address``, a page of ours, with GET."""
     if htmx(request):
         return HttpResponseClientRedirect(address)
     response = redirect(address)

@@ -155,19 +155,22 @@ class Backend(Protocol):
         """Put the installation's id on those of these things that were made without one."""
 
     def set_aside(self, name: str) -> None:
-        """Set aside, with the date, what is kept of a project without a row, if anything."""
+        """Set aside, with the date, what is kept of the project ``name``, which has no row.
+
+        Does nothing if nothing is kept. Raises `TemporaryError` when it cannot be done now.
+        """
 
     def set_aside_items(self) -> list[SetAsideItem]:
-        """Return what has been set aside and still exists."""
+        """Return what has been set aside and still exists. Raises as `has_image` does."""
 
     def set_aside_size(self, item_id: str) -> int | None:
-        """Return the bytes that it takes, None if unknown."""
+        """Return the bytes that an item takes, None if unknown. Raises as `has_image` does."""
 
     def put_back(self, item_id: str) -> None:
-        """Restore its name and place. Raises `StateConflict` if that is taken."""
+        """Restore an item's name and place. Raises `StateConflict` if that is taken."""
 
     def remove_set_aside(self, item_id: str) -> None:
-        """Remove it for good; does nothing if it does not exist."""
+        """Remove an item for good; does nothing if it does not exist."""
 
     def has_image(self, image: str) -> bool:
         """Return whether a finished image exists. Raises `TemporaryError` when nobody can say."""

@@ -123,7 +123,7 @@ def _announce(rows: ProjectQuerySet, now: datetime) -> set[int]:
 
 
 def _expiring(**which: Any) -> ProjectQuerySet:
-    """Return those with a deletion date at the time of the UPDATE: not one that was just kept."""
+    """Return the projects that have a deletion date when they are updated: not one just kept."""
     return Project.objects.filter(goes__isnull=False, **which)
 
 

@@ -30,25 +30,25 @@ def sync_rows() -> None:
 
 
 def expired() -> Iterator[int]:
-    """Yield those whose time is over.
+    """Yield the ids of things whose time is over.
 
-    Those that a project asks for again are left to staff.
+    Things that a project asks for again are left to staff.
     """
     nobodys = SetAside.objects.expired().filter(~Exists(_claiming_projects()))
     yield from nobodys.values_list("pk", flat=True)
 
 
 def reclaimed() -> Iterator[int]:
-    """Yield those that a project asks for again, as after a restore.
+    """Yield the ids of things that a project asks for again, as after a restore.
 
-    Those that could not be put back once are left out.
+    Things that could not be put back once are left out.
     """
     claimed = SetAside.objects.filter(Exists(_claiming_projects()), problem="")
     yield from claimed.values_list("pk", flat=True)
 
 
 def unmeasured() -> Iterator[int]:
-    """Yield those whose size nobody has asked for yet."""
+    """Yield the ids of 20 things at most whose size nobody has asked for yet."""
     yield from SetAside.objects.filter(size=None).values_list("pk", flat=True)[:20]
 
 

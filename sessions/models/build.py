@@ -27,7 +27,7 @@ class BuildQuerySet(AdvancingQuerySet["Build"]):
     transitions = BUILD_TRANSITIONS
 
     def active(self) -> BuildQuerySet:
-        """Return those that are pending or building."""
+        """Return the builds that are pending or building."""
         return self.filter(state__in=BUILD_ACTIVE)
 
     def visible_to(self, user: User) -> BuildQuerySet:
@@ -39,19 +39,19 @@ class BuildQuerySet(AdvancingQuerySet["Build"]):
         return self.all() if may else self.none()
 
     def usable_by(self, project: Project) -> BuildQuerySet:
-        """Return those that this project may use: public ones or, if it is private, its owner's."""
+        """Return the builds that this project may use: public or, if it is private, its owner's."""
         return self.filter(url=project.url, owner=project.owner_id if project.is_private else None)
 
     def with_image(self) -> BuildQuerySet:
-        """Return those whose image is there."""
+        """Return the builds whose image is there."""
         return self.filter(state=BuildState.BUILT, dropped=False)
 
     def unused(self) -> BuildQuerySet:
-        """Return those that no live session uses, be it waiting, running or being stopped."""
+        """Return the builds that no live session uses, be it waiting, running or being stopped."""
         return self.exclude(sessions__state__in=SESSION_LIVE)
 
     def with_content(self, commit: str, content: str) -> BuildQuerySet:
-        """Return those of this commit first, then those of other commits with the same content."""
+        """Return the builds of this commit, and then those of others with the same content."""
         same = models.Q(content=content) if content else models.Q(pk=None)
         is_other = models.Case(models.When(commit=commit, then=0), default=1)
         return self.filter(same | models.Q(commit=commit)).order_by(is_other, "-id")

@@ -40,11 +40,11 @@ class ProjectQuerySet(models.QuerySet["Project"]):
     """Queries on projects: who sees which, and which are deleted, announced or restorable."""
 
     def existing(self) -> ProjectQuerySet:
-        """Return those that nobody has deleted."""
+        """Return the projects that nobody has deleted."""
         return self.filter(removed__isnull=True)
 
     def restorable(self) -> ProjectQuerySet:
-        """Return those that were deleted and can be restored.
+        """Return the projects that were deleted and can be restored.
 
         All that is theirs is kept until ``drops``, and until `mark_unrestorable` has said so. No
         clock is read here: either a restore or the removal wins.
@@ -52,7 +52,7 @@ class ProjectQuerySet(models.QuerySet["Project"]):
         return self.filter(_RESTORABLE)
 
     def kept(self) -> ProjectQuerySet:
-        """Return those of which everything is kept: they exist, or they can be restored."""
+        """Return the projects of which everything is kept: they exist, or they can be restored."""
         return self.filter(models.Q(removed__isnull=True) | _RESTORABLE)
 
     def mark_unrestorable(self) -> int:
@@ -60,7 +60,7 @@ class ProjectQuerySet(models.QuerySet["Project"]):
         return self.restorable().update(drops=models.F("removed"))
 
     def pending_removal(self) -> ProjectQuerySet:
-        """Return those that nobody can restore, and that the back end has not dropped yet."""
+        """Return the projects that nobody can restore and that the back end still has."""
         return self.filter(removed__isnull=False, drops__lte=models.F("removed"))
 
     def mark_removed(self) -> int:
@@ -73,7 +73,7 @@ class ProjectQuerySet(models.QuerySet["Project"]):
         )
 
     def visible_to(self, user: User | AnonymousUser) -> ProjectQuerySet:
-        """Return those that this person may see: their own, or all for staff with the permission.
+        """Return the projects that a person may see: their own, or all for staff who may view them.
 
         Pages, API and sockets find projects only in this way, by `get_visible`, or among a person's
         `own`.
@@ -104,7 +104,7 @@ class ProjectQuerySet(models.QuerySet["Project"]):
         return self.restorable_by(user).filter(name=name).first()
 
     def owned_by(self, owner: str, user: User) -> ProjectQuerySet:
-        """Return those of this owner: "" is ``user``, `ALL_OWNERS` all people, for staff.
+        """Return the projects of this owner: "" is ``user``, `ALL_OWNERS` all people, for staff.
 
         Raises `User.DoesNotExist` for an owner whom ``user`` may know nothing of.
         """
@@ -115,7 +115,7 @@ class ProjectQuerySet(models.QuerySet["Project"]):
         return self if owner == ALL_OWNERS else self.filter(owner=User.objects.get(username=owner))
 
     def in_state(self, state: str) -> ProjectQuerySet:
-        """Return those that show this state, by the same rule as `Project.state`."""
+        """Return the projects that show this state, by the same rule as `Project.state`."""
         building = models.Q(current__build__state__in=BUILD_ACTIVE)
         if state == ProjectState.BUILDING:
             return self.filter(building, current__state=SessionState.WAITING)
@@ -129,11 +129,11 @@ class ProjectQuerySet(models.QuerySet["Project"]):
         return self.update(last_activity=timezone.now(), warned=None, goes=None)
 
     def expiring(self) -> ProjectQuerySet:
-        """Return those whose owner has been told that they will be deleted, the next one first."""
+        """Return the projects whose owner knows that they will be deleted, the next one first."""
         return self.existing().filter(goes__isnull=False).order_by("goes", "pk")
 
     def awaiting_letter(self) -> ProjectQuerySet:
-        """Return those of `expiring` whose owner is still to be told by letter.
+        """Return the projects of `expiring` whose owner is still to be told by letter.
 
         Owners who get no letters, for want of an address or of a mail server, are told by pages
         alone.
@@ -143,7 +143,7 @@ class ProjectQuerySet(models.QuerySet["Project"]):
         )
 
     def with_refused_letter(self) -> ProjectQuerySet:
-        """Return those whose owner's letter was refused for so long that staff have to decide."""
+        """Return the projects whose owner's letter is refused for so long that staff decide."""
         long_ago = timezone.now() - UNDELIVERABLE_AFTER
         return self.awaiting_letter().filter(warned__lte=long_ago, letter__attempts__gte=ATTEMPTS)
 

@@ -179,7 +179,7 @@ class SetAsideQuerySet(models.QuerySet["SetAside"]):
     """Queries on things set aside."""
 
     def expired(self) -> SetAsideQuerySet:
-        """Return those whose time is over."""
+        """Return the things whose time is over."""
         return self.filter(since__lte=timezone.now() - keep_time())
 
 

@@ -35,15 +35,15 @@ class SessionQuerySet(AdvancingQuerySet["Session"]):
     stamp = "changed"
 
     def live(self) -> SessionQuerySet:
-        """Return those that have not ended."""
+        """Return the sessions that have not ended."""
         return self.filter(state__in=SESSION_LIVE)
 
     def holding_resources(self) -> SessionQuerySet:
-        """Return those that hold their guaranteed resources: on their way, or running."""
+        """Return the sessions that hold their guaranteed resources: on their way, or running."""
         return self.filter(state__in=SESSION_HOLDING)
 
     def unchanged_for(self, age: timedelta) -> SessionQuerySet:
-        """Return those whose last change of state is older than ``age``: a task may have been lost.
+        """Return the sessions that have not changed their state for ``age``: a task may be lost.
 
         A change that lies in the future counts as older, too: the clock was set back.
         """

@@ -94,7 +94,7 @@ class Hub:
         return self._read(self.events, project_id, journal.read_events, after)
 
     def log(self, build_id: int, after: int) -> AsyncGenerator[Batch]:
-        """Yield a build's log after a cursor in the same way, whoever waits for the build."""
+        """Yield a build's log after chunk number ``after``, in batches like `timeline`."""
         return self._read(self.logs, build_id, journal.read_log, after)
 
     async def project_list_changes(self, user_id: int) -> AsyncGenerator[bool]:

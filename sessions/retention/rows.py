@@ -85,7 +85,7 @@ OlderThan = Callable[[datetime], QuerySet[Any]]
 
 
 def tidy_rows(deadline: Deadline) -> None:
-    """Delete all rows that are due, as far as there is time."""
+    """Delete all rows that are due, until ``deadline`` at most."""
     event_days, session_days = settings.PORTAL_KEEP_EVENT_DAYS, settings.PORTAL_KEEP_SESSION_DAYS
     _delete_old(events, deadline, RemovalKind.EVENT, event_days, LARGE_BATCH)
     _delete_old(projects, deadline, RemovalKind.PROJECT, session_days, SMALL_BATCH)
@@ -100,28 +100,31 @@ def tidy_rows(deadline: Deadline) -> None:
 
 
 def events(moment: datetime) -> QuerySet[Event]:
-    """Return events before then.
+    """Return events before ``moment``.
 
-    Those of current sessions of projects that exist or can be restored are left out.
+    Events of current sessions of projects that exist or can be restored are left out.
     """
     kept = Project.objects.kept().filter(current=OuterRef("session"))
     return Event.objects.filter(~Exists(kept), at__lt=moment)
 
 
 def projects(moment: datetime) -> QuerySet[Project]:
-    """Return projects deleted before then of which nothing is kept; all their rows go with them."""
+    """Return projects deleted before ``moment`` of which nothing is kept.
+
+    All their rows go with them.
+    """
     live = Session.objects.live().filter(project=OuterRef("pk"))
     return Project.objects.filter(~Exists(live), removed__lt=moment, drops=None)
 
 
 def sessions(moment: datetime) -> QuerySet[Session]:
-    """Return sessions that ended before then, except the last one of a project that is kept."""
+    """Return sessions that ended before ``moment``, except the last one of a kept project."""
     kept = Project.objects.kept().filter(current=OuterRef("pk"))
     return Session.objects.exclude(state__in=SESSION_LIVE).filter(~Exists(kept), ended__lt=moment)
 
 
 def builds(moment: datetime) -> QuerySet[Build]:
-    """Return builds that ended before then, have left no image, and are not mentioned any more."""
+    """Return builds that ended before ``moment``, left no image, and are mentioned nowhere."""
     there = Q(state=BuildState.BUILT) & ~Q(dropped=True, size=0)
     mentioned = Event.objects.filter(build=OuterRef("pk"))
     had = Session.objects.filter(build=OuterRef("pk"))

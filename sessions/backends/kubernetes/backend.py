@@ -249,7 +249,7 @@ class KubernetesBackend(PeoplesVolumes, OwnedNamespace):
             self._cluster.delete("secrets", name)
 
     def why_slow(self, session_id: int, seconds: float) -> tuple[str, str]:
-        """Explain the delay from the last output of the notebook's container."""
+        """Return code and sentence about the delay, from the last output of the container."""
         for pod in self._own_objects("pods", f"{SERVERS},{SESSION}={session_id}"):
             text = output.last_lines(self._cluster, pod, problems.MAX_TAIL_LINES)
             return problems.why_slow(pod, text, seconds)

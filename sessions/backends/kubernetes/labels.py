@@ -107,12 +107,18 @@ def server_name(spec: ServerSpec) -> str:
 
 
 def volume_name(volume: str) -> str:
-    """Return the name of the claim; a notebook mounts it at a path made from its person's name."""
+    """Return the name of the claim of the person's volume with this name.
+
+    A notebook mounts it at a path made from its person's name.
+    """
     return f"{volume}-nfs-pvc"
 
 
 def key_name(volume: str) -> str:
-    """Return the name of the Secret with a person's keys; a run's Secret ends in a number."""
+    """Return the name of the Secret with the keys of the person who has this volume.
+
+    It is unlike that of a run's Secret, which ends in a number.
+    """
     return f"{volume}-ssh-key"
 
 
@@ -122,5 +128,5 @@ def build_key_name(build_id: int) -> str:
 
 
 def helper_name(task: str, project: str) -> str:
-    """Return the name of a helper pod."""
+    """Return the name of the helper pod that does ``task`` in the folder of this project."""
     return f"helper-{task}-{project}"

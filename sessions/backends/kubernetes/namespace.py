@@ -140,16 +140,16 @@ class Namespace:
         return {INSTALLATION: mine} if mine else {}
 
     def is_foreign(self, thing: Manifest) -> bool:
-        """Return whether it belongs to another installation."""
+        """Return whether the object belongs to another installation; False while nobody knows."""
         other = label(thing, INSTALLATION)
         return bool(other) and other != (self.last_known_id() or other)
 
     def exclude_foreign(self, things: list[Manifest]) -> list[Manifest]:
-        """Return those that do not belong to another installation."""
+        """Return the objects that do not belong to another installation."""
         return [thing for thing in things if not self.is_foreign(thing)]
 
     def inventory(self) -> Inventory:
-        """Return all that exists, without other installations' objects. Raises as `id`."""
+        """Return what objects stand for, without other installations'. Raises as `id`."""
         runs = [*self._list("secrets", SERVERS), *self._list("pods", SERVERS)]
         claims = self._list("persistentvolumeclaims", VOLUMES)
         return Inventory(
@@ -171,7 +171,10 @@ class Namespace:
         return sorted(found)
 
     def assign_installation(self, known: Inventory) -> None:
-        """Put the namespace's id on objects that have a row and no id."""
+        """Put the namespace's id on objects that have none but a row in ``known``.
+
+        Does nothing while the id is not known. Raises `TemporaryError` if the cluster is away.
+        """
         change: Manifest = {"metadata": {"labels": self.labels()}}
         for kind in LABELLED_KINDS if self.last_known_id() else ():
             selector = f"{OURS},!{INSTALLATION}"
@@ -235,7 +238,10 @@ class OwnedNamespace:
         return self._namespace.foreign()
 
     def assign_installation(self, known: Inventory) -> None:
-        """Label those objects that have a row and no id."""
+        """Put the namespace's id on objects that have none but a row in ``known``.
+
+        Raises as in `Backend`.
+        """
         self._namespace.assign_installation(known)
 
     def set_aside(self, name: str) -> None:

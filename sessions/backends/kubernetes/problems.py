@@ -245,7 +245,10 @@ def has_begun(output: str) -> bool | None:
 
 
 def why_slow(pod: Pod, output: str, seconds: float) -> Reason:
-    """Explain why a notebook has not answered after ``seconds``; ``output`` is its last output."""
+    """Return code and sentence for a notebook that has not answered after ``seconds``.
+
+    ``output`` is its last output.
+    """
     begun = serverpod.BEGUN_LINE in output.splitlines() or output.count("\n") + 1 >= MAX_TAIL_LINES
     return endings.why_ended(
         ServerEnd(

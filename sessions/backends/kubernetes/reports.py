@@ -102,7 +102,7 @@ def _report(pod: Pod) -> BuildReport:
 
 
 def orphaned_keys(secrets: Iterable[Pod], pods: Iterable[Pod], now: datetime) -> list[str]:
-    """Return the names of builds' keys without a pod, except those made just now."""
+    """Return the names of builds' keys that have no pod and are older than `MIN_KEY_AGE`."""
     there = {label(pod, BUILD) for pod in pods}
     return [
         secret["metadata"]["name"]

@@ -189,7 +189,7 @@ class GitPlan:
                 yield path, self._target.lstat(path), text
 
     def _own_commits(self, home: bytes, commits: set[str], brought: set[bytes]) -> set[str]:
-        """Return those that the target has; not from a killed run, which brought ``brought``."""
+        """Return the commits that the target has, without those that a killed run brought."""
         objects = home + b"/objects/"
         paths = [path for path, _there in self._target.walk(objects + b"pack")]
         packs = set(_packs(objects + b"pack/", paths)) - set(_packs(objects + b"pack/", brought))

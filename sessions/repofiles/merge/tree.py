@@ -24,7 +24,10 @@ _FICLONE = 0x40049409  # FICLONE
 
 
 def blocks(descriptor: int) -> Iterator[tuple[int, bytes]]:
-    """Yield position (bytes) and content of each block that does not consist of zeros."""
+    """Yield position (bytes) and content of each block that does not consist of zeros.
+
+    A block has 128 KiB, the last one what is left of the file. Raises `OSError`.
+    """
     at, size = 0, os.fstat(descriptor).st_size
     while at < size:
         if size > _BLOCK:
@@ -55,7 +58,10 @@ def _read_block(descriptor: int, at: int) -> bytes:
 
 
 def digest_of(descriptor: int) -> str:
-    """Return a SHA-256 (hex) of the content, in which zeros cost nothing, whether holes or not."""
+    """Return a SHA-256 (hex) of the content, in which zeros cost nothing, whether holes or not.
+
+    Raises `OSError`.
+    """
     found = hashlib.sha256()
     for at, block in blocks(descriptor):
         found.update(struct.pack(">Q", at))

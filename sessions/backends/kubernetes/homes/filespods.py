@@ -139,7 +139,7 @@ class FilesPods:
 
 
 def token(pod: Manifest) -> str:
-    """Return what opens the files that this pod serves."""
+    """Return the token (64 hex digits) that a request to this pod carries to read its files."""
     about = f"{pod['metadata']['name']}/{annotation(pod, NONCE)}"
     return salted_hmac("bindery.files", about, algorithm="sha256").hexdigest()
 

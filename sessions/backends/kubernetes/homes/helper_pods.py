@@ -206,19 +206,19 @@ class HelperPods:
         self._site = site
 
     def drop(self, project: str, volume: str) -> bool:
-        """Have the project's folder removed; return whether it is.
+        """Have the project's folder removed; return whether it is gone.
 
         Anything else that the person has put in its place is left alone.
         """
         return self._result("drop", project, volume) is not None
 
     def measure(self, project: str, volume: str) -> ProjectSize | None:
-        """Have the project's folder measured; None while that goes on."""
+        """Have the project's folder measured; return its size, or None while that goes on."""
         result = self._result("measure", project, volume)
         return None if result is None else ProjectSize(reported_size(result))
 
     def sweep(self, now: datetime) -> None:
-        """End helpers that are too old to be of use."""
+        """Delete helpers older than `MAX_AGE`. Raises `TemporaryError` without a cluster."""
         for pod in self._helpers():
             if now - created_at(pod) > MAX_AGE:
                 self._cluster.delete("pods", pod["metadata"]["name"], **_AT_ONCE)

@@ -27,7 +27,10 @@ _DIE_WITH_KEEPER = ("setpriv", "--pdeathsig", "KILL")
 
 
 def remove(folder: Path) -> None:
-    """Remove the folder and everything in it, even where a build took away the right to do so."""
+    """Remove the folder and everything in it, even where a build took away the right to do so.
+
+    Does nothing if it does not exist. Raises `subprocess.CalledProcessError` if that fails.
+    """
     if not os.path.lexists(folder):
         return
     if _run("rm", "-rf", "--", folder).returncode:
@@ -36,7 +39,10 @@ def remove(folder: Path) -> None:
 
 
 def make_readable(folder: Path) -> None:
-    """Let everybody read the tree: other people's notebooks run under other uids."""
+    """Let everybody read the tree: other people's notebooks run under other uids.
+
+    Raises `subprocess.CalledProcessError` if that fails.
+    """
     _run("chmod", "-R", "u+rwX,go+rX", "--", folder).check_returncode()
 
 
@@ -110,7 +116,7 @@ def write_atomically(
 
 
 def sync_folder(folder: Path) -> None:
-    """Sync a folder's entries."""
+    """Sync a folder's entries. Raises `OSError`."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -150,13 +156,16 @@ def failure_message(kind: str, why: str) -> str:
 
 
 def free_bytes(folder: Path) -> int:
-    """Return the bytes that are free on the folder's disk."""
+    """Return the bytes that are free on the folder's disk. Raises `OSError`."""
     there = os.statvfs(folder)
     return there.f_bavail * there.f_frsize
 
 
 def largest_entries(folder: Path, seconds: float, count: int = 5) -> list[tuple[str, int]]:
-    """Return name and bytes of the largest entries of a folder; none if that takes too long."""
+    """Return name and bytes of a folder's ``count`` largest entries, the largest first.
+
+    Return none if that takes more than ``seconds``.
+    """
     words = ("du", "--all", "--max-depth=1", "--one-file-system", "--block-size=1", "--null", ".")
     try:
         done = subprocess.run(words, cwd=folder, capture_output=True, timeout=seconds)
@@ -179,7 +188,7 @@ UNSYNCED_MARK = ".unsynced"
 
 
 def mark_unsynced(folder: Path) -> None:
-    """Note in a folder that it is not synced yet."""
+    """Note in a folder that it is not synced yet. Raises `OSError`."""
     (folder / UNSYNCED_MARK).write_text(_boot_id())
 
 

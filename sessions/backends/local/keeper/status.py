@@ -120,12 +120,18 @@ class JobFailed(Exception):
 
 
 def write(folder: Path, status: Status) -> None:
-    """Replace the status in ``folder`` by this one, atomically even on a power cut."""
+    """Replace the status in ``folder`` by this one, atomically even on a power cut.
+
+    Raises `OSError`: then the old status stays.
+    """
     write_atomically(folder / FILE, json.dumps(asdict(status)))
 
 
 def try_write(folder: Path, status: Status) -> bool:
-    """Write the status; False if the disk does not accept it now, and then the old one stays."""
+    """Write the status; return False if the disk does not accept it now: then the old one stays.
+
+    Raises `OSError` for an error that is not the disk's.
+    """
     try:
         write(folder, status)
     except OSError as error:

@@ -30,7 +30,7 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def process_tree(root: int) -> list[int]:
-    """Return the process ``root`` and all of its descendants."""
+    """Return the pids of the process ``root`` and of all its descendants."""
     found = [root]
     for process in found:  # grows while it is iterated
         found.extend(children(process))
@@ -81,7 +81,7 @@ def _exact_memory(processes: list[int], files: int) -> int:
 
 
 def children(process: int) -> Iterator[int]:
-    """Yield the running children of a process; none if it is gone."""
+    """Yield the pids of a process's running children; none if it is gone."""
     try:
         threads = os.listdir(f"/proc/{process}/task")
     except OSError:
