@@ -1,5 +1,5 @@
 """The program that the containers of a build pod run: `bindery-build <stage>`, see `main`.
 
 A package of its own, in the builder image. Of the portal it knows only modules that have a copy
-there: `gitclone`, `lines`, `links` and `onefile` of `sessions.repofiles`.
+there: `configuration`, `gitclone`, `lines` and `onefile` of `sessions.repofiles`.
 """

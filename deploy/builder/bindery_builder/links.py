@@ -6,8 +6,7 @@ import json
 import os
 from pathlib import Path
 
-from sessions.repofiles import links
-from sessions.repofiles.configuration import encoding
+from sessions.repofiles.configuration import encoding, names
 
 from .result import BuildFailed
 
@@ -18,7 +17,7 @@ _MAX_RESULT_BYTES = 3800  # bytes, in a result
 
 def check_links(repository: Path) -> None:
     """Raise `BuildFailed` if a file that a build reads is outside the repository."""
-    if path := links.escaping_build_file(repository):
+    if path := names.escaping_build_file(repository):
         raise BuildFailed(
             "build.symlink-outside",
             f"The symbolic link {path} points outside the repository. "

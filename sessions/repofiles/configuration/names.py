@@ -1,4 +1,7 @@
-"""Know the names of the files that decide an environment, and names that are nearly theirs."""
+"""Know the names of the files that decide an environment, and find what stands in their place.
+
+That is: names that are nearly theirs, and symbolic links that lead out of the repository.
+"""
 
 from __future__ import annotations
 
@@ -69,6 +72,21 @@ def files_in(folder: Path) -> list[str]:
         return sorted(entry.name for entry in os.scandir(folder) if entry.is_file())
     except (FileNotFoundError, NotADirectoryError):
         return []
+
+
+def escaping_build_file(repository: str | os.PathLike[str]) -> str:
+    """Return the first file or folder for builds that lies outside of the repository, or "".
+
+    Other links are the repository's own business: they are kept as they are, wherever they lead.
+    """
+    inside = os.path.realpath(repository)
+    for folder in ("", *FOLDERS):
+        for name in ("", *ALL):
+            path = os.path.join(folder, name)
+            real = os.path.realpath(os.path.join(inside, path))
+            if real != inside and not real.startswith(f"{inside}/"):
+                return path.rstrip("/")
+    return ""
 
 
 def near_misses(names: Iterable[str]) -> dict[str, str]:

@@ -17,8 +17,7 @@ from typing import Any
 
 from sessions.egress import proxy
 from sessions.egress.addresses import EgressRules
-from sessions.repofiles import links
-from sessions.repofiles.configuration import hints, summary
+from sessions.repofiles.configuration import hints, names, summary
 
 from . import bounds, files, steps, trial
 from .cgroups import Group
@@ -109,7 +108,7 @@ class Build:
         self._notes = self._fetch_answer().get("notes", [])
         if await bounds.disk_usage([self._job.partial]) > limit:  # it was too fast for the monitor
             raise too_large
-        if link := links.escaping_build_file(self._partial / "home"):
+        if link := names.escaping_build_file(self._partial / "home"):
             raise JobFailed(
                 "build.symlink-outside",
                 f"The symbolic link {link} points outside the repository. Replace it with the file "
