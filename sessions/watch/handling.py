@@ -34,7 +34,12 @@ def handle_safely(report: Report) -> bool:
     key = (type(report), report.id)
     with context.bound_fields(reference=context.reference(), **fields_of(report)):
         try:
-            _handle(report)
+            if isinstance(report, BuildReport):
+                observations.handle_build_report(report)
+            else:
+                observations.handle_server_report(report)
+                if report.state == "ready":
+                    kernels.checks.notice(report.id)
         except Exception as error:
             if outages.is_temporary_error(error):
                 log.warning("a report will be handled again: %s", error)
@@ -50,15 +55,6 @@ def fields_of(report: Report | None) -> dict[str, int]:
     if report is None:
         return {}
     return {"build" if isinstance(report, BuildReport) else "session": report.id}
-
-
-def _handle(report: Report) -> None:
-    if isinstance(report, BuildReport):
-        observations.handle_build_report(report)
-    else:
-        observations.handle_server_report(report)
-        if report.state == "ready":
-            kernels.checks.notice(report.id)
 
 
 def _count_failure(key: tuple[type[Report], int]) -> bool:
