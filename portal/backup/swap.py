@@ -115,7 +115,10 @@ def move(path: Path, places: Iterable[Path], name: str) -> Path:
 
 
 def move_contents(folder: Path, name: str) -> Path:
-    """Move everything in a folder to ``.<name>`` inside it, and return that."""
+    """Move everything in a folder to ``.<name>`` inside it, and return that folder.
+
+    Raises `BackupError` as `move` does.
+    """
     place = folder / f".{name}"
     for path in sorted(folder.iterdir()):
         if must_be_moved(path):
@@ -124,7 +127,10 @@ def move_contents(folder: Path, name: str) -> Path:
 
 
 def move_into_place(unpacked: Path, target: Path) -> None:
-    """Put what was ``unpacked`` at ``target``, whose old contents are out of the way."""
+    """Put what was ``unpacked`` at ``target``, whose old contents are out of the way.
+
+    Raises `OSError`, or `BackupError` if it has to be copied to another disk and that fails.
+    """
     if not os.path.lexists(target):
         _force_rename(unpacked, target)
         return

@@ -29,7 +29,10 @@ class Problem:
 
 
 class Environment:
-    """The process's environment variables, read with defaults; `problems` collects wrong values."""
+    """The process's environment variables, read with defaults.
+
+    Nothing is raised: a wrong value is noted in `problems`, and the default is used.
+    """
 
     def __init__(self, variables: Mapping[str, str] = os.environ) -> None:
         self.variables = variables
@@ -49,15 +52,15 @@ class Environment:
             return default
 
     def number(self, name: str, default: int, *, low: int = 0, high: int = 2**31) -> int:
-        """Return a whole number between ``low`` and ``high``."""
+        """Return the whole number in ``name``, from ``low`` to ``high``."""
         return self._parse(name, default, int, lambda n: low <= n <= high, f"{low} to {high}")
 
     def decimal(self, name: str, default: float, *, low: float = 0.0) -> float:
-        """Return a number above ``low``."""
+        """Return the number in ``name``, which is above ``low`` and below 10⁹."""
         return self._parse(name, default, float, lambda n: low < n < 1e9, f"above {low}")
 
     def flag(self, name: str, *, default: bool) -> bool:
-        """Return a boolean: 1, true, yes, on; 0, false, no, off."""
+        """Return whether ``name`` is on: 1, true, yes or on, not 0, false, no or off."""
         value = self.text(name, "yes" if default else "no").strip().lower()
         if value not in TRUE | FALSE:
             self.add_problem("portal.E004", name, f"is “{value}”", "Use 1 or 0.")
@@ -65,7 +68,7 @@ class Environment:
         return value in TRUE
 
     def choice(self, name: str, default: str, allowed: frozenset[str]) -> str:
-        """Return one of ``allowed``."""
+        """Return the value of ``name``, which is one of ``allowed``."""
         value = self.text(name, default)
         if value not in allowed:
             known = ", ".join(sorted(allowed))
@@ -74,7 +77,7 @@ class Environment:
         return value
 
     def words(self, name: str, default: str = "") -> list[str]:
-        """Return a list of words, separated by commas or blanks."""
+        """Return the words in ``name``, which are separated by commas or blanks."""
         return self.text(name, default).replace(",", " ").split()
 
     def add_problem(self, id_: str, variable: str, message: str, hint: str) -> None:

@@ -55,7 +55,7 @@ class FilesHere:
         return zip_pieces(_named_pieces(self._browser, path))
 
     def delete(self, path: str) -> bool:
-        """Delete it, large folders from what is set aside for that."""
+        """Delete a file or a folder; return True. A large folder is set aside and emptied there."""
         self._browser.delete(path)
         return True
 

@@ -70,7 +70,7 @@ class Browser:
         raise FileNotFoundError(path)
 
     def entries(self, path: str) -> list[Entry]:
-        """Return a folder's entries, folders first; the places for the path ""."""
+        """Return a folder's entries, folders first; for "", the places. Raises `OSError`."""
         parts = self._find(path)
         if not parts:
             mine = (name for name, place in self._places.items() if os.path.isdir(place))
@@ -88,7 +88,7 @@ class Browser:
         )
 
     def open(self, path: str) -> BinaryIO:
-        """Open a regular file for reading."""
+        """Open a regular file for reading. Raises `FileNotFoundError` or another `OSError`."""
         parts = self._find(path)
         if len(parts) < 2:
             raise FileNotFoundError(path)
@@ -101,14 +101,18 @@ class Browser:
     def files(self, path: str) -> Iterator[tuple[str, BinaryIO]]:
         """Yield path and open file of everything below a folder; what cannot be read is left out.
 
-        Each file is closed when the next one is asked for. Paths are relative to the folder.
+        Each file is closed when the next one is asked for. Paths are relative to the folder. Raises
+        `OSError` if the folder itself cannot be read.
         """
         parts = self._find(path)
         folder = self._open_folder(parts)
         yield from _files(folder, "", MAX_DEPTH, lambda name: self._hides([*parts, name]))
 
     def delete(self, path: str) -> None:
-        """Delete a file, a link, or a folder with everything in it, but not a place itself."""
+        """Delete a file, a link, or a folder with everything in it, but not a place itself.
+
+        Raises `OSError`, `PermissionError` for a place.
+        """
         parts = self._find(path)
         if len(parts) < 2:
             raise PermissionError(path)

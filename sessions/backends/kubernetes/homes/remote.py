@@ -78,7 +78,7 @@ class RemoteFiles:
         self._reject = reject
 
     def kind(self, path: str) -> str:
-        """Return whether it is a folder or a file."""
+        """Return `FOLDER` or `FILE`. Raises as in `PersonFiles`, like all methods here."""
         found = self._ask("kind", path)
         return FOLDER if found == FOLDER else FILE
 
@@ -99,7 +99,7 @@ class RemoteFiles:
         return self._pieces("archive", path)
 
     def delete(self, path: str) -> bool:
-        """Delete it; return whether that ended within some seconds."""
+        """Delete a file or a folder; return whether that ended within some seconds."""
         return self._ask("delete", path) is True
 
     def _ask(self, task: str, path: str) -> Any:

@@ -111,7 +111,7 @@ def enter(memory: Path, size: int, files: int) -> None:
 
 
 def prepare(memory: Path) -> None:
-    """Make the mount points."""
+    """Make the mount points for `enter` in the folder ``memory``. Raises `OSError`."""
     for name in (*FOLDERS, TERMINALS):
         (memory / name).mkdir(parents=True, exist_ok=True)
 
@@ -133,7 +133,7 @@ _ENOUGH = 1_000_000_000
 
 
 def main() -> None:
-    """Try them and print the answer."""
+    """Try cgroup and namespaces for the folder and uid of the arguments, and print the answer."""
     folder, uid = Path(sys.argv[-2]), int(sys.argv[-1])
     group = cgroups.make(folder, _ENOUGH, uid)
     prepare(folder)

@@ -26,7 +26,7 @@ _WHOLE_FILE = struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
 
 
 def acquire_lock(path: Path) -> int | None:
-    """Take the lock; return its descriptor, or None if another process has it."""
+    """Take the lock; return its descriptor, or None if another process has it. Raises `OSError`."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _WHOLE_FILE)
