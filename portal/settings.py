@@ -290,10 +290,6 @@ Q_CLUSTER = {
 }
 
 # --- Signing in ------------------------------------------------------------------------------
-AUTHENTICATION_BACKENDS = [
-    "portal.accounts.login_throttle.LoginThrottle",  # first: a lockout shuts all others
-    "django.contrib.auth.backends.ModelBackend",
-]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
@@ -342,7 +338,7 @@ PORTAL_PASSWORD_SIGN_IN = ENVIRONMENT.flag(
     "PORTAL_PASSWORD_SIGN_IN", default=not is_oidc_configured(ENVIRONMENT)
 )
 AUTHENTICATION_BACKENDS = [
-    "portal.accounts.login_throttle.LoginThrottle",
+    "portal.accounts.login_throttle.LoginThrottle",  # first: a lockout shuts all others
     "portal.accounts.oidc.backends.Password",
     "portal.accounts.oidc.backends.ByProvider",
     "portal.oidc.backends.Password",  # for sessions that store these paths

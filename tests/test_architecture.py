@@ -86,6 +86,37 @@ def test_our_own_apps_come_before_the_libraries():
     assert set(first) == set(OWN)
 
 
+def given_twice(text: str) -> set[str]:
+    """Return the names to which the top level of a module assigns twice, under any condition."""
+    seen: set[str] = set()
+    twice: set[str] = set()
+    for node in ast.parse(text).body:
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        for target in targets:
+            for name in ast.walk(target) if isinstance(target, ast.Name | ast.Tuple) else ():
+                if isinstance(name, ast.Name):
+                    (twice if name.id in seen else seen).add(name.id)
+    return twice
+
+
+def test_no_module_gives_a_name_a_second_value():
+    """As happens when two modules are merged: then the first value is lost without a word."""
+    found = {
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in sources()
+        if path.suffix == ".py"
+        for name in given_twice(path.read_text())
+    }
+    assert found == set()
+
+
+@pytest.mark.parametrize(
+    "text", ["MOST = 6\nMOST = 120", "MOST: int = 6\nMOST = 9", "A, B = 1, 2\nB = 3"]
+)
+def test_a_second_value_is_detected(text):
+    assert given_twice(text)
+
+
 def imported(path: Path) -> set[str]:
     """Return the top-level names that a module imports, anywhere in it."""
     names = set()

@@ -33,7 +33,7 @@ from sessions.statistics.usage import (
 )
 
 VIEW_PERMISSION = "notebook_sessions.view_session"
-MAX_MONTHS = 6
+CHART_MONTHS = 6
 MAX_MONTHS = 120
 PAGE = 1000
 _FIGURES = {
@@ -55,7 +55,7 @@ class UsageChart:
 def template_context(user: User) -> dict[str, Any]:
     """Return the context of ``portal/_usage.html``, in one query; GPU-hours only if any."""
     last = Month.of(timezone.now())
-    found = monthly_hours(user, list(month_range(last.plus(1 - MAX_MONTHS), last)))
+    found = monthly_hours(user, list(month_range(last.plus(1 - CHART_MONTHS), last)))
     figures = {
         name: str(label)
         for name, label in _FIGURES.items()

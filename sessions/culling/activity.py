@@ -189,8 +189,6 @@ def _moment(text: object) -> datetime | None:
         return None
 
 
-log = logging.getLogger(__name__)
-
 BATCH_SIZE = 1000
 """Sessions held in memory at a time."""
 RETRY_SECONDS = 30.0

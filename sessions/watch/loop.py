@@ -104,8 +104,6 @@ class AdvisoryLock:
             return cursor.fetchone()[0]
 
 
-log = logging.getLogger(__name__)
-
 BEAT_SECONDS = 5.0
 RECONCILE_SECONDS = 60.0
 RETRY_SECONDS = 1.0

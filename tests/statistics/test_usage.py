@@ -10,6 +10,7 @@ import pytest
 from django.contrib.auth.models import Group
 from django.utils import timezone
 
+from portal.pages.usage import template_context
 from sessions.states import SessionState
 from sessions.statistics import usage
 from sessions.statistics.usage import GroupBy, Hours, Month, month_range
@@ -142,6 +143,13 @@ def test_the_number_of_queries_does_not_grow_with_the_rows(ada, django_assert_nu
         usage.monthly_hours(ada, list(month_range(Month(2026, 1), NOVEMBER)))
     with django_assert_num_queries(2):
         list(usage.usage_rows(GroupBy.ALL, [OCTOBER, NOVEMBER]))
+
+
+def test_the_account_page_shows_the_last_six_months(ada):
+    ran(ada, timezone.now() - timedelta(hours=2), timezone.now() - timedelta(hours=1))
+    shown = template_context(ada)
+    assert len(shown["usage_months"]) == 6
+    assert all(str(chart.svg).count('class="label') == 6 for chart in shown["usage"])
 
 
 def test_months_are_formatted_parsed_and_added():
