@@ -1,6 +1,6 @@
 """Turn days and hours into charts, each with the rows of its table and links to the lists.
 
-The home page (`overview`) shows them; `portal.lib.charts` draws, `sessions.statistics.overview`
+The home page (`site`) shows them; `portal.lib.charts` draws, `sessions.statistics.overview`
 counts.
 """
 

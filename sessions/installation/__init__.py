@@ -6,8 +6,8 @@ nothing is started.
 
 - `known`: which of the things found have a row, the numbers that rows were given, and what follows
   from them.
-- `ownership`: compares the ids, and records the result.
-- `adopt`: brings database and place together, for ``manage.py adopt``.
+- `ownership`: compares the ids, records the result, and brings database and place together for
+  ``manage.py adopt``.
 - `set_aside`: folders without a row that were set aside.
 
 `sessions.lifecycle.orphans` ends and sets aside.
