@@ -15,6 +15,7 @@ from datetime import timedelta
 from django.conf import settings
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from portal.mail import outbox
 from portal.models import SignIn
@@ -120,6 +121,82 @@ def _groups() -> str:
     return ", ".join(sorted(set(missing)))
 
 
+_SENTENCES = {
+    "worker": (
+        gettext_noop("No worker is taking tasks: launches are accepted but make no progress."),
+        gettext_noop("Check the worker's log, and restart it."),
+    ),
+    "activity": (
+        gettext_noop(
+            "Notebooks are not being probed for activity: until they are, none counts as idle."
+        ),
+        gettext_noop("That is the job of watch; its log says why it fails."),
+    ),
+    "disk": (
+        gettext_noop("The disk is nearly full: new builds wait until there is room."),
+        gettext_noop(
+            "Free some space, or let the portal keep less (docs/configure.md, “What is kept”)."
+        ),
+    ),
+    "images": (
+        gettext_noop(
+            "Unused environments stay in the registry, because it does not let the portal "
+            "delete them."
+        ),
+        gettext_noop("docs/kubernetes.md lists the rights that the portal's account needs."),
+    ),
+    "leftovers": (
+        gettext_noop("Many folders, notebooks or environments are unknown to the database."),
+        gettext_noop(
+            "Nothing unknown is stopped or set aside. Is DATABASE_URL correct? If an older "
+            "database was restored, restore the backup that belongs to this data "
+            "(docs/back-up.md)."
+        ),
+    ),
+    "deletions": (
+        gettext_noop(
+            "Unused projects are not deleted, because the mails that warn their owners could "
+            "not be sent."
+        ),
+        gettext_noop(
+            "“Letters” in the admin says why. Each project is deleted a day after its owner "
+            "was warned."
+        ),
+    ),
+    SIGN_IN_CONDITION: (
+        gettext_noop(
+            "An identity provider does not answer (%(problem)s), so people cannot sign in with it."
+        ),
+        gettext_noop(
+            "Their projects are not deleted in the meantime. `manage.py doctor` says what is wrong."
+        ),
+    ),
+    GROUPS: (
+        gettext_noop(
+            "An identity provider does not say which groups some people are in (%(problem)s): "
+            "they keep the groups and roles that were known."
+        ),
+        gettext_noop(
+            "`manage.py doctor` names the people; docs/sign-in.md (“Groups that are not sent”) "
+            "says how to have them sent or fetched."
+        ),
+    ),
+    "stops": (
+        gettext_noop("Some notebooks cannot be stopped, not even by force."),
+        gettext_noop("The machines that they run on hang or do not answer. Check or restart them."),
+    ),
+    BACKEND: (
+        gettext_noop("The back end does not work (%(problem)s), so launches wait."),
+        gettext_noop("`manage.py doctor` says what is wrong with it."),
+    ),
+}
+"""What is wrong, for staff, and what to do about it, by part; `_VARYING` has the other parts."""
+_OTHER = (
+    gettext_noop("Something is wrong with %(part)s: %(problem)s."),
+    gettext_noop("The portal's log says more."),
+)
+
+
 def _of_installation(problem: str) -> tuple[str, str]:
     message = {
         OwnershipStatus.FOREIGN: _("The data belong to a different database from the one in use."),
@@ -157,85 +234,23 @@ def _of_redis(problem: str) -> tuple[str, str]:
     )
 
 
+def _of_mail(problem: str) -> tuple[str, str]:
+    hint = _("Check PORTAL_EMAIL_URL; `manage.py doctor` tests it.")
+    if problem == MAIL_REFUSED:
+        return _(
+            "The mail server refuses the portal's login: messages wait until it does not."
+        ), hint
+    return _("The mail server does not accept mail: messages wait until it does."), hint
+
+
+_VARYING = {"installation": _of_installation, "channel": _of_redis, "mail": _of_mail}
+
+
 def describe_problem(part: str, problem: str) -> Problem:
     """Return the problem of a part as a sentence for staff, with what to do about it."""
-    sentences = {
-        "worker": (
-            _("No worker is taking tasks: launches are accepted but make no progress."),
-            _("Check the worker's log, and restart it."),
-        ),
-        "activity": (
-            _("Notebooks are not being probed for activity: until they are, none counts as idle."),
-            _("That is the job of watch; its log says why it fails."),
-        ),
-        "disk": (
-            _("The disk is nearly full: new builds wait until there is room."),
-            _("Free some space, or let the portal keep less (docs/configure.md, “What is kept”)."),
-        ),
-        "images": (
-            _(
-                "Unused environments stay in the registry, because it does not let the portal "
-                "delete them."
-            ),
-            _("docs/kubernetes.md lists the rights that the portal's account needs."),
-        ),
-        "leftovers": (
-            _("Many folders, notebooks or environments are unknown to the database."),
-            _(
-                "Nothing unknown is stopped or set aside. Is DATABASE_URL correct? If an older "
-                "database was restored, restore the backup that belongs to this data "
-                "(docs/back-up.md)."
-            ),
-        ),
-        "installation": _of_installation(problem),
-        "channel": _of_redis(problem),
-        "mail": (
-            _("The mail server refuses the portal's login: messages wait until it does not.")
-            if problem == MAIL_REFUSED
-            else _("The mail server does not accept mail: messages wait until it does."),
-            _("Check PORTAL_EMAIL_URL; `manage.py doctor` tests it."),
-        ),
-        "deletions": (
-            _(
-                "Unused projects are not deleted, because the mails that warn their owners could "
-                "not be sent."
-            ),
-            _(
-                "“Letters” in the admin says why. Each project is deleted a day after its owner "
-                "was warned."
-            ),
-        ),
-        SIGN_IN_CONDITION: (
-            _(
-                "An identity provider does not answer (%(problem)s), so people cannot sign in "
-                "with it."
-            )
-            % {"problem": problem},
-            _(
-                "Their projects are not deleted in the meantime. `manage.py doctor` says what is "
-                "wrong."
-            ),
-        ),
-        GROUPS: (
-            _(
-                "An identity provider does not say which groups some people are in (%(problem)s): "
-                "they keep the groups and roles that were known."
-            )
-            % {"problem": problem},
-            _(
-                "`manage.py doctor` names the people; docs/sign-in.md (“Groups that are not sent”) "
-                "says how to have them sent or fetched."
-            ),
-        ),
-        "stops": (
-            _("Some notebooks cannot be stopped, not even by force."),
-            _("The machines that they run on hang or do not answer. Check or restart them."),
-        ),
-        BACKEND: (
-            _("The back end does not work (%(problem)s), so launches wait.") % {"problem": problem},
-            _("`manage.py doctor` says what is wrong with it."),
-        ),
-    }
-    other = _("Something is wrong with %(part)s: %(problem)s.") % {"part": part, "problem": problem}
-    message, hint = sentences.get(part, (other, _("The portal's log says more.")))
+    if part in _VARYING:
+        message, hint = _VARYING[part](problem)
+    else:
+        sentences = [_(each) for each in _SENTENCES.get(part, _OTHER)]
+        message, hint = (each % {"part": part, "problem": problem} for each in sentences)
     return Problem(f"portal.{part}", message, hint)
