@@ -137,14 +137,10 @@ def log(request: HttpRequest, name: str) -> HttpResponseBase:
 
 
 def _deleted(request: HttpRequest, project: Project) -> HttpResponseBase:
-    refusal = admission.start_refusal(project)
     context = {
         "project": project,
         "is_read_only": not project.may_be_changed_by(person(request)),
-        "refusal": refusal,
-        "blocking_projects": admission.projects_holding(project.owner, refusal.code)
-        if refusal
-        else (),
+        **_refusal_context(project),
         "repository_page": repository_page(project),
     }
     return render(request, "portal/deleted.html", context)
@@ -157,7 +153,6 @@ def _status(request: HttpRequest, project: Project) -> dict[str, Any]:
     events = list(Event.objects.filter(project=project).order_by("-seq")[:MAX_EVENTS])
     events = events if shows_log else [journal.redacted(event) for event in events]
     of_session = [event for event in reversed(events) if session and event.session_id == session.pk]
-    refusal = None if project.is_live else admission.start_refusal(project)
     steps = steps_of(of_session, timezone.now(), pushes=settings.PORTAL_BACKEND != "local")
     last_build = _last_build(project, build)
     has_failed = build and build.code and build.state != BuildState.BUILT
@@ -185,15 +180,20 @@ def _status(request: HttpRequest, project: Project) -> dict[str, Any]:
         "key": _key(project, person(request)),
         "ref_choices": _ref_choices(project) if shows_log else [],
         "limits": limits_of(project.owner),
-        "refusal": refusal,
-        "blocking_projects": admission.projects_holding(project.owner, refusal.code)
-        if refusal
-        else (),
+        **_refusal_context(project),
         "launch_link": request.build_absolute_uri(
             LaunchFields(project.repository, project.ref, project.path).link
         ),
         "repository_page": repository_page(project),
     }
+
+
+def _refusal_context(project: Project) -> dict[str, Any]:
+    """Return why the project could not be started or restored now, and what is in the way."""
+    is_running = project.is_live and not project.removed
+    refusal = None if is_running else admission.start_refusal(project)
+    holding = admission.projects_holding(project.owner, refusal.code) if refusal else ()
+    return {"refusal": refusal, "blocking_projects": holding}
 
 
 def _key(project: Project, reader: User) -> dict[str, str] | None:
