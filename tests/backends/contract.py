@@ -2,8 +2,8 @@
 
 The module provides four fixtures: ``backend``; ``order``, which makes a `BuildSpec` for files (with
 ``runs=False``, for an image that no notebook is started from); ``wish``, which makes a `ServerSpec`
-for a built image; and ``images``, a dictionary that lives as long as the images do. Calls are made
-twice wherever the interface allows it.
+for a built image; and ``images``, a dictionary that lives as long as the images do. A module may
+build each image ``once`` in another way. Calls are made twice wherever the interface allows it.
 """
 
 from __future__ import annotations
@@ -33,29 +33,23 @@ from tests.sshd import new_identity
 
 Order = Callable[..., BuildSpec]
 Wish = Callable[..., ServerSpec]
+Once = Callable[[str, dict[str, str]], BuildSpec]
 
 COUNTING = {"postBuild": "#!/bin/sh\nfor n in $(seq 300); do echo line $n; done\n"}
 ENDLESS = {"postBuild": "#!/bin/sh\necho going on\nsleep 3600\n"}
 BROKEN = {"postBuild": "#!/bin/sh\necho it does not work >&2\nexit 3\n"}
 
 
-# A start script that shows, where Jupyter serves it, what OpenSSH makes of the person's key.
-KEYS = """#!/bin/sh
+# A start script that shows, where Jupyter serves it, what OpenSSH makes of the person's key. It
+# does not end when it is told to, nor does anything that it starts.
+SCRIPT = """#!/bin/sh
+trap '' TERM INT HUP
+"$@" &
 cd /home/jovyan/.ssh
 while sleep 0.2; do
     { cat ssh.pub && ssh-keygen -y -f ssh.priv; } >../seen.new 2>&1
     mv ../seen.new ../seen.txt
-done &
-cd
-exec "$@"
-"""
-
-
-# A start script that is told to end by nobody, nor anything below it.
-DEAF = """#!/bin/sh
-trap '' TERM INT HUP
-"$@" &
-while true; do sleep 60; done
+done
 """
 
 
@@ -69,11 +63,20 @@ class BackendContract:
     """Tests that every back end must pass; see the module."""
 
     @pytest.fixture
-    def plain(self, backend: Backend, order: Order, images: dict[str, BuildSpec]) -> BuildSpec:
+    def once(self, backend: Backend, order: Order, images: dict[str, BuildSpec]) -> Once:
+        """Return a function that builds the files once for all tests, under a name."""
+
+        def build(name: str, files: dict[str, str]) -> BuildSpec:
+            if name not in images:
+                images[name] = built(backend, order(files))
+            return images[name]
+
+        return build
+
+    @pytest.fixture
+    def plain(self, once: Once) -> BuildSpec:
         """An image that many tests may use."""
-        if "plain" not in images:
-            images["plain"] = built(backend, order({"index.ipynb": "{}"}))
-        return images["plain"]
+        return once("plain", {"index.ipynb": "{}"})
 
     def test_a_working_back_end_has_no_problems(self, backend: Backend) -> None:
         assert backend.problems() == []
@@ -133,14 +136,6 @@ class BackendContract:
         for do in (backend.put_back, backend.remove_set_aside, backend.set_aside_size):
             twice(do, "nobodys-1.20261130T120000Z-abcdef")
 
-    def test_concurrent_requests_for_a_build_start_one_build(
-        self, backend: Backend, order: Order
-    ) -> None:
-        spec = order(COUNTING, runs=False)
-        together(backend.ensure_build, spec)
-        assert finished(backend, spec).code == ""
-        assert log(backend, spec.id).count("line 300\n") == 1
-
     def test_two_builds_of_the_same_image_both_succeed(
         self, backend: Backend, order: Order
     ) -> None:
@@ -159,11 +154,11 @@ class BackendContract:
         assert settled(backend, server).state == "ready"
         removed(backend, server.id)
 
-    def test_the_log_reads_the_same_from_every_position(
+    def test_concurrent_requests_start_one_build_whose_log_reads_the_same_from_every_position(
         self, backend: Backend, order: Order
     ) -> None:
         spec = order(COUNTING, runs=False)
-        backend.ensure_build(spec)
+        together(backend.ensure_build, spec)
         pieces, position = [], ""
         while not (build_report(backend, spec.id) or BuildReport(0)).finished:
             while piece := backend.read_log(spec.id, position):
@@ -173,6 +168,8 @@ class BackendContract:
         whole = log(backend, spec.id)
         assert along == whole
         assert "".join(f"line {number}\n" for number in range(1, 301)) in along
+        assert along.count("line 300\n") == 1
+        assert finished(backend, spec).code == ""
         assert all(piece.text.endswith("\n") for piece in pieces)
         assert [piece.phase for piece in pieces] == sorted(
             (piece.phase for piece in pieces), key=["fetching", "building", "pushing"].index
@@ -237,9 +234,9 @@ class BackendContract:
         removed(backend, server.id)
 
     def test_a_notebook_that_ignores_signals_can_be_killed(
-        self, backend: Backend, order: Order, wish: Wish
+        self, backend: Backend, once: Once, wish: Wish
     ) -> None:
-        server = wish(built(backend, order({"start": DEAF, "index.ipynb": "{}"})))
+        server = wish(once("scripted", {"start": SCRIPT}))
         backend.ensure_server(server)
         assert settled(backend, server).state == "ready"
         twice(backend.kill_server, server.id)
@@ -262,11 +259,10 @@ class BackendContract:
         removed(backend, server.id)
 
     def test_a_notebook_has_its_owners_key_and_receives_a_new_one(
-        self, backend: Backend, order: Order, wish: Wish
+        self, backend: Backend, once: Once, wish: Wish
     ) -> None:
-        spec = built(backend, order({"start": KEYS, "index.ipynb": "{}"}))
         first, second = new_identity(), new_identity()
-        server = replace(wish(spec), identity=first)
+        server = replace(wish(once("scripted", {"start": SCRIPT})), identity=first)
         twice(backend.ensure_server, server)
         address = settled(backend, server).address
         until(lambda: _seen(address, server.token) == _as_it_should(first), 30)
@@ -276,6 +272,7 @@ class BackendContract:
         until(lambda: _seen(address, server.token) == _as_it_should(second), 180)
         twice(backend.forget_identity, server.volume)
         assert _seen(address, server.token) == _as_it_should(second)
+        backend.kill_server(server.id)
         removed(backend, server.id)
         twice(backend.forget_identity, server.volume)
 

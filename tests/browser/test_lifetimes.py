@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import SignIn
@@ -23,6 +24,7 @@ DUE = SOME_TIME_AGO + (
 )
 
 
+@pytest.mark.long
 def test_an_unused_project_is_announced_kept_on_request_and_later_deleted(
     sign_in: SignIn, stack: Stack, git: GitServer, bob: Api
 ) -> None:

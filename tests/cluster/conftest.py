@@ -18,6 +18,7 @@ from quotas.resources import Resources
 from sessions.backends import BuildSpec, ServerSpec
 from sessions.backends.kubernetes import KubernetesBackend
 from sessions.backends.kubernetes.cluster import Cluster
+from tests.backends.contract import Once
 from tests.backends.waiting import built, until
 from tests.cluster.kube import Kube, new_namespace, settings_for
 from tests.githttp import Files, GitServer
@@ -124,15 +125,25 @@ def images() -> dict[str, BuildSpec]:
 
 
 @pytest.fixture
-def plain(backend: KubernetesBackend, order: Callable[..., BuildSpec], common: Path) -> BuildSpec:
-    """An image that many tests may use, built by the first process that needs it."""
-    kept = common / "plain"
-    with (common / "plain.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not kept.exists():
-            kept.write_bytes(pickle.dumps(built(backend, order({"index.ipynb": "{}"}))))
-    found: BuildSpec = pickle.loads(kept.read_bytes())
-    return found
+def once(backend: KubernetesBackend, order: Callable[..., BuildSpec], common: Path) -> Once:
+    """Return a function that builds files under a name, in the first process that needs them."""
+
+    def build(name: str, files: dict[str, str]) -> BuildSpec:
+        kept = common / f"image-{name}"
+        with (common / f"image-{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not kept.exists():
+                kept.write_bytes(pickle.dumps(built(backend, order(files))))
+        found: BuildSpec = pickle.loads(kept.read_bytes())
+        return found
+
+    return build
+
+
+@pytest.fixture
+def plain(once: Once) -> BuildSpec:
+    """An image that many tests may use."""
+    return once("plain", {"index.ipynb": "{}"})
 
 
 @pytest.fixture

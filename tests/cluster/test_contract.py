@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from sessions.backends import BuildSpec
-from tests.backends.contract import BackendContract
+from tests.backends.contract import BackendContract, Once
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow("a cluster takes its time", seconds=400)]
 
 
 class TestKubernetesBackend(BackendContract):
     @pytest.fixture
-    def plain(self, plain: BuildSpec) -> BuildSpec:
-        """The image that all processes share, instead of one for each."""
-        return plain
+    def once(self, once: Once) -> Once:
+        """Build an image once for all processes, instead of once for each."""
+        return once

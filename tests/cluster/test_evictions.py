@@ -14,6 +14,7 @@ from tests.githttp import GitServer
 
 pytestmark = [
     pytest.mark.cluster,
+    pytest.mark.long,
     pytest.mark.slow("the kubelet looks at disks each ten seconds", seconds=300),
 ]
 

@@ -63,6 +63,7 @@ def waits(backend: KubernetesBackend, spec: ServerSpec) -> ServerReport:
     return until(said, 10)
 
 
+@pytest.mark.long
 def test_a_repository_that_asks_for_a_gpu_gets_one_or_queues(git: GitServer, ada: Api) -> None:
     url = git.repository("ada/gpu", {".resources": "gpu=1\n", "index.ipynb": "{}"})
     first = ada.launch(url)

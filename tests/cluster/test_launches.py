@@ -159,6 +159,7 @@ def test_a_notebook_over_its_memory_limit_is_reported(git: GitServer, ada: Api) 
     assert project["code"] == "spawn.out-of-memory"
 
 
+@pytest.mark.long
 def test_a_pod_that_somebody_deletes_is_noticed(
     git: GitServer, ada: Api, portal_kube: Kube
 ) -> None:

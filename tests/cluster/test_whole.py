@@ -17,6 +17,7 @@ from tests.whole.test_launches import (
 pytestmark = [
     pytest.mark.cluster,
     pytest.mark.stack,
+    pytest.mark.long,
     pytest.mark.slow("builds and notebooks of a cluster", seconds=600),
 ]
 
