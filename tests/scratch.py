@@ -33,4 +33,11 @@ def _sweep() -> None:
 
 def _has_room() -> bool:
     there = os.statvfs(MEMORY)
-    return there.f_bavail * there.f_frsize > ROOM and not there.f_flag & os.ST_NOEXEC
+    room = min(there.f_bavail * there.f_frsize, _unused_memory())
+    return room > ROOM and not there.f_flag & os.ST_NOEXEC
+
+
+def _unused_memory() -> int:
+    lines = Path("/proc/meminfo").read_text().splitlines()
+    (available,) = (line for line in lines if line.startswith("MemAvailable:"))
+    return int(available.split()[1]) * 1024

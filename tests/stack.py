@@ -49,6 +49,10 @@ def eventually(ask: Callable[[], T | None], *, within: float = 30.0, what: str =
     return answer
 
 
+WITH_THE_TEST = ("setpriv", "--pdeathsig", "TERM", "--")
+"""Put before a command: it is told to end when the thread that started it ends."""
+
+
 class Stack:
     """A running portal. ``patience`` is how many times longer than on one machine a back end may
     take; ``data`` is a folder of its own unless one is given, and ``inside`` is put before the
@@ -84,7 +88,7 @@ class Stack:
         """Start the portal; return once it can take a launch, or ``is_up`` returns true."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*self.inside, sys.executable, "manage.py", "up"],
+                [*self.inside, *WITH_THE_TEST, sys.executable, "manage.py", "up"],
                 cwd=PROJECT,
                 env=self.environment,
                 stdout=log,
