@@ -4,8 +4,8 @@ Delivery is at least once. Keywords, from a newer or older portal, are ignored. 
 the back end something first checks that the back end belongs to this database: elsewhere the same
 number is another row.
 
-A worker does one task after another, so what asks a service outside of the portal has a lane: there
-it waits in a thread, with at most `MAX_PER_LANE` of its kind, and no other task waits for it.
+A worker does one task after another. What asks a service outside of the portal therefore waits in a
+thread, with at most `MAX_PER_SERVICE` for the same service, and no other task waits for it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 from django.conf import settings
 
 from portal import VERSION
-from portal.lib.lanes import Lanes, Work
+from portal.lib.threadpool import ThreadPool, Work
 from portal.mail import announcements, outbox
 from sessions import retention
 from sessions.installation import ownership
@@ -27,29 +27,29 @@ from sessions.outages import run_safely
 
 Task = Callable[..., None]
 
-MAX_PER_LANE, MAX_IN_LANES = 2, 6
+MAX_PER_SERVICE, MAX_THREADS = 2, 6
 """Threads in each of the worker's processes."""
 SIGN_IN, MAIL, REGISTRY = "sign-in", "mail", "registry"
 
-_lanes = Lanes(MAX_IN_LANES, max_per_host=MAX_PER_LANE, max_per_user=1)
+_pool = ThreadPool(MAX_THREADS, max_per_host=MAX_PER_SERVICE, max_per_user=1)
 
 
 def _task(
-    name: str, step: Callable[..., object], *, check_ownership: bool = True, lane: str = ""
+    name: str, step: Callable[..., object], *, check_ownership: bool = True, service: str = ""
 ) -> Task:
     """Return the task of this module called ``name``, which runs ``step``.
 
     With ``check_ownership``, it first raises `TemporaryError` unless the back end may be told
-    something; the task is then delivered again. With a ``lane``, a worker's task is over as soon as
-    a thread has the step.
+    something; the task is then delivered again. With a ``service``, a worker's task is over as soon
+    as a thread has the step.
     """
 
     def task(*rows: int | str, **_newer: Any) -> None:
         if check_ownership:
             ownership.require()
-        if lane and settings.IN_WORKER:
+        if service and settings.IN_WORKER:
             key = (name, *rows)
-            _lanes.submit(Work(key, lane, key, partial(run_safely, step, *rows)))
+            _pool.submit(Work(key, service, key, partial(run_safely, step, *rows)))
         else:
             step(*rows)
 
@@ -93,11 +93,11 @@ sweep = _task("sweep", orphans.sweep)
 
 write_letters = _task("write_letters", announcements.write, check_ownership=False)
 """Write the mails of an announcement."""
-send_letters = _task("send_letters", outbox.deliver_due, check_ownership=False, lane=MAIL)
+send_letters = _task("send_letters", outbox.deliver_due, check_ownership=False, service=MAIL)
 """Send the mails that are due."""
-tidy = _task("tidy", retention.tidy, check_ownership=False, lane=REGISTRY)
+tidy = _task("tidy", retention.tidy, check_ownership=False, service=REGISTRY)
 """Remove rows and images whose time is over."""
-relieve = _task("relieve", retention.free_disk_space, check_ownership=False, lane=REGISTRY)
+relieve = _task("relieve", retention.free_disk_space, check_ownership=False, service=REGISTRY)
 """Remove unused images until the disk has space again."""
 
 
@@ -114,9 +114,9 @@ def _ask_providers() -> None:
     refresh.probe_providers()
 
 
-refresh_sign_in = _task("refresh_sign_in", _refresh_sign_in, check_ownership=False, lane=SIGN_IN)
+refresh_sign_in = _task("refresh_sign_in", _refresh_sign_in, check_ownership=False, service=SIGN_IN)
 """Refresh a sign-in at its identity provider."""
-ask_providers = _task("ask_providers", _ask_providers, check_ownership=False, lane=SIGN_IN)
+ask_providers = _task("ask_providers", _ask_providers, check_ownership=False, service=SIGN_IN)
 """Ask the identity providers whether they are there."""
 
 

@@ -1,9 +1,9 @@
 """Find a launch's commit and give it its build: a finished one, one in progress, or a new one.
 
 `prepare` is the worker's first step. Where a repository's server has to be asked, a thread does the
-work (`portal.lib.lanes`), so that a slow server holds up nobody else; otherwise `prepare` does it
-itself, like any other short task. As with all `steps`, it changes nothing more if it is run twice,
-or twice at the same time.
+work (`portal.lib.threadpool`), so that a slow server holds up nobody else; otherwise `prepare` does
+it itself, like any other short task. As with all `steps`, it changes nothing more if it is run
+twice, or twice at the same time.
 
 One transaction settles everything that a launch needs, before anything is built: the notebook's
 resources and whether there is room for it.
@@ -24,8 +24,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from portal.lib.db import retry_after_deadlock
-from portal.lib.lanes import Lanes, Work
 from portal.lib.text import storable
+from portal.lib.threadpool import ThreadPool, Work
 from quotas.limits import limits_of
 from quotas.resources import Resources
 from sessions import capacity
@@ -50,7 +50,7 @@ at most fifty on one that is not.
 """
 _A_DAY = 86_400
 
-_lanes = Lanes(MAX_THREADS, MAX_PER_HOST, MAX_PER_USER)
+_pool = ThreadPool(MAX_THREADS, MAX_PER_HOST, MAX_PER_USER)
 
 
 def prepare(session_id: int) -> None:
@@ -62,7 +62,7 @@ def prepare(session_id: int) -> None:
     if session and settings.IN_WORKER and _needs_server(session):
         project = session.project
         host = urlsplit(project.url).hostname or ""
-        _lanes.submit(Work(session_id, host, project.owner_id, partial(_find_build, session_id)))
+        _pool.submit(Work(session_id, host, project.owner_id, partial(_find_build, session_id)))
     elif session:
         _find_build(session_id)
 

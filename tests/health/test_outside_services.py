@@ -43,10 +43,10 @@ NUMBERS = {
     "identity provider": [
         settings.OIDC_TIMEOUT,
         client.MAX_WAITING,
-        tasks.MAX_PER_LANE,
+        tasks.MAX_PER_SERVICE,
         client.PAUSE_SECONDS,
     ],
-    "mail server": [settings.EMAIL_TIMEOUT, tasks.MAX_PER_LANE],
+    "mail server": [settings.EMAIL_TIMEOUT, tasks.MAX_PER_SERVICE],
     "Redis": [
         cache.REDIS_SECONDS,
         notify.TIMEOUT_SECONDS,

@@ -1,4 +1,4 @@
-"""Lanes: tasks that wait for a slow server do not hold up anybody else's."""
+"""Thread pools: tasks that wait for a slow server do not hold up anybody else's."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from threading import Event
 
 import pytest
 
-from portal.lib.lanes import Lanes, Work
+from portal.lib.threadpool import ThreadPool, Work
 from sessions import lifecycle, tasks
 from sessions.git import process
 from sessions.lifecycle import builds
@@ -56,7 +56,7 @@ def quick() -> Server:
 
 def test_forty_launches_from_a_silent_server_do_not_delay_others(silent, quick):
     """Neither of another server, nor of other people."""
-    pool = Lanes(max_threads=8, max_per_host=3, max_per_user=1)
+    pool = ThreadPool(max_threads=8, max_per_host=3, max_per_user=1)
     for number in range(40):
         pool.submit(silent.work(number, "silent.example.org", person=number % 10))
     pool.submit(quick.work(100, "git.example.org", person=100))
@@ -65,7 +65,7 @@ def test_forty_launches_from_a_silent_server_do_not_delay_others(silent, quick):
 
 
 def test_one_person_has_one_lookup_at_a_time(silent, quick):
-    pool = Lanes(max_threads=8, max_per_host=3, max_per_user=1)
+    pool = ThreadPool(max_threads=8, max_per_host=3, max_per_user=1)
     for number in range(20):
         pool.submit(silent.work(number, f"s{number}.example.org", person=1))
     pool.submit(quick.work(100, "s3.example.org", person=2))
@@ -76,7 +76,7 @@ def test_one_person_has_one_lookup_at_a_time(silent, quick):
 
 
 def test_threads_never_exceed_the_maximum(silent):
-    pool = Lanes(max_threads=5, max_per_host=9, max_per_user=9)
+    pool = ThreadPool(max_threads=5, max_per_host=9, max_per_user=9)
     for number in range(30):
         pool.submit(silent.work(number, f"s{number}", person=number))
     assert sorted(silent.asked_by(5)) == [0, 1, 2, 3, 4]
@@ -84,7 +84,7 @@ def test_threads_never_exceed_the_maximum(silent):
 
 def test_a_pending_or_running_lookup_is_not_queued_twice(silent):
     """`reconcile` hands it in again each minute."""
-    pool = Lanes(max_threads=2, max_per_host=1, max_per_user=1)
+    pool = ThreadPool(max_threads=2, max_per_host=1, max_per_user=1)
     for number in (1, 2, 1, 2):
         pool.submit(silent.work(number, "one", person=1))
     silent.over.set()
@@ -96,7 +96,7 @@ def test_a_failed_lookup_frees_its_slot(quick):
     def fail() -> None:
         raise RuntimeError("on purpose")
 
-    pool = Lanes(max_threads=1, max_per_host=1, max_per_user=1)
+    pool = ThreadPool(max_threads=1, max_per_host=1, max_per_user=1)
     for number in range(3):
         pool.submit(Work(number, "one", 1, fail))
     pool.submit(quick.work(100, "one", person=1))
@@ -104,11 +104,11 @@ def test_a_failed_lookup_frees_its_slot(quick):
 
 
 @pytest.fixture
-def pool(settings, monkeypatch) -> Iterator[Lanes]:
+def pool(settings, monkeypatch) -> Iterator[ThreadPool]:
     """The pool of a worker's process; waits at the end for running tasks."""
     settings.IN_WORKER = True
-    pool = Lanes(builds.MAX_THREADS, builds.MAX_PER_HOST, builds.MAX_PER_USER)
-    monkeypatch.setattr(builds, "_lanes", pool)
+    pool = ThreadPool(builds.MAX_THREADS, builds.MAX_PER_HOST, builds.MAX_PER_USER)
+    monkeypatch.setattr(builds, "_pool", pool)
     monkeypatch.setattr(process, "DEADLINE_SECONDS", 2)
     yield pool
     assert looked(lambda: not pool._running and not pool._waiting, PATIENCE)

@@ -1,7 +1,7 @@
 """Do work that waits for slow servers in threads, a few for each server and person.
 
 A worker does one task after another, and all workers together four at once: forty launches from a
-server that never answers held up every other task for as long. In lanes many such waits are under
+server that never answers held up every other task for as long. In threads many such waits are under
 way at once, but only a few for one server and one person; beyond that, work waits only for other
 work for the same server or person.
 """
@@ -33,7 +33,7 @@ class Work:
     run: Callable[[], object]
 
 
-class Lanes:
+class ThreadPool:
     """At most ``max_threads`` threads in this process.
 
     At most ``max_per_host`` of them are for one server, at most ``max_per_user`` for one person.
@@ -72,13 +72,13 @@ class Lanes:
             hosts[work.host] += 1
             people[work.person] += 1
             # Not a daemon: a worker that has done its share of tasks exits after these finish.
-            Thread(target=self._run, args=(work, do), name=f"lane-{key}", daemon=False).start()
+            Thread(target=self._run, args=(work, do), name=f"pool-{key}", daemon=False).start()
 
     def _run(self, work: Work, do: Callable[[], object]) -> None:
         try:
             do()
         except Exception:
-            log.exception("work in a lane failed")
+            log.exception("work in a thread pool failed")
         finally:
             connections.close_all()  # this thread's
             with self._lock:

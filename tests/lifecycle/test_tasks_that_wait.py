@@ -1,4 +1,4 @@
-"""Tasks that ask a service outside of the portal wait in lanes, and hold up no other task."""
+"""Tasks that ask a service outside of the portal wait in threads, and hold up no other task."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from threading import Event
 
 import pytest
 
-from portal.lib.lanes import Lanes
+from portal.lib.threadpool import ThreadPool
 from sessions import tasks
 from tests.pauses import looked
 
@@ -29,10 +29,10 @@ class Step:
 
 
 @pytest.fixture
-def lanes(settings, monkeypatch) -> Iterator[Lanes]:
+def pool(settings, monkeypatch) -> Iterator[ThreadPool]:
     settings.IN_WORKER = True
-    pool = Lanes(tasks.MAX_IN_LANES, tasks.MAX_PER_LANE, 1)
-    monkeypatch.setattr(tasks, "_lanes", pool)
+    pool = ThreadPool(tasks.MAX_THREADS, tasks.MAX_PER_SERVICE, 1)
+    monkeypatch.setattr(tasks, "_pool", pool)
     yield pool
     assert looked(lambda: not pool._running and not pool._waiting, PATIENCE)
 
@@ -44,39 +44,39 @@ def step() -> Iterator[Step]:
     step.over.set()
 
 
-def test_a_task_with_a_lane_is_over_at_once(lanes, step):
-    task = tasks._task("one", step, check_ownership=False, lane="mail")
+def test_a_task_that_asks_a_service_is_over_at_once(pool, step):
+    task = tasks._task("one", step, check_ownership=False, service="mail")
     for number in range(20):
         task(number)
-    assert looked(lambda: len(step.begun) == tasks.MAX_PER_LANE, PATIENCE)
+    assert looked(lambda: len(step.begun) == tasks.MAX_PER_SERVICE, PATIENCE)
 
 
-def test_lanes_do_not_wait_for_each_other(lanes, step):
-    slow = tasks._task("slow", step, check_ownership=False, lane="mail")
+def test_services_do_not_wait_for_each_other(pool, step):
+    slow = tasks._task("slow", step, check_ownership=False, service="mail")
     quick: list[int] = []
-    other = tasks._task("quick", quick.append, check_ownership=False, lane="sign-in")
+    other = tasks._task("quick", quick.append, check_ownership=False, service="sign-in")
     for number in range(20):
         slow(number)
     other(7)
     assert looked(lambda: quick == [7], PATIENCE)
 
 
-def test_a_task_that_fails_frees_its_place(lanes):
+def test_a_task_that_fails_frees_its_place(pool):
     done: list[int] = []
 
     def fail(number: int) -> None:
         done.append(number)
         raise RuntimeError("on purpose")
 
-    task = tasks._task("one", fail, check_ownership=False, lane="mail")
+    task = tasks._task("one", fail, check_ownership=False, service="mail")
     for number in range(9):
         task(number)
     assert looked(lambda: sorted(done) == list(range(9)), PATIENCE)
 
 
 @pytest.mark.parametrize("name", ["send_letters", "refresh_sign_in", "ask_providers", "tidy"])
-def test_tasks_that_ask_somebody_else_have_a_lane(lanes, monkeypatch, name):
+def test_tasks_that_ask_somebody_else_name_the_service(pool, monkeypatch, name):
     asked: list[object] = []
-    monkeypatch.setattr(lanes, "submit", asked.append)
+    monkeypatch.setattr(pool, "submit", asked.append)
     getattr(tasks, name)(*([1] if name == "refresh_sign_in" else []))
     assert len(asked) == 1
