@@ -85,11 +85,14 @@ def _knows_secret(request: GatewayRequest) -> bool:
     return bool(wanted) and constant_time_compare(request.header(SECRET_HEADER), wanted)
 
 
+_HOST_ADDRESS = r"http://([\w.-]+|\[[0-9a-f:.]+\]):\d+"
+
+
 def _nginx_address(address: str) -> str:
     """Return the address as nginx writes it in front of a path; "" if it could misread it."""
     if re.fullmatch(r"unix:/[\w/.+-]+", address, re.ASCII):
         return f"http://{address}:"
-    return address if re.fullmatch(r"http://[\w.-]+:\d+", address, re.ASCII) else ""
+    return address if re.fullmatch(_HOST_ADDRESS, address, re.ASCII) else ""
 
 
 log = logging.getLogger(__name__)
