@@ -55,7 +55,7 @@ def fields_of(report: Report | None) -> dict[str, int]:
 def _handle(report: Report) -> None:
     if isinstance(report, BuildReport):
         observations.handle_build_report(report)
-    else:
+    elif report.state != "ready" or not kernels.checks.holds(report):
         observations.handle_server_report(report)
         if report.state == "ready":
             kernels.checks.notice(report.id)

@@ -3,8 +3,10 @@
 A report that a notebook is ready starts its check, in a thread of its own with an event loop: watch
 never waits for it. A build whose kernel has been seen to work is not checked again
 (`sessions.lifecycle.kernels`), and while one of its notebooks is checked, others wait a little for
-the result. Nothing is remembered across restarts: the next report starts what was interrupted, and
-finds the same kernel again by the name of its Jupyter session.
+the result. Where a kernel of the build has died before, the report itself waits for the check
+(`KernelChecks.holds`): nobody can reach the notebook until then. Nothing is remembered across
+restarts: the next report starts what was interrupted, and finds the same kernel again by the name
+of its Jupyter session.
 
 No server is trusted, as in `sessions.culling.activity`: requests have deadlines, answers are
 bounded, and no redirect is followed.
@@ -25,15 +27,24 @@ from threading import Thread
 from typing import Any
 
 from aiohttp import ClientError, ClientSession, DummyCookieJar
+from django.conf import settings
 from django.db import connections
 from yarl import URL
 
 from keys.sealing import UnsealError
+from sessions.backends import ServerReport
 from sessions.culling.activity import REQUEST_HEADERS, read_body
 from sessions.gateway.connections import connector_for
-from sessions.lifecycle.kernels import find_unseen, record_dead, record_working
+from sessions.lifecycle.kernels import (
+    find_doubted,
+    find_unseen,
+    record_dead,
+    record_hold,
+    record_working,
+    settle,
+)
 from sessions.models import Session
-from sessions.outages import is_temporary_error
+from sessions.outages import is_temporary_error, run_safely
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +52,7 @@ MAX_CONCURRENT = 20
 MAX_REMEMBERED = 10_000
 """Sessions whose check was started; the oldest are forgotten."""
 END_SECONDS = 5.0
+MAX_HOLD_SECONDS = 60.0
 
 
 class KernelChecks:
@@ -55,6 +67,7 @@ class KernelChecks:
         self._turn_seconds = turn_seconds
         self._loop: asyncio.AbstractEventLoop | None = None
         self._noticed: dict[int, None] = {}
+        self._held: set[int] = set()
         self._turns: dict[int | None, asyncio.Event] = {}
         self._free = Semaphore(MAX_CONCURRENT)
         self._database = ThreadPoolExecutor(max_workers=1)
@@ -82,6 +95,39 @@ class KernelChecks:
             del self._noticed[next(iter(self._noticed))]
         self._noticed[session_id] = None
         asyncio.run_coroutine_threadsafe(self._check_safely(session_id), self._loop)
+
+    def holds(self, report: ServerReport) -> bool:
+        """Return whether the report that a notebook is ready waits for the check of its kernel.
+
+        Then the check starts, and handles the report at its end. Until then nobody can reach the
+        notebook, so that nobody can end its kernel. Returns at once.
+        """
+        if self._loop is None or report.id in self._noticed:
+            return False
+        if report.id in self._held:
+            return True
+        session = find_doubted(report.id)
+        if session is None:
+            return False
+        session.address = report.address
+        record_hold(session)
+        self._held.add(report.id)
+        asyncio.run_coroutine_threadsafe(self._settle(session, report), self._loop)
+        return True
+
+    async def _settle(self, session: Session, report: ServerReport) -> None:
+        works = None
+        try:
+            seconds = min(MAX_HOLD_SECONDS, settings.PORTAL_SPAWN_TIMEOUT / 3)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds), self._free:
+                    works = await does_kernel_work(session, self._kernel_seconds)
+        except Exception:
+            log.exception("cannot check the kernel of session %s", session.pk)
+        try:
+            await self._query(partial(_settle_safely, works), report)
+        finally:
+            self._held.discard(report.id)
 
     async def _check_safely(self, session_id: int) -> None:
         try:
@@ -135,6 +181,10 @@ class KernelChecks:
         return await asyncio.get_running_loop().run_in_executor(self._database, call)
 
 
+def _settle_safely(works: bool | None, report: ServerReport) -> None:
+    run_safely(settle, report, works=works)  # otherwise, the next report begins again
+
+
 def _run_until(loop: asyncio.AbstractEventLoop, end: asyncio.Future[None]) -> None:
     with asyncio.Runner(loop_factory=lambda: loop) as runner:  # cancels what is left, and closes it
         runner.run(asyncio.wait([end]))
@@ -148,8 +198,10 @@ REQUEST_SECONDS = 30.0
 HELLO_SECONDS = 15.0
 PAUSE = 0.5
 _SESSIONS = "/api/sessions"
-_SESSION = {"path": "Check of the kernel", "name": "", "type": "bindery", "kernel": {}}
+_PATH = "Check of the kernel"
 """A Jupyter session of this path exists once, however often it is asked for."""
+_OUTSIDE = "../" * 12 + "tmp/"
+"""From any folder to the one in which a kernel finds none of the person's modules."""
 _UPGRADE = {
     "Connection": "Upgrade",
     "Upgrade": "websocket",
@@ -177,7 +229,8 @@ async def does_kernel_work(session: Session, seconds: float) -> bool | None:
 
 
 async def _try_kernel(notebook: _Notebook, seconds: float) -> bool | None:
-    status, found = await notebook.ask("POST", _SESSIONS, json=_SESSION)
+    wish = {"path": notebook.path, "name": "", "type": "bindery", "kernel": {}}
+    status, found = await notebook.ask("POST", _SESSIONS, json=wish)
     kernel = found.get("kernel")
     number, kernel_id = found.get("id"), kernel.get("id") if isinstance(kernel, dict) else None
     if status != 201 or not _is_id(number) or not _is_id(kernel_id):
@@ -211,9 +264,11 @@ def _is_id(value: object) -> bool:
 class _Notebook:
     """One notebook's server."""
 
-    def __init__(self, client: ClientSession, base: str) -> None:
+    def __init__(self, client: ClientSession, base: str, path: str) -> None:
+        """Reach it at an address; its kernels are for a file of this path."""
         self._client = client
         self._base = base
+        self.path = path
 
     @classmethod
     @asynccontextmanager
@@ -227,7 +282,7 @@ class _Notebook:
             cookie_jar=DummyCookieJar(),
             auto_decompress=False,
         ) as client:
-            yield cls(client, base)
+            yield cls(client, base, _OUTSIDE + _PATH if session.safe_mode else _PATH)
 
     async def ask(self, method: str, path: str, **more: Any) -> tuple[int, dict[str, Any]]:
         """Send a request; return the status of its answer and the object in it."""
