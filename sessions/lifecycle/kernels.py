@@ -89,9 +89,12 @@ def record_hold(session: Session) -> None:
 
 
 def settle(report: ServerReport, *, works: bool | None) -> None:
-    """Let the held start of a notebook go on; ``works`` is whether its kernel does, if known."""
+    """Let the held start of a notebook go on; ``works`` is whether its kernel does, if known.
+
+    In safe mode, that says nothing of ordinary starts.
+    """
     session = find_doubted(report.id)
-    if session and works:
+    if session and works and not session.safe_mode:
         Build.objects.filter(sessions=session.pk).update(kernel_seen=True)
     if session and works is False and _end_held(session):
         return

@@ -121,7 +121,9 @@ class KernelChecks:
             seconds = min(MAX_HOLD_SECONDS, settings.PORTAL_SPAWN_TIMEOUT / 3)
             with suppress(TimeoutError):
                 async with asyncio.timeout(seconds), self._free:
-                    works = await does_kernel_work(session, self._kernel_seconds)
+                    works = await does_kernel_work(
+                        session, self._kernel_seconds, outside=bool(session.safe_mode)
+                    )
         except Exception:
             log.exception("cannot check the kernel of session %s", session.pk)
         try:
@@ -211,13 +213,16 @@ _UPGRADE = {
 _ID = re.compile(r"[\w-]{1,64}")
 
 
-async def does_kernel_work(session: Session, seconds: float) -> bool | None:
+async def does_kernel_work(
+    session: Session, seconds: float, *, outside: bool = False
+) -> bool | None:
     """Start a kernel of the default kind in a notebook and end it; return whether it has answered.
 
+    ``outside`` of the person's files, it finds none of their modules.
     None if nobody knows: it takes more than ``seconds``, or the notebook is gone or has none.
     """
     try:
-        async with _Notebook.open(session) as notebook:
+        async with _Notebook.open(session, _OUTSIDE + _PATH if outside else _PATH) as notebook:
             for _time in range(MAX_DEATHS):
                 works = await _try_kernel(notebook, seconds)
                 if works is not False:
@@ -265,15 +270,14 @@ class _Notebook:
     """One notebook's server."""
 
     def __init__(self, client: ClientSession, base: str, path: str) -> None:
-        """Reach it at an address; its kernels are for a file of this path."""
         self._client = client
         self._base = base
         self.path = path
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, session: Session) -> AsyncIterator[_Notebook]:
-        """Yield the notebook. Raises `keys.sealing.UnsealError`."""
+    async def open(cls, session: Session, path: str) -> AsyncIterator[_Notebook]:
+        """Yield the notebook, whose kernels are for a file of this path. Raises `UnsealError`."""
         connector, base = connector_for(session.address)
         headers = REQUEST_HEADERS | {"Authorization": f"token {session.server_token}"}
         async with ClientSession(
@@ -282,7 +286,7 @@ class _Notebook:
             cookie_jar=DummyCookieJar(),
             auto_decompress=False,
         ) as client:
-            yield cls(client, base, _OUTSIDE + _PATH if session.safe_mode else _PATH)
+            yield cls(client, base, path)
 
     async def ask(self, method: str, path: str, **more: Any) -> tuple[int, dict[str, Any]]:
         """Send a request; return the status of its answer and the object in it."""
