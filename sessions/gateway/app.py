@@ -35,7 +35,7 @@ from sessions.gateway.connections import (
 )
 from sessions.gateway.headers import HeadTooLarge, to_notebook
 from sessions.gateway.hosts import AUTH_PATH, GATEWAY_PATHS, entrant_cookie_name, is_label
-from sessions.gateway.proxy_http import BodyTooLarge, HttpProxy, InvalidStatus
+from sessions.gateway.proxy_http import BodyTooLarge, HeadersTooLarge, HttpProxy, InvalidStatus
 from sessions.gateway.proxy_websocket import WebSocketProxy
 from sessions.gateway.request import GatewayRequest, get_cookie, is_cross_site
 from sessions.gateway.responses import GatewayResponse
@@ -113,6 +113,7 @@ PROXY_FAILURES = (
     BodyTooLarge,
     HandshakeRejected,
     InvalidStatus,
+    HeadersTooLarge,
     ClientResponseError,
 )
 
