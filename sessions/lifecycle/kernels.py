@@ -148,7 +148,11 @@ def _advice(session: Session) -> str:
             "that it pins, and rebuild. Until then, launches of this environment fail."
         )
     if session.safe_mode:
-        return _("Change the versions that the repository pins, and rebuild.")
+        return _(
+            "If a file in the notebook's folder has the name of a Python module, such as "
+            "random.py, rename it. Otherwise, change the versions that the repository pins, and "
+            "rebuild."
+        )
     return _(
         "Packages in your home (~/.local) or your own configuration may be the reason: stop "
         "the notebook, and start it in safe mode, which leaves them out. If code runs there, "
