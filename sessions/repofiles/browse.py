@@ -7,6 +7,7 @@ that is not valid UTF-8 is shown, but can only be reached with the folder that i
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -113,7 +114,7 @@ class Browser:
         """Delete a file, a link, or a folder with everything in it, but not a place itself."""
         parts = self._find(path)
         if len(parts) < 2:
-            raise PermissionError(path)
+            raise PermissionError(errno.EPERM, "only what is in it can be deleted", path)
         folder = self._open_folder(parts[:-1])
         try:
             os.stat(parts[-1], dir_fd=folder, follow_symlinks=False)
