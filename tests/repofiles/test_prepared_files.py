@@ -298,8 +298,7 @@ def test_a_project_that_cannot_be_installed_as_it_is_is_told(prepared: Make, tex
 
 
 def test_a_proper_file_silences_guesses_about_names_like_its_own(prepared: Make):
-    files = dict.fromkeys(("requirements.txt", "requirements2.txt", "uv.lock"), "")
-    lines = told(PYTHON, prepared(files))
+    lines = told(PYTHON, prepared({"requirements.txt": "", "requirements2.txt": "", "uv.lock": ""}))
     assert lines == ["Build pack: Python", "Used: requirements.txt"]
 
 
