@@ -58,6 +58,7 @@ def ready(ada, url, bring_up, labs) -> Ready:
                 project=project, cpu_request=1, cpu_limit=1, memory_request_gb=1,
                 memory_limit_gb=1, **earlier,
             )  # fmt: skip
+        session.refresh_from_db()
         return session
 
     return make
