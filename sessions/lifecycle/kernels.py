@@ -45,10 +45,10 @@ def record_working(session_ids: Collection[int]) -> None:
     """Store that the kernels of these sessions work.
 
     This says nothing of a build whose kernel had died in the same notebook: its person has repaired
-    it there.
+    it there. Nor does safe mode, which leaves out what the repository itself may have in its files.
     """
     ready = Session.objects.filter(pk__in=session_ids, state=SessionState.READY)
-    builds = ready.exclude(code=DEAD).values("build")
+    builds = ready.filter(safe_mode="").exclude(code=DEAD).values("build")
     Build.objects.filter(kernel_seen=False, pk__in=builds).update(kernel_seen=True)
     ready.filter(code=DEAD).update(code="", message="")
 

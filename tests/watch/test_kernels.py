@@ -331,6 +331,11 @@ def test_a_kernel_that_somebody_uses_makes_the_check_unnecessary(ready, checks):
     assert seen()
 
 
+def test_a_kernel_that_works_in_safe_mode_says_nothing_of_ordinary_starts(ready):
+    store_kernels({ready(Lab(), safe=True).pk: found("idle")})
+    assert not seen()
+
+
 def test_a_dead_kernel_of_a_running_notebook_is_told_until_one_works(ready):
     session = ready(Lab(), first=True)
     store_kernels({session.pk: found("dead")})
