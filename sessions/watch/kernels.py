@@ -200,10 +200,12 @@ REQUEST_SECONDS = 30.0
 HELLO_SECONDS = 15.0
 PAUSE = 0.5
 _SESSIONS = "/api/sessions"
-_PATH = "Check of the kernel"
+_SESSION = {"path": "Check of the kernel", "name": "", "type": "bindery", "kernel": {}}
 """A Jupyter session of this path exists once, however often it is asked for."""
-_OUTSIDE = "../" * 12 + "tmp/"
-"""From any folder to the one in which a kernel finds none of the person's modules."""
+_KERNELS = "/api/kernels"
+_OUTSIDE = {"path": "../" * 12 + "tmp"}
+"""From any folder to the one in which a kernel finds none of the person's modules. A session cannot
+be there, so this kernel is none's."""
 _UPGRADE = {
     "Connection": "Upgrade",
     "Upgrade": "websocket",
@@ -222,9 +224,9 @@ async def does_kernel_work(
     None if nobody knows: it takes more than ``seconds``, or the notebook is gone or has none.
     """
     try:
-        async with _Notebook.open(session, _OUTSIDE + _PATH if outside else _PATH) as notebook:
+        async with _Notebook.open(session) as notebook:
             for _time in range(MAX_DEATHS):
-                works = await _try_kernel(notebook, seconds)
+                works = await _try_kernel(notebook, seconds, outside=outside)
                 if works is not False:
                     return works
             return False
@@ -233,21 +235,21 @@ async def does_kernel_work(
         return None
 
 
-async def _try_kernel(notebook: _Notebook, seconds: float) -> bool | None:
-    wish = {"path": notebook.path, "name": "", "type": "bindery", "kernel": {}}
-    status, found = await notebook.ask("POST", _SESSIONS, json=wish)
-    kernel = found.get("kernel")
+async def _try_kernel(notebook: _Notebook, seconds: float, *, outside: bool) -> bool | None:
+    place, wish = (_KERNELS, _OUTSIDE) if outside else (_SESSIONS, _SESSION)
+    status, found = await notebook.ask("POST", place, json=wish)
+    kernel = found if outside else found.get("kernel")
     number, kernel_id = found.get("id"), kernel.get("id") if isinstance(kernel, dict) else None
     if status != 201 or not _is_id(number) or not _is_id(kernel_id):
         return None
     try:
-        async with asyncio.timeout(seconds), notebook.hello(f"/api/kernels/{kernel_id}"):
-            return await _wait_for_answer(notebook, f"/api/kernels/{kernel_id}")
+        async with asyncio.timeout(seconds), notebook.hello(f"{_KERNELS}/{kernel_id}"):
+            return await _wait_for_answer(notebook, f"{_KERNELS}/{kernel_id}")
     except TimeoutError:
         return None
     finally:
         with suppress(ClientError, OSError, ValueError):
-            await notebook.ask("DELETE", f"{_SESSIONS}/{number}")
+            await notebook.ask("DELETE", f"{place}/{number}")
 
 
 async def _wait_for_answer(notebook: _Notebook, kernel: str) -> bool:
@@ -269,15 +271,14 @@ def _is_id(value: object) -> bool:
 class _Notebook:
     """One notebook's server."""
 
-    def __init__(self, client: ClientSession, base: str, path: str) -> None:
+    def __init__(self, client: ClientSession, base: str) -> None:
         self._client = client
         self._base = base
-        self.path = path
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, session: Session, path: str) -> AsyncIterator[_Notebook]:
-        """Yield the notebook, whose kernels are for a file of this path. Raises `UnsealError`."""
+    async def open(cls, session: Session) -> AsyncIterator[_Notebook]:
+        """Yield the notebook. Raises `keys.sealing.UnsealError`."""
         connector, base = connector_for(session.address)
         headers = REQUEST_HEADERS | {"Authorization": f"token {session.server_token}"}
         async with ClientSession(
@@ -286,7 +287,7 @@ class _Notebook:
             cookie_jar=DummyCookieJar(),
             auto_decompress=False,
         ) as client:
-            yield cls(client, base, path)
+            yield cls(client, base)
 
     async def ask(self, method: str, path: str, **more: Any) -> tuple[int, dict[str, Any]]:
         """Send a request; return the status of its answer and the object in it."""
