@@ -233,7 +233,7 @@ def state(session: Session) -> str:
 
 @pytest.mark.parametrize("safe", ["", "Started in safe mode by ada."])
 def test_a_person_who_ends_their_kernels_spoils_the_build_for_nobody(doubted, starting, ada, safe):
-    lab = Lab("starting", "silent")
+    lab = Lab("starting")
     session = starting(ada, lab, safe=safe)
     until(lambda: lab.started)
     assert state(session) == "spawning"  # nobody can reach it
@@ -263,6 +263,7 @@ def test_a_kernel_that_also_dies_in_safe_mode_marks_the_build_and_later_launches
     later = Project.objects.get(pk=project.pk)
     assert (later.state, later.current.code) == ("failed", BAD_BUILD)
     assert later.current.message == doubted.message
+    assert later.events.get(phase="built").build == doubted  # so its page shows that log
     assert set(backend.started_servers) == started
 
     lifecycle.rebuild(later, vera)
