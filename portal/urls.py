@@ -18,6 +18,7 @@ from portal.pages import (
     tokens,
 )
 from portal.run import examples
+from sessions.api.errors import not_found
 
 admin.autodiscover()
 
@@ -68,6 +69,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("going/keep/", home.keep_all, name="keep-all"),
     path("admin/", admin.site.urls),
     path("api/v1/", include("sessions.api.urls")),
+    path("api/<path:rest>", not_found),
+    path("api/", not_found),
     path("health", checks.health, name="health"),
     path("metrics", views.metrics, name="metrics"),
     path("examples/<slug:name>.git/<path:path>", examples.serve, name="example"),

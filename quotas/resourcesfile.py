@@ -8,6 +8,7 @@ key that is nearly one of ours is refused, too. Any other line is ignored, with 
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -206,6 +207,15 @@ def _refuse_near_miss(line: int, text: str, key: str) -> None:
         raise ResourcesRefused("resources.key", message, line)
 
 
+# Windows' Notepad and PowerShell's > write these. UTF-32's mark begins with that of UTF-16.
+_BYTE_ORDER_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
 def _decode(content: bytes) -> str:
     if len(content) > MAX_BYTES:
         message = _(
@@ -213,8 +223,10 @@ def _decode(content: bytes) -> str:
             "more than five lines; remove the rest."
         )
         raise ResourcesRefused("resources.too-large", message)
+    marks = ((mark, name) for mark, name in _BYTE_ORDER_MARKS if content.startswith(mark))
+    _mark, encoding = next(marks, (b"", "utf-8-sig"))
     try:
-        text = content.decode("utf-8-sig")
+        text = content.decode(encoding)
     except UnicodeDecodeError:
         text = "\0"
     if "\0" in text:

@@ -18,12 +18,13 @@ KEY_FORGES = ("github.com", "gitlab.com", "bitbucket.org", "codeberg.org")
 def notebook_settings(name: str, email: str, *, has_key: bool) -> str:
     """Return the text of the file.
 
-    ``name`` and ``email`` are for commits; "" leaves git to ask. Everything in a notebook is the
+    ``name`` and ``email`` are for commits; "" leaves git to ask, and so does a name without a
+    letter or digit, which git would refuse. Everything in a notebook is the
     person's own, whichever uid its files have on a shared volume. With a key, pushes to the large
     forges go by ssh.
     """
     lines = ["[safe]", "\tdirectory = *", "[user]"]
-    who = {"name": name, "email": email}
+    who = {"name": name if any(map(str.isalnum, name)) else "", "email": email}
     lines += [f"\t{key} = {_quoted(value)}" for key, value in who.items() if value]
     for host in KEY_FORGES if has_key else ():
         lines += [f'[url "ssh://git@{host}/"]', f"\tpushInsteadOf = https://{host}/"]

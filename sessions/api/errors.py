@@ -72,7 +72,7 @@ class PermanentRedirect308(HttpResponsePermanentRedirect):
 
 
 @csrf_exempt
-def not_found(request: HttpRequest) -> HttpResponse:
+def not_found(request: HttpRequest, rest: str = "") -> HttpResponse:
     """Answer 404 at an unknown address, or redirect if only the slash at the end is missing."""
     if not request.path.endswith("/") and resolve(f"{request.path_info}/").func is not not_found:
         _path, mark, query = request.get_full_path().partition("?")

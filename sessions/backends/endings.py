@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from enum import StrEnum
+from signal import Signals
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -26,7 +27,6 @@ ENDED = "spawn.ended"
 MAX_LINES = 10
 _MAX_LINE_LENGTH = 500
 _MAX_NAME_LENGTH = 120
-_SIGNALS = {130: "SIGINT", 134: "SIGABRT", 137: "SIGKILL", 139: "SIGSEGV", 143: "SIGTERM"}
 _STATUSES_NOT_RUN = frozenset({126, 127})
 """Exit statuses of a shell that could not run a program (POSIX, Shell Command Language, 2.8.2)."""
 
@@ -174,8 +174,12 @@ def _with_lines(message: str, end: ServerEnd) -> str:
 
 
 def _status(status: int) -> str:
-    name = _SIGNALS.get(status)
-    return f"status {status}, {name}" if name else f"status {status}"
+    """Return a status with the signal in it: shells add 128, Python writes it as negative."""
+    number = status - 128 if status > 128 else -status
+    try:
+        return f"status {status}, {Signals(number).name}"
+    except ValueError:
+        return f"status {status}"
 
 
 def _name(path: str) -> str:

@@ -32,7 +32,7 @@ from sessions.gateway.connections import (
 )
 from sessions.gateway.headers import HeadTooLarge, to_notebook
 from sessions.gateway.hosts import AUTH_PATH, GATEWAY_PATHS
-from sessions.gateway.proxy_http import BodyTooLarge, HttpProxy, InvalidStatus
+from sessions.gateway.proxy_http import BodyTooLarge, HeadersTooLarge, HttpProxy, InvalidStatus
 from sessions.gateway.proxy_websocket import WebSocketProxy
 from sessions.gateway.request import (
     GatewayRequest,
@@ -87,11 +87,14 @@ def _knows_secret(request: GatewayRequest) -> bool:
     return bool(wanted) and constant_time_compare(request.header(SECRET_HEADER), wanted)
 
 
+_HOST_ADDRESS = r"http://([\w.-]+|\[[0-9a-f:.]+\]):\d+"
+
+
 def _nginx_address(address: str) -> str:
     """Return the address as nginx writes it in front of a path; "" if it could misread it."""
     if re.fullmatch(r"unix:/[\w/.+-]+", address, re.ASCII):
         return f"http://{address}:"
-    return address if re.fullmatch(r"http://[\w.-]+:\d+", address, re.ASCII) else ""
+    return address if re.fullmatch(_HOST_ADDRESS, address, re.ASCII) else ""
 
 
 log = logging.getLogger(__name__)
@@ -112,6 +115,7 @@ PROXY_FAILURES = (
     BodyTooLarge,
     HandshakeRejected,
     InvalidStatus,
+    HeadersTooLarge,
     ClientResponseError,
 )
 

@@ -133,7 +133,7 @@ def from_notebook(
 
 
 _LOOPBACK = re.compile(
-    rb"http://(?:localhost|127(?:\.\d{1,3}){3}|0\.0\.0\.0|\[::1?\])(?::(\d{1,5}))?(?=[/?#]|$)",
+    rb"(?:https?:)?//(?:localhost|127(?:\.\d{1,3}){3}|0\.0\.0\.0|\[::1?\])(?::(\d{1,5}))?(?=[/?#]|$)",
     re.IGNORECASE,
 )
 _PROXIED = re.compile(rb"/proxy/(absolute/)?\d+(?=/|$)")

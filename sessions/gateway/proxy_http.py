@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import ClientError, ClientResponse
 
-from sessions.gateway.connections import Connection, Upstream
+from sessions.gateway.connections import MAX_HEADER_BYTES, Connection, Upstream
 from sessions.gateway.headers import check_size, from_notebook, to_notebook
 from sessions.gateway.request import GatewayRequest, for_origin
 from sessions.jupyter_gateway import MAX_BODY
@@ -16,6 +16,10 @@ from sessions.jupyter_gateway import MAX_BODY
 
 class InvalidStatus(Exception):
     """Raised for an answer whose status is not a valid final one."""
+
+
+class HeadersTooLarge(Exception):
+    """Raised for an answer with headers of more than `MAX_HEADER_BYTES` in all."""
 
 
 class BodyTooLarge(Exception):
@@ -42,8 +46,8 @@ class HttpProxy:
 
         Raises `aiohttp.ClientError` or `OSError` if the server fails (`ClientResponseError` if HTTP
         does not allow its answer), `InvalidStatus` if its status is below 200, which would turn the
-        connection into a tunnel, or above 599, and `HeadTooLarge` or `BodyTooLarge` for a request
-        that the server would not read.
+        connection into a tunnel, or above 599, `HeadersTooLarge`, and `HeadTooLarge` or
+        `BodyTooLarge` for a request that the server would not read.
         """
         fields = to_notebook(request.headers, token)
         check_size(request.target, fields)
@@ -75,6 +79,9 @@ class HttpProxy:
         if not 200 <= response.status < 600:
             response.close()
             raise InvalidStatus
+        if sum(len(name) + len(text) for name, text in response.raw_headers) > MAX_HEADER_BYTES:
+            response.close()
+            raise HeadersTooLarge
         self.started = True
         headers = from_notebook(response.raw_headers, request.path, request.header(b"host"))
         onward = for_origin(headers, request)

@@ -37,6 +37,10 @@ _CLOSED = re.compile(
 )
 
 
+_STATUS = re.compile(r"The requested URL returned error: (\d{3})")
+_REMOTE = re.compile(r"remote error: (.*\S)")
+
+
 def key_page(url: str) -> str:
     """Return the page where the repository's host takes public keys; "" if unknown."""
     return KEY_PAGES.get(urlsplit(url).hostname or "", "")
@@ -199,13 +203,32 @@ def _explain_stderr(stderr: str, url: str, host: str) -> BinderyError:
             git=detail,
         )
     if _PASSING.search(stderr):
+        return _passing(stderr, host, detail)
+    return UserError("launch.repository-not-readable", _refusal(stderr, host), git=detail)
+
+
+def _passing(stderr: str, host: str, detail: str) -> TemporaryError:
+    """Return the error for a server that is away, or that answers with an error for now."""
+    status = _STATUS.search(stderr)
+    if status is None:
         return _unreachable(host, git=detail)
-    return UserError(
-        "launch.repository-not-readable",
-        _("%(host)s answered, but not like a Git server. Check the repository's address.")
-        % {"host": host},
-        git=detail,
-    )
+    sentence = _("%(host)s answered with an error (%(status)s). Try again later.")
+    if status[1] == "429":
+        sentence = _("%(host)s is asked too often and refuses for now (%(status)s).")
+    message = sentence % {"host": host, "status": status[1]}
+    return TemporaryError("launch.host-unreachable", message, git=detail)
+
+
+def _refusal(stderr: str, host: str) -> str:
+    """Return the sentence for an answer that will not change by itself."""
+    if status := _STATUS.search(stderr):
+        sentence = _("%(host)s refuses this address (error %(status)s). Check the address.")
+        return sentence % {"host": host, "status": status[1]}
+    if said := _REMOTE.search(stderr):
+        return _("%(host)s refuses: %(said)s") % {"host": host, "said": sanitize(said[1])}
+    return _("%(host)s answered, but not like a Git server. Check the repository's address.") % {
+        "host": host
+    }
 
 
 def sanitize(text: str) -> str:

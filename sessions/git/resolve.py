@@ -170,7 +170,10 @@ def _valid_branch(branch: str) -> str:
 def _no_commits(repository: Repository) -> UserError:
     return UserError(
         "launch.repository-has-no-commits",
-        _("%(repository)s has no commits yet. Push one, and launch again.")
+        _(
+            "%(repository)s has no commits yet, or is not a Git repository. Check the address, or "
+            "push a commit, and launch again."
+        )
         % {"repository": repository.repository},
     )
 

@@ -3,34 +3,36 @@
 JupyterLab answers before any kernel runs, so a notebook can be ready although no code can run in
 it. `sessions.watch.kernels` starts a kernel in the first notebook of a build, and
 `sessions.culling.activity` sees the kernels that people start. A kernel that dies is told on the
-project's page, while the notebook goes on. If nothing of the person's can be the reason, the build
-is bad: it keeps its state and gets a code, with which later launches of it fail. A rebuild is
-another build.
+project's page, while the notebook goes on.
+
+A person can end their notebook's kernels, so that proves nothing about the build: it is only
+**doubted**. The next start of a doubted build is held before anybody can reach it, until its kernel
+was tried (`settle`). If that dies, too, the start is repeated in safe mode, without anything of the
+person's, and held again. If even that kernel dies, the build is bad: it keeps its state and gets a
+code, with which later launches of it fail. A rebuild is another build.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Collection
-from datetime import timedelta
 
 from django.db import transaction
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from portal.lib.db import retry_after_deadlock
+from sessions.backends import ServerReport, get_backend
 from sessions.models import Build, Session
 from sessions.progress import journal
 from sessions.states import Phase, SessionState
 
+from . import observations, safe_mode
+from .ending import fail
+
 log = logging.getLogger(__name__)
 
-DEAD = "kernel.dead"
+DEAD = safe_mode.DEAD_KERNEL
 BAD_BUILD = "build.kernel-dead"
-STARTED_WITHIN = timedelta(minutes=2)
-"""For this long after a notebook is ready, nobody has changed what its kernel loads."""
-NEW_PROJECT = timedelta(days=1)
-"""No rows of a younger project's sessions have been removed for their age."""
 
 
 def find_unseen(session_id: int) -> Session | None:
@@ -43,10 +45,10 @@ def record_working(session_ids: Collection[int]) -> None:
     """Store that the kernels of these sessions work.
 
     This says nothing of a build whose kernel had died in the same notebook: its person has repaired
-    it there.
+    it there. Nor does safe mode, which leaves out what the repository itself may have in its files.
     """
     ready = Session.objects.filter(pk__in=session_ids, state=SessionState.READY)
-    builds = ready.exclude(code=DEAD).values("build")
+    builds = ready.filter(safe_mode="").exclude(code=DEAD).values("build")
     Build.objects.filter(kernel_seen=False, pk__in=builds).update(kernel_seen=True)
     ready.filter(code=DEAD).update(code="", message="")
 
@@ -55,62 +57,105 @@ def record_working(session_ids: Collection[int]) -> None:
 def record_dead(session_id: int, *, is_first: bool = False) -> None:
     """Tell the person that the kernel of a ready notebook dies; do so once.
 
-    ``is_first`` means that it was the notebook's first kernel, started by the portal.
+    ``is_first`` means that it was the notebook's first kernel, started by the portal: it makes the
+    build a doubted one.
     """
     with transaction.atomic():
         ready = Session.objects.filter(pk=session_id, state=SessionState.READY).exclude(code=DEAD)
-        session = ready.select_related("project").first()
+        session = ready.select_related("build").first()
         if session is None:
             return
-        is_bad = is_first and _is_clean(session) and _mark_bad(session)
-        message = _message(session, is_bad=is_bad)
+        if is_first:
+            Build.objects.filter(sessions=session.pk, kernel_seen=False).update(kernel_died=True)
+        message = f"{_dies()} {_advice(session)}"
         if ready.update(code=DEAD, message=message):
             journal.record(session, Phase.READY, message, code=DEAD)
 
 
-def _is_clean(session: Session) -> bool:
-    """Return whether the notebook has loaded nothing of its person's."""
-    now = timezone.now()
-    if session.ready is None or abs(now - session.ready) > STARTED_WITHIN:
-        return False
-    if session.safe_mode:
-        return True
-    earlier = Session.objects.filter(project=session.project_id, ready__isnull=False)
-    is_new = now - session.project.created < NEW_PROJECT
-    return is_new and not earlier.exclude(pk=session.pk).exists()
+def find_doubted(session_id: int) -> Session | None:
+    """Return the session if it is starting, and kernels of its build have died and never worked."""
+    starting = Session.objects.filter(pk=session_id, state=SessionState.SPAWNING)
+    doubted = starting.filter(build__kernel_died=True, build__kernel_seen=False)
+    return doubted.select_related("project", "build").first()
 
 
-def _mark_bad(session: Session) -> bool:
+def record_hold(session: Session) -> None:
+    """Tell the person why a notebook that answers does not open yet."""
     message = _(
-        "The kernel of this environment dies when it starts, so no code could run in the notebook. "
-        "Change the versions that the repository pins, or its start script. Rebuilding tries the "
+        "JupyterLab answers. The kernel died in another notebook of this environment, so it is "
+        "tried first; this takes up to a minute."
+    )
+    journal.record(session, Phase.LAUNCHING, message)
+
+
+def settle(report: ServerReport, *, works: bool | None) -> None:
+    """Let the held start of a notebook go on; ``works`` is whether its kernel does, if known.
+
+    In safe mode, that says nothing of ordinary starts.
+    """
+    session = find_doubted(report.id)
+    if session and works and not session.safe_mode:
+        Build.objects.filter(sessions=session.pk).update(kernel_seen=True)
+    if session and works is False and _end_held(session):
+        return
+    observations.handle_server_report(report)
+    if session and works is False:
+        record_dead(session.pk)
+
+
+def _end_held(session: Session) -> bool:
+    """End a start whose kernel has died, if another one is tried or the build is bad.
+
+    Whoever has asked for safe mode gets in all the same: it is their way to their files.
+    """
+    if not session.safe_mode:
+        if repeated := safe_mode.repeat(session, DEAD, _dies(), by="watch"):
+            get_backend().kill_server(session.pk)  # the next one uses the same files
+        return repeated
+    message = _mark_bad(session)
+    if not message or not safe_mode.is_repeated(session, DEAD):
+        return False
+    fail(session, BAD_BUILD, message, by="watch")
+    get_backend().remove_server(session.pk)
+    return True
+
+
+def _mark_bad(session: Session) -> str:
+    """Mark the build as bad and return why; "" if somebody has seen its kernel work."""
+    message = _(
+        "The kernel of this environment dies when it starts, also in safe mode, so no code could "
+        "run in the notebook. Change the versions that the repository pins. Rebuilding tries the "
         "same commit again."
     )
     unseen = Build.objects.filter(sessions=session.pk, kernel_seen=False)
     if not unseen.update(code=BAD_BUILD, message=message):
-        return False
+        return ""
     log.warning("the kernel of build %s dies: the build is bad", session.build_id)
-    return True
+    return message
 
 
-def _message(session: Session, *, is_bad: bool) -> str:
-    happened = _(
+def _dies() -> str:
+    return _(
         "The kernel dies each time it is started, so no code can run in this notebook. JupyterLab "
         "works, and your files are safe."
     )
-    if is_bad:
-        advice = _(
+
+
+def _advice(session: Session) -> str:
+    if session.safe_mode and session.build and session.build.code == BAD_BUILD:
+        return _(
             "Nothing of yours was loaded, so the reason is in the repository: change the versions "
-            "that it pins, or its start script, and rebuild. Until then, launches of this "
-            "environment fail."
+            "that it pins, and rebuild. Until then, launches of this environment fail."
         )
-    elif session.safe_mode:
-        advice = _("Change the versions that the repository pins, and rebuild.")
-    else:
-        advice = _(
-            "Packages in your home (~/.local) or your own configuration may be the reason: stop "
-            "the notebook, and start it in safe mode, which leaves them out. If code runs there, "
-            "remove what you installed or changed last; otherwise, change the versions that the "
-            "repository pins."
+    if session.safe_mode:
+        return _(
+            "If a file in the notebook's folder has the name of a Python module, such as "
+            "random.py, rename it. Otherwise, change the versions that the repository pins, and "
+            "rebuild."
         )
-    return f"{happened} {advice}"
+    return _(
+        "Packages in your home (~/.local) or your own configuration may be the reason: stop "
+        "the notebook, and start it in safe mode, which leaves them out. If code runs there, "
+        "remove what you installed or changed last; otherwise, change the versions that the "
+        "repository pins."
+    )

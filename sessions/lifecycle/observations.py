@@ -156,9 +156,23 @@ def _continue_session(session: Session, build: Build) -> None:
     if build.state == BuildState.BUILT and not build.code:
         with handle_failures(session):
             _admit_notebook(session, build)
+    elif build.state == BuildState.BUILT:
+        _refuse_environment(session, build)
     else:
         message = build.message or _("The build was cancelled. Start it again.")
         fail(session, build.code or "build.cancelled", message, by="watch")
+
+
+@retry_after_deadlock
+def _refuse_environment(session: Session, build: Build) -> None:
+    """Fail a launch whose environment was built, but has turned out not to work."""
+    waiting = Session.objects.filter(pk=session.pk, state=SessionState.WAITING)
+    with transaction.atomic():
+        if waiting.select_for_update(no_key=True).first():
+            message = _("The environment of commit %(commit)s was built before.")
+            message %= {"commit": build.commit[:7]}
+            journal.record(session, Phase.BUILT, message, build=build)
+            fail(session, build.code, build.message, by="watch")
 
 
 def requeue_launches(ended: Build) -> None:

@@ -4,7 +4,7 @@ A notebook may be kept from starting by its person's own configuration and packa
 repository's start script. So a start that fails is repeated once, at once, without them, as a
 session of its own (`sessions.jupyter` says what safe mode leaves out). If JupyterLab does not start
 then either, in an environment in which it never has, the build was bad: nobody is given its image
-any more.
+any more. A kernel that dies is another reason (`kernels`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from sessions.states import Phase, SessionState
 
 from .queue import enqueue
 
-REPEATED = frozenset({CRASHED, ENTRY_POINT, NOT_RUN, START_SCRIPT, TIMEOUT})
+DEAD_KERNEL = "kernel.dead"
+REPEATED = frozenset({CRASHED, ENTRY_POINT, NOT_RUN, START_SCRIPT, TIMEOUT, DEAD_KERNEL})
 """Ends of a start that the person's own files or the start script may have caused."""
 BAD_BUILD = "build.no-jupyterlab"
 
@@ -54,6 +55,13 @@ def repeat(session: Session, code: str, message: str, *, by: str) -> bool:
     journal.record(again, Phase.LAUNCHING, sentence, code=code)
     enqueue("spawn", again.pk)
     return True
+
+
+def is_repeated(session: Session, code: str) -> bool:
+    """Return whether the start repeats the project's last one, which failed for this reason."""
+    earlier = Session.objects.filter(project=session.project_id, pk__lt=session.pk)
+    last = earlier.order_by("-pk").first()
+    return last is not None and (last.state, last.code) == (SessionState.FAILED, code)
 
 
 def blame_build(session: Session, code: str, message: str) -> tuple[str, str]:

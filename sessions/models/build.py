@@ -78,7 +78,8 @@ class Build(models.Model):
     - ``size`` is the image's bytes, None if nobody knows and 0 once it was removed.
     - ``dropped`` means that nobody is given the image any more, and that it is gone from the back
       end or about to go.
-    - ``kernel_seen`` means that a kernel has worked in a notebook of it.
+    - ``kernel_seen`` means that a kernel has worked in a notebook of it, ``kernel_died`` that the
+      first one of a notebook has died.
     - ``code`` and ``message`` say why it failed, or why a finished one is not used any more.
     - ``log_size`` is the bytes of the log, None while nobody has counted and 0 once it was removed.
     """
@@ -113,6 +114,7 @@ class Build(models.Model):
     used = models.DateTimeField(_("last used"), default=timezone.now)
     dropped = models.BooleanField(_("image dropped"), default=False)
     kernel_seen = models.BooleanField(default=False, db_default=False, editable=False)
+    kernel_died = models.BooleanField(default=False, db_default=False, editable=False)
     created = models.DateTimeField(_("created"), default=timezone.now)
     started = models.DateTimeField(_("started"), null=True, blank=True)
     finished = models.DateTimeField(_("finished"), null=True, blank=True)

@@ -7,6 +7,7 @@ that is not valid UTF-8 is shown, but can only be reached with the folder that i
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -22,6 +23,8 @@ MAX_PATH_LENGTH = 1024
 MAX_DEPTH = 200
 """Folders within folders that are archived; each needs an open descriptor."""
 FOLDER, FILE, LINK, OTHER = "folder", "file", "link", "other"
+MAX_SORTED = 10_000
+"""Names of one folder that are held in memory while it is archived."""
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -115,7 +118,7 @@ class Browser:
         """
         parts = self._find(path)
         if len(parts) < 2:
-            raise PermissionError(path)
+            raise PermissionError(errno.EPERM, "only what is in it can be deleted", path)
         folder = self._open_folder(parts[:-1])
         try:
             os.stat(parts[-1], dir_fd=folder, follow_symlinks=False)
@@ -203,12 +206,25 @@ def _open_file(folder: int, name: str) -> BinaryIO:
     return os.fdopen(descriptor, "rb")
 
 
+def _names(folder: int) -> Iterator[str]:
+    """Yield the names in an open folder, in order unless there are very many."""
+    with os.scandir(folder) as there:
+        first = sorted(each.name for each in islice(there, MAX_SORTED))
+        if len(first) == MAX_SORTED:
+            yield from first
+            yield from (each.name for each in there)
+            return
+    yield from first
+
+
 def _files(
     folder: int, prefix: str, depth: int, hides: Callable[[str], bool] = lambda _name: False
 ) -> Iterator[tuple[str, BinaryIO]]:
     """Yield the files of an open folder, which is closed at the end, without what ``hides``."""
     try:
-        for name in sorted(each for each in os.listdir(folder) if not hides(each)):
+        for name in _names(folder):
+            if hides(name):
+                continue
             with suppress(OSError):
                 kind = _kind(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
                 if kind == FILE:

@@ -36,7 +36,7 @@ def handle_safely(report: Report) -> bool:
         try:
             if isinstance(report, BuildReport):
                 observations.handle_build_report(report)
-            else:
+            elif report.state != "ready" or not kernels.checks.holds(report):
                 observations.handle_server_report(report)
                 if report.state == "ready":
                     kernels.checks.notice(report.id)

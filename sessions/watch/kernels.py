@@ -3,8 +3,10 @@
 A report that a notebook is ready starts its check, in a thread of its own with an event loop: watch
 never waits for it. A build whose kernel has been seen to work is not checked again
 (`sessions.lifecycle.kernels`), and while one of its notebooks is checked, others wait a little for
-the result. Nothing is remembered across restarts: the next report starts what was interrupted, and
-finds the same kernel again by the name of its Jupyter session.
+the result. Where a kernel of the build has died before, the report itself waits for the check
+(`KernelChecks.holds`): nobody can reach the notebook until then. Nothing is remembered across
+restarts: the next report starts what was interrupted, and finds the same kernel again by the name
+of its Jupyter session.
 
 No server is trusted, as in `sessions.culling.activity`: requests have deadlines, answers are
 bounded, and no redirect is followed.
@@ -25,15 +27,24 @@ from threading import Thread
 from typing import Any
 
 from aiohttp import ClientError, ClientSession, DummyCookieJar
+from django.conf import settings
 from django.db import connections
 from yarl import URL
 
 from keys.sealing import UnsealError
+from sessions.backends import ServerReport
 from sessions.culling.activity import REQUEST_HEADERS, read_body
 from sessions.gateway.connections import connector_for
-from sessions.lifecycle.kernels import find_unseen, record_dead, record_working
+from sessions.lifecycle.kernels import (
+    find_doubted,
+    find_unseen,
+    record_dead,
+    record_hold,
+    record_working,
+    settle,
+)
 from sessions.models import Session
-from sessions.outages import is_temporary_error
+from sessions.outages import is_temporary_error, run_safely
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +52,7 @@ MAX_CONCURRENT = 20
 MAX_REMEMBERED = 10_000
 """Sessions whose check was started; the oldest are forgotten."""
 END_SECONDS = 5.0
+MAX_HOLD_SECONDS = 60.0
 
 
 class KernelChecks:
@@ -55,6 +67,7 @@ class KernelChecks:
         self._turn_seconds = turn_seconds
         self._loop: asyncio.AbstractEventLoop | None = None
         self._noticed: dict[int, None] = {}
+        self._held: set[int] = set()
         self._turns: dict[int | None, asyncio.Event] = {}
         self._free = Semaphore(MAX_CONCURRENT)
         self._database = ThreadPoolExecutor(max_workers=1)
@@ -82,6 +95,41 @@ class KernelChecks:
             del self._noticed[next(iter(self._noticed))]
         self._noticed[session_id] = None
         asyncio.run_coroutine_threadsafe(self._check_safely(session_id), self._loop)
+
+    def holds(self, report: ServerReport) -> bool:
+        """Return whether the report that a notebook is ready waits for the check of its kernel.
+
+        Then the check starts, and handles the report at its end. Until then nobody can reach the
+        notebook, so that nobody can end its kernel. Returns at once.
+        """
+        if self._loop is None or report.id in self._noticed:
+            return False
+        if report.id in self._held:
+            return True
+        session = find_doubted(report.id)
+        if session is None:
+            return False
+        session.address = report.address
+        record_hold(session)
+        self._held.add(report.id)
+        asyncio.run_coroutine_threadsafe(self._settle(session, report), self._loop)
+        return True
+
+    async def _settle(self, session: Session, report: ServerReport) -> None:
+        works = None
+        try:
+            seconds = min(MAX_HOLD_SECONDS, settings.PORTAL_SPAWN_TIMEOUT / 3)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds), self._free:
+                    works = await does_kernel_work(
+                        session, self._kernel_seconds, outside=bool(session.safe_mode)
+                    )
+        except Exception:
+            log.exception("cannot check the kernel of session %s", session.pk)
+        try:
+            await self._query(partial(_settle_safely, works), report)
+        finally:
+            self._held.discard(report.id)
 
     async def _check_safely(self, session_id: int) -> None:
         try:
@@ -135,6 +183,10 @@ class KernelChecks:
         return await asyncio.get_running_loop().run_in_executor(self._database, call)
 
 
+def _settle_safely(works: bool | None, report: ServerReport) -> None:
+    run_safely(settle, report, works=works)  # otherwise, the next report begins again
+
+
 def _run_until(loop: asyncio.AbstractEventLoop, end: asyncio.Future[None]) -> None:
     with asyncio.Runner(loop_factory=lambda: loop) as runner:  # cancels what is left, and closes it
         runner.run(asyncio.wait([end]))
@@ -150,6 +202,10 @@ PAUSE = 0.5
 _SESSIONS = "/api/sessions"
 _SESSION = {"path": "Check of the kernel", "name": "", "type": "bindery", "kernel": {}}
 """A Jupyter session of this path exists once, however often it is asked for."""
+_KERNELS = "/api/kernels"
+_OUTSIDE = {"path": "../" * 12 + "tmp"}
+"""From any folder to the one in which a kernel finds none of the person's modules. A session cannot
+be there, so this kernel is none's."""
 _UPGRADE = {
     "Connection": "Upgrade",
     "Upgrade": "websocket",
@@ -159,15 +215,18 @@ _UPGRADE = {
 _ID = re.compile(r"[\w-]{1,64}")
 
 
-async def does_kernel_work(session: Session, seconds: float) -> bool | None:
+async def does_kernel_work(
+    session: Session, seconds: float, *, outside: bool = False
+) -> bool | None:
     """Start a kernel of the default kind in a notebook and end it; return whether it has answered.
 
+    ``outside`` of the person's files, it finds none of their modules.
     None if nobody knows: it takes more than ``seconds``, or the notebook is gone or has none.
     """
     try:
         async with _Notebook.open(session) as notebook:
             for _time in range(MAX_DEATHS):
-                works = await _try_kernel(notebook, seconds)
+                works = await _try_kernel(notebook, seconds, outside=outside)
                 if works is not False:
                     return works
             return False
@@ -176,20 +235,21 @@ async def does_kernel_work(session: Session, seconds: float) -> bool | None:
         return None
 
 
-async def _try_kernel(notebook: _Notebook, seconds: float) -> bool | None:
-    status, found = await notebook.ask("POST", _SESSIONS, json=_SESSION)
-    kernel = found.get("kernel")
+async def _try_kernel(notebook: _Notebook, seconds: float, *, outside: bool) -> bool | None:
+    place, wish = (_KERNELS, _OUTSIDE) if outside else (_SESSIONS, _SESSION)
+    status, found = await notebook.ask("POST", place, json=wish)
+    kernel = found if outside else found.get("kernel")
     number, kernel_id = found.get("id"), kernel.get("id") if isinstance(kernel, dict) else None
     if status != 201 or not _is_id(number) or not _is_id(kernel_id):
         return None
     try:
-        async with asyncio.timeout(seconds), notebook.hello(f"/api/kernels/{kernel_id}"):
-            return await _wait_for_answer(notebook, f"/api/kernels/{kernel_id}")
+        async with asyncio.timeout(seconds), notebook.hello(f"{_KERNELS}/{kernel_id}"):
+            return await _wait_for_answer(notebook, f"{_KERNELS}/{kernel_id}")
     except TimeoutError:
         return None
     finally:
         with suppress(ClientError, OSError, ValueError):
-            await notebook.ask("DELETE", f"{_SESSIONS}/{number}")
+            await notebook.ask("DELETE", f"{place}/{number}")
 
 
 async def _wait_for_answer(notebook: _Notebook, kernel: str) -> bool:

@@ -34,11 +34,18 @@ def _says(answer, status: int, code: str) -> None:
     assert answer.json()["detail"]
 
 
-@pytest.mark.parametrize("address", ["nothing/", "nothing", "", "me/more/", "projects/a/b/"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        *(f"v1/{each}" for each in ("nothing/", "nothing", "", "me/more/", "projects/a/b/")),
+        "",
+        "v2/x",
+    ],
+)
 @pytest.mark.parametrize("method", ["get", "post", "delete"])
 def test_an_unknown_address_is_404_for_everybody(api, address, method):
     for client in (api, Client()):
-        _says(getattr(client, method)(f"/api/v1/{address}"), 404, "not_found")
+        _says(getattr(client, method)(f"/api/{address}"), 404, "not_found")
 
 
 def test_an_anonymous_request_is_401_with_a_challenge():

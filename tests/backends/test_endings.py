@@ -72,6 +72,11 @@ TABLE: dict[str, tuple[dict[str, Any], str, str]] = {
         "spawn.crashed",
         "JupyterLab exited by itself (status 137, SIGKILL). Its last lines:\none\ntwo",
     ),
+    "JupyterLab that the sandbox killed": (
+        {"status": 159, "has_begun": True, "was_ready": True},
+        "spawn.crashed",
+        "JupyterLab exited by itself (status 159, SIGSYS). Its last lines:\none\ntwo",
+    ),
     "a shutdown from its own menu": (
         {"status": 0, "has_begun": True, "was_ready": True},
         "spawn.ended",

@@ -24,16 +24,17 @@ SPEC = ".local/share/jupyter/kernels/python3/kernel.json"
 DIES = json.dumps({"argv": ["/bin/false"], "display_name": "Python 3", "language": "python"})
 
 
-def works(lab: Lab) -> bool | None:
+def works(lab: Lab, *, outside: bool = False) -> bool | None:
     assert lab.report
     token = seal(lab.spec.token, SEAL_PURPOSE)
     session = Session(pk=1, address=lab.report.address, sealed_token=token)
-    return asyncio.run(does_kernel_work(session, 100))
+    return asyncio.run(does_kernel_work(session, 100, outside=outside))
 
 
 def test_a_kernel_in_a_notebook_works_or_dies(lab: Lab):
     assert lab.start().state == "ready"
     assert works(lab) is True
+    assert works(lab, outside=True) is True
     until(lambda: json.loads(lab.get("/api/kernels")[1]) == [], 20)
     lab.write(SPEC, DIES)
     assert works(lab) is False

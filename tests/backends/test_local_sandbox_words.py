@@ -4,11 +4,14 @@ decision.
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 
-from sessions.backends.local.keeper import jupyter, steps
+from sessions.backends.local.keeper import jupyter, steps, trial
 from sessions.backends.local.keeper.jobs import Bounds, BuildJob, ServerJob, Site
 from sessions.backends.local.keeper.sandbox import Bind, Descriptors, Sandbox, arguments, command
+from sessions.jupyter import safe_mode_variables
 from sessions.repofiles import gitclone
 
 SITE = Site("/data/toolbox/1", {"SSL_CERT_FILE": "/certs/all.pem"}, ["/certs/all.pem"])
@@ -264,6 +267,23 @@ def test_the_start_script_runs_the_command():
     assert words[-2:] == ["/opt/env/bin/jupyter-lab", "--no-browser"]
     safe = jupyter.command("3.11", "binder/start", is_safe=True)
     assert safe == words[6:]
+
+
+def test_a_trial_that_fails_names_who_can_do_something_about_it():
+    base, packages = (trial._failure(each, "Why.", []) for each in (trial.BASE, trial.PACKAGES))
+    assert (base.code, packages.code) == ("build.base", "build.no-jupyterlab")
+    assert base.message.endswith("whatever a repository installs. Why. Tell the staff.")
+    assert packages.message.endswith("Why. Loosen the pins that the log names.")
+
+
+def test_packages_in_the_home_stay_away_where_python_is_told_so():
+    line = jupyter.user_site_line("3.11")
+    look = f"{line}print({jupyter.user_site_packages('3.11')!r} in sys.path)"
+    for variables, found in (({}, "True"), (safe_mode_variables(), "False")):
+        process = subprocess.run(
+            [sys.executable, "-c", look], env=variables, capture_output=True, text=True, check=True
+        )
+        assert process.stdout.strip() == found
 
 
 def test_injected_files_are_private_and_read_only():

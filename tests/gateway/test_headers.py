@@ -164,6 +164,8 @@ def test_other_headers_of_a_notebook_are_kept(browser):
         ("/proxy/8000/a", "http://127.0.0.1:8000/proxy/8000/x", "/proxy/8000/x"),
         ("/proxy/absolute/8000/a", "http://127.0.0.1:8000/x", "/proxy/absolute/8000/x"),
         ("/mlflow/", "http://127.0.0.1:41234/#/", "/proxy/41234/#/"),
+        ("/proxy/8000/a", "https://localhost:8000/sign-in", "/proxy/8000/sign-in"),
+        ("/proxy/8000/a", "//localhost:8000/x", "/proxy/8000/x"),
         ("/proxy/8000/a", "http://n.localhost/x", "/proxy/8000/x"),
         ("/proxy/8000/a", "https://n.localhost/proxy/8000/x", "/proxy/8000/x"),
         ("/proxy/absolute/8000/a", "http://n.localhost/x", "/x"),

@@ -177,6 +177,21 @@ def test_web_answers_for_an_unreachable_notebook(browser, project, ada):
     until(lambda: browser.ask(CONTENT).json()["code"] == code, SOON)
 
 
+@pytest.mark.parametrize("path", ["/app", CONTENT])
+@pytest.mark.parametrize(("size", "expected"), [(32_000, 200), (40_000, 502)])
+def test_large_headers_of_a_notebook_have_the_same_bound_as_without_nginx(
+    browser, path, size, expected
+):
+    """Web sends its own refusal, which says what is wrong."""
+    two = b"".join(b"X-%d: %s\r\n" % (number, b"x" * size) for number in (1, 2))
+    response = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n" + two + b"\r\n"
+    with wire.notebook(lambda connection, _received: connection.sendall(response)) as address:
+        Session.objects.update(address=address)
+        answer = until(lambda: (say := browser.ask(path)).status_code != 503 and say, SOON)
+    assert answer.status_code == expected
+    assert expected == 200 or answer.json()["code"] == "gateway.bad-answer"
+
+
 def test_headers_that_reach_beyond_the_notebook_are_removed(browser):
     headers = browser.ask("/static/headers").headers
     beyond = {"clear-site-data", "alt-svc", "x-sendfile"}

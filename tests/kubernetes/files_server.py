@@ -22,12 +22,16 @@ OpenFiles = Callable[[str, ExitStack], PersonFiles]
 
 @contextmanager
 def serving(
-    volume: Path, token: str = "token", open_files: OpenFiles | None = None
+    volume: Path,
+    token: str = "token",
+    open_files: OpenFiles | None = None,
+    *,
+    address: tuple[str, int] = (ADDRESS, serve.PORT),
 ) -> Iterator[serve.Server]:
     """Serve the volume to whoever has the token; ``open_files`` opens it in another way."""
     digest = hashlib.sha256(token.encode()).hexdigest()
     open_files = open_files or partial(serve.open_files, str(volume))
-    with serve.Server((ADDRESS, serve.PORT), digest, open_files) as server:
+    with serve.Server(serve.listen(*address), digest, open_files) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:

@@ -299,7 +299,8 @@ def test_a_deletion_that_takes_long_goes_on_after_the_answer(volume, rejected, m
 
 
 def test_the_server_ends_when_nobody_asks_but_not_during_a_job(volume):
-    with serve.Server((ADDRESS, serve.PORT), "", partial(serve.open_files, str(volume))) as server:
+    listener = serve.listen(ADDRESS, serve.PORT)
+    with serve.Server(listener, "", partial(serve.open_files, str(volume))) as server:
         waiting = threading.Thread(target=server.serve_until_idle, args=(0.0,))
         with server.job(NAME):
             waiting.start()

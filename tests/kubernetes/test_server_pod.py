@@ -47,7 +47,7 @@ ARGUMENTS = [
     serverpod._START,
     "sh",
     "--no-browser",
-    "--ip=0.0.0.0",
+    "--ip=*",
     "--port=8888",
     "--port-retries=0",
 ]

@@ -9,7 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from sessions.repofiles.browse import FILE, FOLDER, LINK, MAX_PATH_LENGTH, OTHER, Browser
+from sessions.repofiles.browse import (
+    FILE,
+    FOLDER,
+    LINK,
+    MAX_PATH_LENGTH,
+    MAX_SORTED,
+    OTHER,
+    Browser,
+)
 
 
 @pytest.fixture
@@ -54,6 +62,14 @@ def test_a_file_is_read_and_a_folder_is_walked(browser: Browser):
         assert file.read() == b"1,2"
     found = {name: file.read() for name, file in browser.files("project")}
     assert found == {"data/deep/a.csv": b"1,2", "note.txt": b"hello"}
+
+
+def test_a_folder_with_very_many_files_is_walked_to_its_end(home: Path, browser: Browser):
+    (home / "many").mkdir()
+    names = {str(number) for number in range(MAX_SORTED + 5)}
+    for name in names:
+        os.mknod(home / "many" / name)
+    assert {name for name, _file in browser.files("project/many")} == names
 
 
 @pytest.mark.parametrize(

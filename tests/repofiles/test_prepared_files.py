@@ -263,6 +263,9 @@ PYTHON, CONDA = "PythonBuildPack", "CondaBuildPack"
         (["apt.txt.txt"], PYTHON, ["Not used: apt.txt.txt. Did you mean apt.txt?"]),
         (["install.r"], PYTHON, ["Not used: install.r. Did you mean install.R?"]),
         (["resources.txt"], PYTHON, ["Not used: resources.txt. Did you mean .resources?"]),
+        (["uv.lock"], PYTHON, ["Not used: uv.lock. Describe this in requirements.txt."]),
+        (["binder/Containerfile"], PYTHON,
+         ["Not used: binder/Containerfile. Describe this in Dockerfile."]),
     ],
 )  # fmt: skip
 def test_the_log_says_what_is_used_what_not_and_why(prepared: Make, files, pack, lines):
@@ -279,8 +282,23 @@ def test_a_name_of_its_own_is_not_remarked_on(prepared: Make, name: str):
     assert len(told(PYTHON, prepared({name: ""}))) == 2
 
 
+@pytest.mark.parametrize(
+    ("text", "is_told"),
+    [
+        ("[project]\nname = 'x'\ndependencies = ['six']\n", True),
+        ("[tool.poetry.dependencies]\nsix = '*'\n", True),
+        ("[tool.ruff]\nline-length = 100\n", False),
+        ("[project]\nname = 'x'\n[build-system]\nrequires = []\n", False),
+        ("tool = 1\n", False),
+    ],
+)
+def test_a_project_that_cannot_be_installed_as_it_is_is_told(prepared: Make, text, is_told):
+    found = told(PYTHON, prepared({"pyproject.toml": text}), is_package=False)
+    assert any("it has no [build-system]" in line for line in found) is is_told
+
+
 def test_a_proper_file_silences_guesses_about_names_like_its_own(prepared: Make):
-    lines = told(PYTHON, prepared({"requirements.txt": "", "requirements2.txt": ""}))
+    lines = told(PYTHON, prepared({"requirements.txt": "", "requirements2.txt": "", "uv.lock": ""}))
     assert lines == ["Build pack: Python", "Used: requirements.txt"]
 
 

@@ -52,6 +52,7 @@ def test_git_works_in_folders_of_another_owner(tmp_path: Path, monkeypatch):
     subprocess.run(["git", "init", "--quiet", folder], check=True)
     monkeypatch.setenv(OTHER_OWNER, "1")
     assert "dubious ownership" in said(tmp_path, "", "status", cwd=folder)
+    assert "name" not in notebook_settings("<.>", "", has_key=False)  # git would refuse it
     settings = notebook_settings("Ada", "", has_key=False)
     assert "No commits yet" in said(tmp_path, settings, "status", cwd=folder)
 

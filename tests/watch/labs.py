@@ -33,6 +33,8 @@ class Lab:
         app = web.Application(middlewares=[self._note])
         app.router.add_post("/api/sessions", self._start)
         app.router.add_delete("/api/sessions/{id}", self._end)
+        app.router.add_post("/api/kernels", self._start)
+        app.router.add_delete("/api/kernels/{id}", self._end)
         app.router.add_get("/api/kernels/{id}", self._tell)
         app.router.add_get("/api/kernels/{id}/channels", self._greet)
         return app
@@ -48,7 +50,12 @@ class Lab:
         if path not in self.started[len(self.ended) :]:
             self.started.append(path)
         number = f"kernel-{len(self.started)}"
-        return web.json_response({"id": number, "kernel": {"id": number}}, status=self.status)
+        found = {"id": number, "kernel": {"id": number}}
+        if request.path.endswith("/kernels"):
+            found = {"id": number}
+        elif ".." in path:  # as Jupyter's contents do
+            return web.json_response({"message": "outside root contents directory"}, status=500)
+        return web.json_response(found, status=self.status)
 
     async def _end(self, request: web.Request) -> web.Response:
         self.ended.append(request.match_info["id"])

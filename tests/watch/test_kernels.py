@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from datetime import timedelta
 
 import pytest
 from django.utils import timezone
@@ -59,6 +58,7 @@ def ready(ada, url, bring_up, labs) -> Ready:
                 project=project, cpu_request=1, cpu_limit=1, memory_request_gb=1,
                 memory_limit_gb=1, **earlier,
             )  # fmt: skip
+        session.refresh_from_db()
         return session
 
     return make
@@ -119,52 +119,6 @@ def test_a_kernel_that_works_at_the_second_try_is_not_dead(ready, checks):
     checks.notice(session.pk)
     until(seen)
     assert not told(session)
-
-
-@pytest.mark.parametrize("how", [{"first": True}, {"safe": True}])
-def test_without_anything_of_the_persons_the_build_is_bad_and_later_launches_fail(
-    ada, bob, url, ready, checks, backend, worker, watch, how
-):
-    session = ready(Lab("gone"), **how)
-    checks.notice(session.pk)
-    message = until(lambda: told(session))
-    assert session.state == "ready"
-    assert "the reason is in the repository" in message
-    bad = Build.objects.get()
-    assert (bad.state, bad.code, bad.dropped) == ("built", BAD_BUILD, False)
-
-    started = set(backend.started_servers)
-    project = lifecycle.launch(bob, url)
-    worker.run()
-    later = Project.objects.get(pk=project.pk)
-    assert (later.state, later.current.code) == ("failed", BAD_BUILD)
-    assert later.current.message == bad.message
-    assert set(backend.started_servers) == started
-
-    lifecycle.rebuild(later, bob)
-    worker.run()
-    new = Build.objects.active().get()
-    backend.finish(new.pk)
-    watch.look()
-    worker.run()
-    again = Project.objects.get(pk=project.pk)
-    assert (again.state, again.current.build) == ("spawning", new)
-
-
-def test_a_check_that_comes_late_blames_nobodys_build(ready, checks):
-    session = ready(Lab("gone"), first=True)
-    Session.objects.update(ready=timezone.now() - timedelta(minutes=3))
-    checks.notice(session.pk)
-    until(lambda: told(session))
-    assert Build.objects.get().code == ""
-
-
-def test_a_build_whose_kernel_works_elsewhere_is_not_blamed(ready, bob):
-    session = ready(Lab(), safe=True)
-    Build.objects.update(kernel_seen=True)
-    record_dead(session.pk, is_first=True)
-    assert told(session)
-    assert Build.objects.get().code == ""
 
 
 @pytest.mark.parametrize(
@@ -235,6 +189,116 @@ def test_a_notebook_that_is_stopped_meanwhile_is_told_nothing(ada, ready):
     assert not session.project.events.filter(code=DEAD).exists()
 
 
+# --- Builds that are doubted, because a kernel has died in a notebook of theirs ---
+
+
+Starting = Callable[..., Session]
+
+
+@pytest.fixture
+def starting(url, labs, worker) -> Iterator[Starting]:
+    """``starting(owner, lab)`` launches a project, whose notebook is this server, and reports that
+    it answers; with a ``session``, it does so for one that is starting already.
+    """
+    with kernels.checks.running():
+
+        def start(owner, lab: Lab, session: Session | None = None, *, safe: str = "") -> Session:
+            if session is None:
+                project = lifecycle.launch(owner, url)
+                Session.objects.filter(project=project).update(safe_mode=safe)
+                worker.run()
+                session = Session.objects.get(project=project)
+            address = labs.add(lab).address
+            report = ServerReport(session.pk, session.project.name, "ready", address=address)
+            handle_safely(report)
+            session.refresh_from_db()
+            return session
+
+        yield start
+
+
+@pytest.fixture
+def doubted(ready, bob) -> Build:
+    """A build whose kernel has died in bob's first notebook."""
+    record_dead(ready(Lab(), bob, first=True).pk, is_first=True)
+    build = Build.objects.get()
+    assert (build.kernel_died, build.code) == (True, "")
+    return build
+
+
+def state(session: Session) -> str:
+    session.refresh_from_db()
+    return session.state
+
+
+@pytest.mark.parametrize("safe", ["", "Started in safe mode by ada."])
+def test_a_person_who_ends_their_kernels_spoils_the_build_for_nobody(doubted, starting, ada, safe):
+    lab = Lab("starting")
+    session = starting(ada, lab, safe=safe)
+    until(lambda: lab.started)
+    assert state(session) == "spawning"  # nobody can reach it
+    assert lab.started[0].startswith("../../") == bool(safe)  # away from the person's modules
+    lab.states = ("idle",)
+    until(lambda: state(session) == "ready")
+    doubted.refresh_from_db()
+    assert (doubted.kernel_seen, doubted.code) == (not safe, "")
+
+
+def test_a_kernel_that_also_dies_in_safe_mode_marks_the_build_and_later_launches_fail(
+    doubted, starting, ada, vera, url, backend, worker, watch
+):
+    first = starting(ada, Lab("gone"))
+    until(lambda: state(first) == "failed")
+    again = Session.objects.get(project=first.project, state="spawning")
+    assert (first.code, again.build, bool(again.safe_mode)) == (DEAD, doubted, True)
+    worker.run()
+    starting(ada, Lab("gone"), again)
+    until(lambda: state(again) == "failed")
+    doubted.refresh_from_db()
+    assert (again.code, doubted.code, doubted.dropped) == (BAD_BUILD, BAD_BUILD, False)
+
+    started = set(backend.started_servers)
+    project = lifecycle.launch(vera, url)
+    worker.run()
+    later = Project.objects.get(pk=project.pk)
+    assert (later.state, later.current.code) == ("failed", BAD_BUILD)
+    assert later.current.message == doubted.message
+    assert later.events.get(phase="built").build == doubted  # so its page shows that log
+    assert set(backend.started_servers) == started
+
+    lifecycle.rebuild(later, vera)
+    worker.run()
+    new = Build.objects.active().get()
+    backend.finish(new.pk)
+    watch.look()
+    worker.run()
+    after = Project.objects.get(pk=project.pk)
+    assert (after.state, after.current.build) == ("spawning", new)
+
+
+def test_whoever_asks_for_safe_mode_gets_to_their_files_all_the_same(doubted, starting, ada):
+    session = starting(ada, Lab("gone"), safe="Started in safe mode by ada.")
+    message = until(lambda: told(session))
+    assert session.state == "ready"
+    assert "the reason is in the repository" in message
+    assert Build.objects.get().code == BAD_BUILD
+
+
+def test_a_check_that_finds_nothing_out_lets_the_notebook_go_on(doubted, starting, ada):
+    session = starting(ada, Lab(status=500))
+    until(lambda: state(session) == "ready")
+    doubted.refresh_from_db()
+    assert (doubted.kernel_seen, doubted.code) == (False, "")
+
+
+def test_a_build_whose_kernel_works_elsewhere_is_not_doubted(ready):
+    session = ready(Lab(), safe=True)
+    Build.objects.update(kernel_seen=True)
+    record_dead(session.pk, is_first=True)
+    assert told(session)
+    assert not Build.objects.get().kernel_died
+
+
 # --- What the probe of running notebooks sees ---
 
 
@@ -268,11 +332,16 @@ def test_a_kernel_that_somebody_uses_makes_the_check_unnecessary(ready, checks):
     assert seen()
 
 
+def test_a_kernel_that_works_in_safe_mode_says_nothing_of_ordinary_starts(ready):
+    store_kernels({ready(Lab(), safe=True).pk: found("idle")})
+    assert not seen()
+
+
 def test_a_dead_kernel_of_a_running_notebook_is_told_until_one_works(ready):
     session = ready(Lab(), first=True)
     store_kernels({session.pk: found("dead")})
     assert "start it in safe mode" in told(session)
-    assert Build.objects.get().code == ""  # its person may have broken it meanwhile
+    assert not Build.objects.get().kernel_died  # its person may have broken it meanwhile
     store_kernels({session.pk: found("idle")})
     assert not told(session)
     assert not seen()  # its person may have repaired it for themselves

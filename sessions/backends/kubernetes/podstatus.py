@@ -137,6 +137,11 @@ def is_running(pod: Pod) -> bool:
     )
 
 
+def host_in_url(address: str) -> str:
+    """Return a pod's IP address as it stands in a URL."""
+    return f"[{address}]" if ":" in address else address
+
+
 Node = dict[str, Any]
 
 _UNITS = {

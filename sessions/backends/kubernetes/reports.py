@@ -29,6 +29,7 @@ from .podstatus import (
     annotation,
     container_statuses,
     created_at,
+    host_in_url,
     is_running,
     is_terminating,
     label,
@@ -248,7 +249,7 @@ def server_report(
         return _ended_report(secret, pod, snapshot)
     uid = pod["metadata"]["uid"]
     if uid in snapshot.ready_uids and is_running(pod):
-        address = f"http://{pod['status']['podIP']}:{PORT}"
+        address = f"http://{host_in_url(pod['status']['podIP'])}:{PORT}"
         return _make_report(pod, "ready", address=address, files=helper_pods.files_report_of(pod))
     if not _is_stop_requested(secret) and (hopeless := problems.permanent_problem(pod)):
         return _make_report(pod, "gone", *hopeless)

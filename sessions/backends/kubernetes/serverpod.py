@@ -175,7 +175,7 @@ def _container(spec: ServerSpec, site: Site) -> dict[str, Any]:
 
 def _command(spec: ServerSpec) -> dict[str, list[str]]:
     """Return the command; an ordinary start keeps the image's entry point, which may prepare it."""
-    options = ["--no-browser", "--ip=0.0.0.0", f"--port={PORT}", "--port-retries=0"]
+    options = ["--no-browser", "--ip=*", f"--port={PORT}", "--port-retries=0"]  # IPv4 and IPv6
     if spec.safe_mode:
         return {"command": ["sh", "-c", _SAFE_START, "sh", *options]}
     return {"args": ["sh", "-c", _START, "sh", *options]}

@@ -35,6 +35,20 @@ _UNREMARKABLE = frozenset({"pyproject.toml", "setup.cfg", "Manifest.toml", "REQU
 DECISIVE = tuple(name for name in ALL if name not in _UNREMARKABLE)
 """Files whose being left out is worth a line."""
 
+INSTEAD = {
+    ".python-version": RUNTIME,
+    "Containerfile": DOCKERFILE,
+    "conda-lock.yml": "environment.yml",
+    "pdm.lock": "requirements.txt",
+    "pixi.lock": "environment.yml",
+    "pixi.toml": "environment.yml",
+    "poetry.lock": "requirements.txt",
+    "pylock.toml": "requirements.txt",
+    "renv.lock": "install.R",
+    "uv.lock": "requirements.txt",
+}
+"""Maps files of other tools, which describe an environment, to the ones that are read."""
+
 _ALIASES = {
     "post_build": "postBuild",
     "post-build": "postBuild",

@@ -6,6 +6,7 @@ Which files are used, which are not and why, and what could not be had when it w
 from __future__ import annotations
 
 import os
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,6 +52,7 @@ _REASONS = {
 _MAX_LINES = 40
 _MAX_NOTES = 20
 _MAX_LENGTH = 1000
+_MAX_BYTES = 1_000_000
 
 
 def used(pack: str, prepared: Prepared, *, is_package: bool) -> list[str]:
@@ -90,6 +92,7 @@ def lines(pack: str, prepared: Prepared, taken: list[str]) -> list[str]:
         f"Used: {shown}",
         *_unused(pack, prepared.folder, taken),
         *_oddities(pack, prepared.folder),
+        *_foreign(pack, prepared.folder, taken),
         *(text for path, text in prepared.notes.items() if concerns(path, taken)),
         *(f"Note: {text}" for path, text in prepared.mistakes.items() if concerns(path, taken)),
     ]
@@ -149,6 +152,35 @@ def _oddities(pack: str, folder: str) -> Iterator[str]:
             yield f"Not used: {name}, because it is a file and not a folder"
         elif name not in names.FOLDERS and name.casefold() in names.FOLDERS and Path(name).is_dir():
             yield f"Not used: the folder {name}. Did you mean {name.casefold()}?"
+
+
+def _foreign(pack: str, folder: str, taken: list[str]) -> Iterator[str]:
+    """Yield lines about files that other tools use, unless the one to use here is used."""
+    if pack == "DockerBuildPack":
+        return
+    there, used_names = (
+        set(names.files_in(Path(folder))),
+        {os.path.basename(path) for path in taken},
+    )
+    for name, instead in names.INSTEAD.items():
+        if name in there and instead not in used_names:
+            yield f"Not used: {os.path.join(folder, name)}. Describe this in {instead}."
+    if not folder and "pyproject.toml" not in taken and _lists_packages(Path("pyproject.toml")):
+        yield (
+            "Not used: pyproject.toml, because it has no [build-system]. Add one, or list the "
+            "packages in requirements.txt."
+        )
+
+
+def _lists_packages(path: Path) -> bool:
+    """Return whether a pyproject.toml describes a project that cannot be installed as it is."""
+    try:
+        found = tomllib.loads(path.read_bytes()[:_MAX_BYTES].decode())
+    except (OSError, ValueError, RecursionError):
+        return False
+    tool = found.get("tool")
+    is_project = "project" in found or (isinstance(tool, dict) and "poetry" in tool)
+    return is_project and "build-system" not in found
 
 
 def _printable(line: str) -> str:

@@ -20,6 +20,7 @@ import hmac
 import json
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -56,21 +57,33 @@ class Busy(Exception):
     """Enough requests are under way."""
 
 
+def listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket; for the host "", of IPv4 and, if the kernel has it, IPv6."""
+    address, backlog = (host, port), MAX_THREADS
+    if not host and socket.has_dualstack_ipv6():
+        with suppress(OSError):  # then there may still be IPv4
+            return socket.create_server(
+                address, family=socket.AF_INET6, backlog=backlog, dualstack_ipv6=True
+            )
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server(address, family=family, backlog=backlog)
+
+
 class Server(ThreadingTCPServer):
     """The server; ``open_files`` opens the files of the volume and the project that are named."""
 
-    allow_reuse_address = True
     daemon_threads = True
-    request_queue_size = MAX_THREADS
     timeout = 0.5
 
     def __init__(
         self,
-        address: tuple[str, int],
+        listener: socket.socket,
         digest: str,
         open_files: Callable[[str, ExitStack], PersonFiles],
     ) -> None:
-        super().__init__(address, Handler)
+        super().__init__(listener.getsockname(), Handler, bind_and_activate=False)
+        self.socket.close()
+        self.socket = listener
         self.digest = digest
         self._open_files = open_files
         self._lock = threading.Lock()
@@ -231,5 +244,5 @@ def main(argv: list[str]) -> None:
     """Serve until nobody asks any more."""
     (digest,) = argv
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    server = Server(("", PORT), digest, partial(open_files, VOLUME))
+    server = Server(listen("", PORT), digest, partial(open_files, VOLUME))
     server.serve_until_idle(IDLE_SECONDS)

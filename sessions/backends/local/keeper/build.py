@@ -23,7 +23,7 @@ from . import bounds, files, steps, trial
 from .cgroups import Group
 from .files import copy, make_readable, remove, rename_unless_exists
 from .jobs import BuildJob, Key
-from .jupyter import USER_SITE_FILE, user_site_packages
+from .jupyter import USER_SITE_FILE, user_site_line
 from .log import Log
 from .program import run
 from .sandbox import IO_FOLDER, Bind, Sandbox
@@ -86,8 +86,8 @@ class Build:
             asked = steps.repository_steps(job, found)
             for step in asked:
                 await self._step(step)
-            if asked:  # otherwise it is the base alone, which works
-                await self._start_once(asked[-1])
+            if asked:  # otherwise it is the base alone, which was tried when it was made
+                await self._start_once(asked[-1], trial.PACKAGES)
             if found["rewritten"]:
                 await self._step(steps.restore_step(job))
         self._finish(found)
@@ -174,7 +174,7 @@ class Build:
             why = hints.explain(step.code, self._log.recent, self._mistakes)
             raise JobFailed(step.code, f"{step.message} {why}".rstrip())
 
-    async def _start_once(self, step: steps.Step) -> None:
+    async def _start_once(self, step: steps.Step, fault: trial.Fault) -> None:
         self._log.write_line("── Starting JupyterLab once")
         whole = self._job.bounds.disk
         full = JobFailed("build.disk-full", f"The build wrote more than {bounds.gigabytes(whole)}.")
@@ -185,6 +185,7 @@ class Build:
                 self._sandbox(step),
                 self._log.write_output,
                 lambda process: self._watch(process, whole, full),
+                fault,
             )
         finally:
             self._log.end_line()
@@ -243,19 +244,25 @@ class Build:
             self._log.write_line(f"── Using Python {version} and JupyterLab from an earlier build")
             await copy(kept, self._partial / "env")
             (self._partial / "env" / files.UNSYNCED_MARK).unlink(missing_ok=True)
+            self._add_user_site(version)
             return
         for step in steps.base_steps(self._job, version):
             await self._step(step)
         self._add_user_site(version)
+        await self._start_once(step, trial.BASE)  # for builds that install no more
         await copy(self._partial / "env", draft)
         files.mark_unsynced(draft)
         rename_unless_exists(draft, kept)
 
     def _add_user_site(self, version: str) -> None:
-        """Add to the search path the folder in people's homes where their own packages go."""
-        packages = self._partial / f"env/lib/python{version}/site-packages"
-        line = f"import site; site.addsitedir({user_site_packages(version)!r})\n"
-        (packages / USER_SITE_FILE).write_text(line)
+        """Add to the search path the folder in people's homes where their own packages go.
+
+        The base of an older portal may have another line.
+        """
+        path = self._partial / f"env/lib/python{version}/site-packages" / USER_SITE_FILE
+        line = user_site_line(version)
+        if not path.exists() or path.read_text() != line:
+            path.write_text(line)
 
     def _finish(self, found: dict[str, Any]) -> None:
         for name in ("tmp", "cache", "answer"):

@@ -50,6 +50,15 @@ def user_site_packages(python: str) -> str:
     return f"{HOME}/.local/lib/python{python}/site-packages"
 
 
+def user_site_line(python: str) -> str:
+    """Return the text of `USER_SITE_FILE`, which Python runs: ``PYTHONNOUSERSITE`` counts for it.
+
+    So the person's packages stay away in safe mode, and the repository's in a build's trial.
+    """
+    folder = user_site_packages(python)
+    return f"import site, sys; sys.flags.no_user_site or site.addsitedir({folder!r})\n"
+
+
 def configuration(job: ServerJob) -> dict[str, str]:
     """Return the text of each of the server's configuration files, by its path below `CONFIG`."""
     values = {
@@ -80,7 +89,7 @@ def write_configuration(folder: Path, job: ServerJob, *, has_key: bool = False) 
 def hidden_files(job: ServerJob, python: str) -> dict[str, str]:
     """Return texts that replace files of the environment in safe mode, by their path inside.
 
-    Without `USER_SITE_FILE`, Python does not look for packages in the person's home.
+    In older environments, `USER_SITE_FILE` adds the packages in the person's home in any case.
     """
     inside = f"lib/python{python}/site-packages/{USER_SITE_FILE}"
     if not job.safe_mode or not os.path.isfile(f"{job.environment}/env/{inside}"):

@@ -1,5 +1,7 @@
 """Start JupyterLab and a kernel once at the end of a build, as a notebook does.
 
+A build that installs nothing has the base alone, which was tried when it was made.
+
 So an environment in which they do not work fails as a build. Only the person's own things and the
 start script are missing: these belong to a notebook's start, not to the environment.
 """
@@ -11,7 +13,7 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,30 @@ KERNEL_SECONDS = 45
 _PAUSE = 0.05
 _LINES = 10
 
+
+@dataclass(frozen=True)
+class Fault:
+    """Code and sentence of a trial that fails; ``home`` is the folder that it has as its home."""
+
+    code: str
+    sentence: str
+    advice: str
+    home: str
+
+
+PACKAGES = Fault(
+    "build.no-jupyterlab",
+    "JupyterLab does not work with the package versions that the repository installs.",
+    "Loosen the pins that the log names.",
+    home="home",
+)
+BASE = Fault(
+    "build.base",
+    "JupyterLab does not work on this machine, whatever a repository installs.",
+    "Tell the staff.",
+    home="cache",  # empty
+)
+
 Watch = Callable[[int], Coroutine[Any, Any, None]]
 
 
@@ -46,12 +72,17 @@ class _KernelDiedError(Exception):
 
 
 async def start_once(
-    folder: Path, job: BuildJob, limits: Sandbox, output: Callable[[bytes], None], watch: Watch
+    folder: Path,
+    job: BuildJob,
+    limits: Sandbox,
+    output: Callable[[bytes], None],
+    watch: Watch,
+    fault: Fault,
 ) -> None:
     """Start JupyterLab in the finished environment, and end it when it and a kernel answer.
 
     ``folder`` is the keeper's run folder, ``limits`` a sandbox of the build's, whose limits
-    ``watch`` enforces. Raises `JobFailed` if it does not answer.
+    ``watch`` enforces. Raises `JobFailed` if it does not answer, with the ``fault``.
     """
     notebook = _notebook(job)
     for left in (folder / "io" / jupyter.SOCKET, folder / jupyter.SOCKET):
@@ -63,17 +94,22 @@ async def start_once(
     async def watch_all(pid: int) -> None:
         await bounds.run_until_first(watch(pid), _wait_for_answer(probe))
 
-    sandbox, command = _sandbox(folder, notebook, limits), jupyter.command("", "", is_safe=True)
+    sandbox, command = (
+        _sandbox(folder, notebook, limits, fault.home),
+        jupyter.command("", "", is_safe=True),
+    )
     try:
         async with open_process(sandbox, command) as process:
             status = await follow(process, recent.write, watch_all)
     except _AnsweredError:
         return
     except _KernelDiedError:
-        raise _failure("Its Python kernel dies at once.", recent.lines) from None
+        raise _failure(fault, "Its Python kernel dies at once.", recent.lines) from None
     except TimeoutError:
-        raise _failure(f"It did not answer within {SECONDS} seconds.", recent.lines) from None
-    raise _failure(f"It ended with status {status}.", recent.lines)
+        raise _failure(
+            fault, f"It did not answer within {SECONDS} seconds.", recent.lines
+        ) from None
+    raise _failure(fault, f"It ended with status {status}.", recent.lines)
 
 
 async def _wait_for_answer(probe: Probe) -> None:
@@ -119,13 +155,9 @@ class _Recent:
         return [*self._last, *self._splitter.end()][-_LINES:]
 
 
-def _failure(why: str, lines: list[str]) -> JobFailed:
-    message = (
-        f"JupyterLab does not work with the package versions that the repository installs. {why} "
-        "Loosen the pins that the log names."
-    )
+def _failure(fault: Fault, why: str, lines: list[str]) -> JobFailed:
     last = "\n".join(["", "Its last lines:", *lines]) if lines else ""
-    return JobFailed("build.no-jupyterlab", message + last)
+    return JobFailed(fault.code, f"{fault.sentence} {why} {fault.advice}{last}")
 
 
 def _notebook(job: BuildJob) -> ServerJob:
@@ -146,12 +178,12 @@ def _notebook(job: BuildJob) -> ServerJob:
     )
 
 
-def _sandbox(folder: Path, notebook: ServerJob, limits: Sandbox) -> Sandbox:
+def _sandbox(folder: Path, notebook: ServerJob, limits: Sandbox, home: str) -> Sandbox:
     return replace(
         limits,
         binds=(
             Bind(f"{notebook.environment}/env", ENVIRONMENT),
-            Bind(f"{notebook.environment}/home", HOME),
+            Bind(f"{notebook.environment}/{home}", HOME),
             Bind(str(folder / "io"), IO_FOLDER, writable=True),
             Bind(str(folder / "config"), jupyter.CONFIG),
         ),

@@ -1,0 +1,30 @@
+"""What a server's status, or its own words, mean for whoever launches from it."""
+
+from __future__ import annotations
+
+import pytest
+
+from sessions.errors import TemporaryError, UserError
+from sessions.git.errors import failure
+from sessions.git.process import Outcome
+
+URL = "https://git.example.org/ada/x"
+STATUS = f"fatal: unable to access '{URL}/': The requested URL returned error: "
+
+
+@pytest.mark.parametrize(
+    ("stderr", "kind", "words"),
+    [
+        (f"{STATUS}429", TemporaryError, "is asked too often and refuses for now (429)"),
+        (f"{STATUS}503", TemporaryError, "answered with an error (503). Try again later."),
+        ("fatal: Could not resolve host: git.example.org", TemporaryError, "cannot be reached"),
+        (f"{STATUS}451", UserError, "refuses this address (error 451)"),
+        (f"{STATUS}404", UserError, "does not exist or is private"),
+        ("fatal: remote error: \x1b[1mno exports\x07", UserError, "refuses: [1mno exports"),
+        ("fatal: protocol error: bad line length", UserError, "not like a Git server"),
+    ],
+)
+def test_a_refusal_names_its_reason(stderr: str, kind: type, words: str):
+    error = failure(Outcome(stderr=stderr), URL)
+    assert (type(error), error.message.isprintable()) == (kind, True)
+    assert words in error.message
