@@ -33,8 +33,8 @@ def _sweep() -> None:
 
 def _has_room() -> bool:
     there = os.statvfs(MEMORY)
-    room = min(there.f_bavail * there.f_frsize, _unused_memory())
-    return room > ROOM and not there.f_flag & os.ST_NOEXEC
+    has_room = there.f_bavail * there.f_frsize > ROOM and _unused_memory() > ROOM / 2
+    return has_room and not there.f_flag & os.ST_NOEXEC
 
 
 def _unused_memory() -> int:

@@ -139,11 +139,13 @@ def test_what_is_slow_or_cannot_be_understood_is_not_dead(ready, lab):
     assert asyncio.run(does_kernel_work(ready(lab), 0.3)) is None
 
 
-def test_a_silent_notebook_holds_up_nobody_of_its_build(ready, checks, bob):
+def test_a_silent_notebook_holds_up_nobody_of_its_build(ready, bob):
     silent, well = ready(Lab("silent")), ready(Lab(), bob)
-    for each in (silent, well):
-        checks.notice(each.pk)
-    until(seen, 1.5)
+    checks = KernelChecks(turn_seconds=0.5)
+    with checks.running():
+        for each in (silent, well):
+            checks.notice(each.pk)
+        until(seen, kernels.REQUEST_SECONDS - 5)  # for so long, the silent one is waited for
 
 
 def test_a_redirect_is_not_followed(ready, labs):
