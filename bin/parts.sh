@@ -35,6 +35,15 @@ beside() { # TITLE NAME ARGUMENT...
     pids+=($!)
 }
 
+# The same, once the part that was last put beside has ended.
+behind() { # TITLE NAME ARGUMENT...
+    local last=${pids[-1]}
+    titles+=("$1")
+    logs+=("$folder/$2.log")
+    { tail --pid="$last" --follow /dev/null && part "${@:2}"; } >"$folder/$2.log" 2>&1 &
+    pids+=($!)
+}
+
 # Also in the background, since bash handles a signal only while it waits.
 foremost() { # TITLE NAME ARGUMENT...
     echo "== $1"
