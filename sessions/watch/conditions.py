@@ -190,7 +190,7 @@ _SENTENCES = {
         gettext_noop("`manage.py doctor` says what is wrong with it."),
     ),
 }
-"""What is wrong, for staff, and what to do about it, by part; `_VARYING` has the other parts."""
+"""Sentences for staff by part: the fault and its remedy; `_VARYING` has the other parts."""
 _OTHER = (
     gettext_noop("Something is wrong with %(part)s: %(problem)s."),
     gettext_noop("The portal's log says more."),

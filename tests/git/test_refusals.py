@@ -1,4 +1,4 @@
-"""What a server's status, or its own words, mean for whoever launches from it."""
+"""Refusals by a Git server: its status, or its own words, become a sentence for people."""
 
 from __future__ import annotations
 
