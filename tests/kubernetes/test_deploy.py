@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -169,7 +170,7 @@ def test_the_portal_reads_every_setting_in_the_config_map():
 def test_the_web_deployment_runs_the_images_command():
     [web] = [pod for pod in pods() if pod["spec"]["containers"][0]["name"] == "web"]
     container = web["spec"]["containers"][0]
-    words = container["command"] + " ".join(container["args"]).replace("=", " ").split()
+    words = [*container["command"], *chain(*(each.split("=", 1) for each in container["args"]))]
     image = re.search(r"(?s)\nCMD \[(.*?)\]", (DEPLOY / "portal/Dockerfile").read_text())
     assert image
     assert re.findall(r'"([^"]*)"', image[1]) == words
