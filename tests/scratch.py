@@ -33,11 +33,4 @@ def _sweep() -> None:
 
 def _has_room() -> bool:
     there = os.statvfs(MEMORY)
-    has_room = there.f_bavail * there.f_frsize > ROOM and _unused_memory() > ROOM / 2
-    return has_room and not there.f_flag & os.ST_NOEXEC
-
-
-def _unused_memory() -> int:
-    lines = Path("/proc/meminfo").read_text().splitlines()
-    (available,) = (line for line in lines if line.startswith("MemAvailable:"))
-    return int(available.split()[1]) * 1024
+    return there.f_bavail * there.f_frsize > ROOM and not there.f_flag & os.ST_NOEXEC
