@@ -84,7 +84,7 @@ def test_nothing_is_lost_when_a_cluster_component_is_killed(
 @pytest.mark.parametrize(
     ("parts", "seconds"),
     [
-        (("kube-apiserver", "kubelet"), 0),
+        (("kube-apiserver", "kubelet", "containerd"), 0),
         *in_long_tests((("kube-apiserver",), 60)),
     ],
 )
@@ -97,10 +97,7 @@ def test_launches_continue_after_a_cluster_outage(
     parts: tuple[str, ...],
     seconds: int,
 ) -> None:
-    """Until the portal knows it, and for so many seconds more.
-
-    containerd stays: it loses the last output of a container that ends while it is away.
-    """
+    """Until the portal knows it, and for so many seconds more."""
     building = ada.launch(slow)
     at_tick(ada, building, 5)
     spawning = ada.launch(git.url("ada/plain"))
