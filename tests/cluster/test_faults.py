@@ -24,8 +24,13 @@ pytestmark = [
 
 TICKS = 150
 SLOW = f"""#!/bin/bash
-for tick in $(seq {TICKS}); do echo "tick $tick"; sleep 0.1; done
+for tick in $(seq {TICKS}); do
+    echo "tick $tick"
+    sleep 0.1
+    [ "$tick" != {TICKS - 20} ] || until git ls-remote "$(cat gate)" 2>/dev/null; do sleep 0.1; done
+done
 """
+"""Near its end, the build waits until the repository that its file ``gate`` names exists."""
 
 
 @pytest.fixture(autouse=True)
@@ -36,11 +41,16 @@ def whole_cluster() -> Iterator[None]:
 
 
 @pytest.fixture
-def slow(git: GitServer, request: pytest.FixtureRequest) -> str:
+def gate(request: pytest.FixtureRequest) -> str:
+    """The name of a repository without which ``slow`` is not built."""
+    return f"ada/gate-{abs(hash(request.node.name)) % 10**8}"
+
+
+@pytest.fixture
+def slow(git: GitServer, gate: str) -> str:
     """A repository that no test before has built, and whose build takes a while."""
-    files = {"postBuild": SLOW, "for": request.node.name}
-    number = abs(hash(request.node.name)) % 10**8
-    return git.repository(f"ada/slow-{number}", files, executable=["postBuild"])
+    files = {"postBuild": SLOW, "gate": git.url(gate)}
+    return git.repository(gate.replace("gate", "slow"), files, executable=["postBuild"])
 
 
 @pytest.fixture
@@ -70,7 +80,7 @@ def all_is_well(api: Api, building: str, kernel: Kernel) -> None:
 @pytest.mark.long
 @pytest.mark.parametrize("part", ["kubelet", "containerd"])
 def test_nothing_is_lost_when_a_cluster_component_is_killed(
-    part: str, git: GitServer, ada: Api, slow: str, running: Kernel
+    part: str, git: GitServer, ada: Api, slow: str, gate: str, running: Kernel
 ) -> None:
     building = ada.launch(slow)
     at_tick(ada, building, 20)
@@ -78,6 +88,7 @@ def test_nothing_is_lost_when_a_cluster_component_is_killed(
     kill(part)
     bring_back()
     ada.until(spawning, "ready")
+    git.empty(gate)
     all_is_well(ada, building, running)
 
 
@@ -93,11 +104,16 @@ def test_launches_continue_after_a_cluster_outage(
     git: GitServer,
     ada: Api,
     slow: str,
+    gate: str,
     running: Kernel,
     parts: tuple[str, ...],
     seconds: int,
 ) -> None:
-    """Until the portal knows it, and for so many seconds more."""
+    """Until the portal knows it, and for so many seconds more.
+
+    The build ends after it: a container runtime that is away when a container ends loses what that
+    wrote meanwhile, and the log says so.
+    """
     building = ada.launch(slow)
     at_tick(ada, building, 5)
     spawning = ada.launch(git.url("ada/plain"))
@@ -111,6 +127,7 @@ def test_launches_continue_after_a_cluster_outage(
     ada.until(spawning, "ready", within=200)
     ada.until(waiting, "ready", within=200)
     eventually(lambda: _back_end(stack) == "ok", within=90, what="knowing that it is back")
+    git.empty(gate)
     all_is_well(ada, building, running)
 
 
@@ -119,7 +136,10 @@ def _back_end(stack: Stack) -> str:
     return said
 
 
-def test_a_push_is_retried_after_a_registry_outage(ada: Api, slow: str, running: Kernel) -> None:
+def test_a_push_is_retried_after_a_registry_outage(
+    git: GitServer, ada: Api, slow: str, gate: str, running: Kernel
+) -> None:
+    git.empty(gate)
     building = ada.launch(slow)
     at_tick(ada, building, TICKS)
     kill("registry")

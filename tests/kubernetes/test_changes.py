@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
@@ -14,6 +15,7 @@ from sessions.backends import BuildReport, ServerReport
 from sessions.backends.kubernetes import KubernetesBackend, serverpod
 from sessions.backends.kubernetes.buildpod import STAGES
 from sessions.backends.kubernetes.homes import program
+from sessions.errors import TemporaryError
 from tests.kubernetes.apiserver import BREAK, END
 from tests.kubernetes.test_build_reports import DONE, RUNS, WAITS, ended
 from tests.kubernetes.things import BARE, BUILD, SERVER
@@ -130,6 +132,28 @@ def test_lines_arrive_once_and_in_order_although_streams_break(api, watch, build
     api.log("build-7", "fetch", line(10))
     watch.until(lambda: len(watch.lines) >= 10)
     assert watch.lines == [str(number) for number in range(1, 11)]
+
+
+def test_lines_that_the_cluster_has_lost_are_noted(api, watch, build):
+    for stage in STAGES:
+        api.log("build-7", stage, line(1, stage), END)
+    of_three, of_one = ended({"lines": "3"}), ended({"lines": "1"})
+    build(of_three, of_one, DONE, DONE, ended({"digest": DIGEST, "lines": "2"}), phase="Succeeded")
+    watch.until(lambda: watch.reports)
+    missing = "… 2 lines are missing here …", "… a line is missing here …"
+    assert watch.lines == ["fetch", missing[0], "plan", "pull", "build", "push", missing[1]]
+
+
+def test_the_end_of_a_log_is_waited_for_while_it_may_still_come(api, backend, build):
+    just_now = datetime.now(UTC).isoformat()
+    build(ended({"lines": "2"}, finishedAt=just_now), RUNS)
+    api.log("build-7", "fetch", line(1), END)
+    position = backend.read_log(7, "").position
+    with pytest.raises(TemporaryError):
+        backend.read_log(7, position)
+    api.logs.clear()
+    api.log("build-7", "fetch", line(1), line(2), END)
+    assert backend.read_log(7, position).text == "2\n"
 
 
 def test_lines_of_a_container_that_starts_late_arrive_at_once(api, watch, build):

@@ -46,7 +46,7 @@ def main() -> None:
     spec = buildspec.read(os.environ)
     output = Output(sys.stdout.buffer, spec.log_limit)
     answer = run(STAGES[sys.argv[1]], spec, output)
-    result.write(answer)
+    result.write({**answer, "lines": str(output.count)})
     sys.exit("code" in answer)
 
 

@@ -19,13 +19,14 @@ _TRUNCATED = "… the log is too long: what follows was cut …"
 class Output:
     """A log of numbered lines, at most ``limit`` bytes and then one line that says so.
 
-    ``last`` holds the last lines, including those that were cut.
+    ``count`` is how many were written, and ``last`` holds the last lines, including those that
+    were cut.
     """
 
     def __init__(self, stream: BinaryIO, limit: int) -> None:
         self._stream = stream
         self._remaining = limit
-        self._number = 0
+        self.count = 0
         self._lines = LineSplitter(MAX_LINE_LENGTH)
         self.last: deque[str] = deque(maxlen=_LAST)
 
@@ -59,10 +60,10 @@ class Output:
         self._stream.flush()
 
     def _put(self, line: str) -> None:
-        text = f"{self._number + 1} {line}\n".encode()
+        text = f"{self.count + 1} {line}\n".encode()
         if len(text) > self._remaining:
-            text = f"{self._number + 1} {_TRUNCATED}\n".encode()
+            text = f"{self.count + 1} {_TRUNCATED}\n".encode()
             self._remaining = 0
-        self._number += 1
+        self.count += 1
         self._remaining -= len(text)
         self._stream.write(text)

@@ -178,7 +178,8 @@ class KubernetesBackend(PeoplesVolumes, OwnedNamespace):
             return None
         ended, place = reports.finished_stages(pod), LogCursor.parse(position)
         while place.container in ended:
-            if piece := output.read_available(self._cluster, build_id, place).to_log_lines():
+            finished = ended[place.container]
+            if piece := output.read_rest(self._cluster, build_id, place, finished):
                 return piece
             if place.is_last_stage:
                 return None

@@ -16,13 +16,17 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from django.utils.translation import gettext as _
 
 from sessions.backends import LogLines
-from sessions.errors import BinderyError
+from sessions.errors import BinderyError, TemporaryError
 
 from .buildpod import PHASES, STAGES
 from .cluster import Cluster, Manifest
 from .labels import build_name
+from .reports import Finished
 from .serverpod import CONTAINER as NOTEBOOK
 
 _FRACTION = re.compile(r"\.\d+")
@@ -86,9 +90,17 @@ class LogCursor:
             return (replace(self, timestamp=at), [line]) if at > self.timestamp else (self, [])
         if int(number) <= self.number:
             return self, []
-        missing = int(number) - self.number - 1
-        gap = [f"… {missing} lines are missing here …"] if missing else []
+        gap = _gap(int(number) - self.number - 1)
         return replace(self, number=int(number), timestamp=max(at, self.timestamp)), [*gap, text]
+
+
+def _gap(missing: int) -> list[str]:
+    """Return what stands in the log for lines that the cluster does not have."""
+    if missing <= 0:
+        return []
+    return [
+        f"… {missing} lines are missing here …" if missing > 1 else "… a line is missing here …"
+    ]
 
 
 MAX_LINES_BYTES = 15_000
@@ -97,6 +109,8 @@ MAX_BUFFERED_LINES = 2_000
 RETRY_SECONDS = 0.5
 """Seconds before a log whose stream has ended is requested again: the container may have ended
 without the portal knowing it yet, or its node may be unreachable."""
+LATE = timedelta(minutes=1)
+"""How long after a container's end the cluster may not have all of its lines yet."""
 
 
 class LogBuffer:
@@ -134,6 +148,27 @@ def read_available(cluster: Cluster, build_id: int, cursor: LogCursor) -> LogBuf
         if not buffer.add(raw):
             break
     return buffer
+
+
+def read_rest(
+    cluster: Cluster, build_id: int, cursor: LogCursor, finished: Finished
+) -> LogLines | None:
+    """Return the next lines after a place in a container that has ended, or None at its end.
+
+    A container runtime that is away when a container ends loses what that wrote meanwhile: the last
+    line then says so. But while it is away, the cluster has no lines at all, so until `LATE` after
+    the end, `TemporaryError` is raised instead.
+    """
+    if piece := read_available(cluster, build_id, cursor).to_log_lines():
+        return piece
+    gap = _gap(finished.lines - cursor.number)
+    if not gap:
+        return None
+    if datetime.now(UTC) - finished.at < LATE:
+        message = _("The end of the build's log cannot be read yet.")
+        raise TemporaryError("cluster.unreachable", message)
+    position = str(replace(cursor, number=finished.lines))
+    return LogLines(PHASES[cursor.container], f"{gap[0]}\n", position)
 
 
 def last_lines(cluster: Cluster, pod: Manifest, count: int) -> str:

@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -53,6 +53,8 @@ _KILLED = 137
 """The exit status after SIGKILL."""
 _CODE = re.compile(r"build\.[a-z-]{1,50}")
 """The codes that are trusted: a build that has taken over its container may leave any text."""
+_COUNT = re.compile(r"[0-9]{1,9}")
+"""The numbers that are trusted, likewise."""
 
 
 def build_id(pod: Pod) -> int:
@@ -112,11 +114,32 @@ def orphaned_keys(secrets: Iterable[Pod], pods: Iterable[Pod], now: datetime) ->
     ]
 
 
-def finished_stages(pod: Pod) -> list[str]:
-    """Return the containers that have ended, and whose output is therefore complete."""
-    return [
-        name for name, status in container_statuses(pod) if "terminated" in status.get("state", {})
-    ]
+@dataclass(frozen=True)
+class Finished:
+    """A container that has ended: when, and how many lines it wrote, 0 if it does not say so."""
+
+    at: datetime
+    lines: int
+
+
+def finished_stages(pod: Pod) -> dict[str, Finished]:
+    """Return the containers that have ended, by name."""
+    said = dict(_results(pod))
+    return {
+        name: Finished(_finished_at(status), _count(said.get(name, {}).get("lines", "")))
+        for name, status in container_statuses(pod)
+        if "terminated" in status.get("state", {})
+    }
+
+
+def _finished_at(status: dict[str, Any]) -> datetime:
+    """Return when a container ended; a node that has lost it does not know."""
+    text = status["state"]["terminated"].get("finishedAt")
+    return parse_time(text) if text else datetime.min.replace(tzinfo=UTC)
+
+
+def _count(text: str) -> int:
+    return int(text) if _COUNT.fullmatch(text) else 0
 
 
 def started_stages(pod: Pod) -> list[str]:
