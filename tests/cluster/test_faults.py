@@ -136,6 +136,7 @@ def _back_end(stack: Stack) -> str:
     return said
 
 
+@pytest.mark.long
 def test_a_push_is_retried_after_a_registry_outage(
     git: GitServer, ada: Api, slow: str, gate: str, running: Kernel
 ) -> None:

@@ -15,6 +15,7 @@ from tests.stack import Api, Stack, eventually
 
 pytestmark = [
     pytest.mark.cluster,
+    pytest.mark.long,
     pytest.mark.stack,
     pytest.mark.slow("many builds and notebooks of a cluster", seconds=1200),
 ]
@@ -29,7 +30,7 @@ print(Build.objects.filter(url__contains='/many-{}/').count())
 
 
 @pytest.fixture(
-    params=[(4, 1), pytest.param((6, 5), marks=pytest.mark.long)],
+    params=[(4, 1), (6, 5)],
     ids=lambda crowd: f"{crowd[0]} people with {crowd[1]} projects",
 )
 def crowd(request: pytest.FixtureRequest) -> tuple[int, int]:
