@@ -133,8 +133,11 @@ def from_notebook(
 
 
 _LOOPBACK = re.compile(
-    rb"(?:https?:)?//(?:localhost|127(?:\.\d{1,3}){3}|0\.0\.0\.0|\[::1?\])(?::(\d{1,5}))?(?=[/?#]|$)",
-    re.IGNORECASE,
+    rb"""(?:https?:)?//
+    (?:[^/?\#@]*@)?
+    (?:localhost\.?|127(?:\.\d{1,3}){1,3}|0\.0\.0\.0|\[(?:::1?|(?:0{1,4}:){7}0{0,3}[01])\])
+    (?::(\d{1,5}))?(?=[/?\#]|$)""",
+    re.IGNORECASE | re.VERBOSE,
 )
 _PROXIED = re.compile(rb"/proxy/(absolute/)?\d+(?=/|$)")
 
