@@ -110,6 +110,7 @@ def test_servers_with_few_features_give_the_commit(
     got = clone(tmp_path / "x", git_server.url(name), commit, "main")
     assert got.read("a") == str(number) and got.notes == []
     assert got.git("rev-parse", "HEAD") == f"{commit}\n"
+    assert "fatal: " not in got.log and "error: " not in got.log
 
 
 def test_a_missing_commit_ends_with_a_message(git_server: GitServer, tmp_path: Path):

@@ -126,6 +126,7 @@ def test_the_bundled_examples_run(stack: Stack, ada: Api) -> None:
         ada.until(name, "ready")
         with Kernel(ada, name) as kernel:
             assert kernel.run("import os; print(os.path.exists('index.ipynb'))") == "True\n"
+        assert not [line for line in ada.log(name) if line.startswith(("fatal: ", "error: "))]
 
 
 def test_other_addresses_of_the_portal_are_not_fetched(

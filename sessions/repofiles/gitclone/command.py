@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from typing import NamedTuple
 
 MAX_NAME_LENGTH = 200
 _LAST_BYTES = 4000
+_FAILURE = re.compile(rb"(?:^|[\r\n])(?:error|fatal): ")
 _SETTINGS = (
     "advice.detachedHead=false",
     "core.bigFileThreshold=1m",
@@ -29,11 +31,13 @@ class Ended(NamedTuple):
     last: str = ""
 
 
-def run_git(folder: str, *words: str, file_bytes: int = 0, seconds: float = 0) -> Ended:
+def run_git(
+    folder: str, *words: str, file_bytes: int = 0, seconds: float = 0, hides_failure: bool = False
+) -> Ended:
     """Run ``git <words>`` in the folder; its complaints and its progress go to the log.
 
     With ``file_bytes``, it fails when it writes a larger file; with ``seconds``, when it takes
-    longer.
+    longer. With ``hides_failure``, the reason for which it fails is not in the log.
     """
 
     def bound() -> None:
@@ -51,18 +55,19 @@ def run_git(folder: str, *words: str, file_bytes: int = 0, seconds: float = 0) -
         timer = Timer(seconds, process.terminate)
         if seconds:
             timer.start()
-        last = _pass_on(process)
+        last = _pass_on(process, hides_failure)
         timer.cancel()
     return Ended(process.returncode == 0, last.decode("utf-8", "replace"))
 
 
-def _pass_on(process: subprocess.Popen[bytes]) -> bytes:
+def _pass_on(process: subprocess.Popen[bytes], hides_failure: bool) -> bytes:
     """Write what the process complains of to the log, until it ends; return the last of it."""
     last = b""
     while process.stderr and (piece := os.read(process.stderr.fileno(), 65536)):
-        sys.stderr.buffer.write(piece)
-        sys.stderr.buffer.flush()
         last = (last + piece)[-_LAST_BYTES:]
+        if not (hides_failure and _FAILURE.search(last)):
+            sys.stderr.buffer.write(piece)
+            sys.stderr.buffer.flush()
     process.wait()
     return last
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import glob
 import os
 import re
+import sys
 from contextlib import suppress
 
 from .command import ask_git, git_folder, run_git, shown
@@ -44,13 +45,17 @@ def fetch_commit(folder: str, url: str, commit: str, ref: str) -> bool:
     attempts = [["--depth=1", "origin", commit]]
     attempts += [["--depth=1", "origin", name] for name in names if ref and ref != commit]
     attempts += [["origin", _BRANCHES, _TAGS], ["origin", commit]]
+    failures = ""
     for words in attempts:
         whole = [] if words[0].startswith("--") else _whole(folder)
-        done = run_git(folder, *_FETCH, *whole, *words)
+        done = run_git(folder, *_FETCH, *whole, *words, hides_failure=True)
         if done.succeeded and _has(folder, commit):
             return True
-        if not done.succeeded and _GONE.search(done.last):
-            return False
+        if not done.succeeded:
+            failures += done.last
+            if _GONE.search(done.last):
+                break
+    sys.stderr.buffer.write(failures.encode())
     return False
 
 
@@ -110,8 +115,8 @@ def complete_submodule(folder: str, room: int) -> None:
 
 
 def _fetch_bounded(folder: str, file_bytes: int, *words: str) -> bool:
-    limits = {"file_bytes": file_bytes, "seconds": MAX_HISTORY_SECONDS}
-    return run_git(folder, *_FETCH, *words, **limits).succeeded
+    command = (folder, *_FETCH, *words)
+    return run_git(*command, file_bytes=file_bytes, seconds=MAX_HISTORY_SECONDS).succeeded
 
 
 def _remove_rests(folder: str) -> None:
