@@ -13,8 +13,10 @@ processes=${TEST_PROCESSES:-$(nproc)} # per part
 # (tests/warm.py), in memory if possible.
 export BINDERY_TEST_SHARED=$folder/shared
 
+# In a session of its own: Linux shares the processors between sessions, and each browser and each
+# process of a portal has one.
 pytest() {
-    setpriv --pdeathsig TERM .venv/bin/python -m pytest -n "$processes" --dist loadgroup \
+    setsid setpriv --pdeathsig TERM .venv/bin/python -m pytest -n "$processes" --dist loadgroup \
         --durations=25 --durations-min=1 "$@"
 }
 
