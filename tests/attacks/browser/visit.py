@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, BrowserContext, Page
 
 from tests.attacks.attempt import Attempt, Verdict
 from tests.attacks.cast import World
+from tests.browser.conftest import STILL
 
 KIND = "browser"
 EVIL = "http://evil.example"
@@ -63,7 +64,7 @@ class InBrowser(Attempt):
     signed_in: str = field(default="alice", kw_only=True)
 
     def tried(self, world: World, chromium: Browser) -> Verdict:
-        context = chromium.new_context()
+        context = chromium.new_context(**STILL)
         context.set_default_timeout(PATIENCE)
         try:
             if self.signed_in:

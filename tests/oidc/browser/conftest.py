@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.browser.conftest import PATIENCE, chromium  # noqa: F401  a fixture
+from tests.browser.conftest import PATIENCE, STILL, chromium  # noqa: F401  a fixture
 from tests.githttp import GitServer
 from tests.oidc.certified import Provider
 from tests.shells import Shell
@@ -86,7 +86,7 @@ def visit(chromium: Browser, site: Site) -> Iterator[Visit]:  # noqa: F811
         complaints: list[str] = []
 
         def fresh() -> Page:
-            context = chromium.new_context(base_url=site.stack.url)
+            context = chromium.new_context(base_url=site.stack.url, **STILL)
             context.set_default_timeout(PATIENCE)
             open_.callback(context.close)
             context.on(
