@@ -119,6 +119,24 @@ def test_refusal_ends_access_to_pages_notebooks_and_the_api(campus, backend):
     assert program.get("/api/v1/me/").status_code == 401
 
 
+def test_refusal_after_signing_out_does_not_end_tokens(campus, monkeypatch):
+    """The provider signs the person out while it is asked; it then refuses."""
+    enter(campus)
+    secret = Token.objects.issue(ada(), "laptop", ["read"], None)[1]
+
+    def unseal_and_sign_out(sealed: str, purpose: str) -> str:
+        signins.end(SignIn.objects.get())
+        return unseal(sealed, purpose)
+
+    monkeypatch.setattr(refresh, "unseal", unseal_and_sign_out)
+    say(campus, NO)
+    ask()
+    assert not SignIn.objects.exists()
+    assert ada().may_enter
+    program = Client(headers={"Authorization": f"Bearer {secret}"})
+    assert program.get("/api/v1/me/").status_code == 200
+
+
 def test_refusal_of_one_browser_makes_the_others_due_at_once(campus):
     first, second = enter(campus), enter(campus)
     row = SignIn.objects.earliest("pk")

@@ -134,11 +134,14 @@ def _end_refused(row: SignIn) -> None:
     """End this sign-in, and have the person's others asked about at once.
 
     They tell whether the refusal was about the person or only about this browser. One that is due
-    within a minute is left: it may be in progress.
+    within a minute is left: it may be in progress. If the person has signed out meanwhile, here or
+    at the provider, that is what the provider refused to refresh.
     """
     now = timezone.now()
     with transaction.atomic():
         user = User.objects.select_for_update().get(pk=row.user_id)
+        if not SignIn.objects.filter(pk=row.pk).exists():
+            return
         log.info("%s refused to refresh sign-in %d", row.provider, row.pk)
         signins.end(row)
         others = SignIn.objects.filter(user=user).exclude(sealed="")
