@@ -43,8 +43,8 @@ def _reads(visit: Visit) -> str:
 def _after_sign_out(visit: Visit) -> str:
     page = visit.portal("/projects/{alice_project}/")
     page.goto(visit.world.filled("{url}/"))
-    visit.context.clear_cookies()
     page.goto(visit.world.filled("{url}/no-such-page/"))
+    visit.context.clear_cookies()
     page.go_back()
     page.wait_for_load_state("load")
     shown = page.content()
