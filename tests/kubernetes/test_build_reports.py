@@ -12,9 +12,7 @@ from sessions.backends import BuildReport
 from sessions.backends.kubernetes.buildpod import STAGES
 from sessions.backends.kubernetes.reports import (
     build_report,
-    finished_stages,
     orphaned_keys,
-    started_stages,
 )
 from tests.kubernetes.things import Pod
 
@@ -251,31 +249,6 @@ def test_a_builder_image_that_cannot_be_pulled_fails_the_build(waiting):
     found = build_report(pod("Pending", {"waiting": waiting}))
     assert (found.finished, found.code) == (True, "build.builder")
     assert found.message.endswith(waiting["message"])
-
-
-def test_started_and_finished_stages_are_read_from_the_pod():
-    thing = pod("Pending", DONE, RUNS, WAITS, {})
-    assert started_stages(thing) == ["fetch", "plan"]
-    assert list(finished_stages(thing)) == ["fetch"]
-    assert (started_stages({"metadata": {}}), finished_stages({"metadata": {}})) == ([], {})
-
-
-@pytest.mark.parametrize(
-    ("said", "lines"),
-    [({"lines": "12"}, 12), ({"lines": 12}, 12), ({}, 0), ("12", 0)]
-    + [({"lines": text}, 0) for text in ("-1", "1e9", "9" * 5000, "٣", "", None, [1])],
-)
-def test_a_stage_says_how_many_lines_it_wrote(said, lines):
-    (stage,) = finished_stages(pod("Pending", ended(said))).values()
-    assert stage.lines == lines
-
-
-@pytest.mark.parametrize("at", [None, "2026-01-01T00:00:00Z"])
-def test_a_stage_says_when_it_ended_unless_its_node_has_lost_it(at):
-    (stage,) = finished_stages(pod("Pending", ended(finishedAt=at))).values()
-    assert stage.at == (
-        datetime(2026, 1, 1, tzinfo=UTC) if at else datetime.min.replace(tzinfo=UTC)
-    )
 
 
 @pytest.mark.parametrize("said", ["[" * 4000, '{"a":' * 800, "[" * 2000 + "]" * 2000])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
@@ -154,6 +154,12 @@ def test_the_end_of_a_log_is_waited_for_while_it_may_still_come(api, backend, bu
     api.logs.clear()
     api.log("build-7", "fetch", line(1), line(2), END)
     assert backend.read_log(7, position).text == "2\n"
+
+
+def test_the_end_of_a_log_is_not_waited_for_as_long_as_a_nodes_clock_is_ahead(api, backend, build):
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    build(ended({"lines": "1"}, finishedAt=tomorrow.isoformat()), RUNS)
+    assert backend.read_log(7, "").text == "… a line is missing here …\n"
 
 
 def test_lines_of_a_container_that_starts_late_arrive_at_once(api, watch, build):

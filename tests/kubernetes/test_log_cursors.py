@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sessions.backends.kubernetes.output import MAX_LINES_BYTES, LogBuffer, LogCursor
+from sessions.backends.kubernetes.output import (
+    MAX_LINES_BYTES,
+    LogBuffer,
+    LogCursor,
+    finished_stages,
+    started_stages,
+)
+from tests.kubernetes.test_build_reports import DONE, RUNS, WAITS, ended, pod
 
 
 def at(seconds: float, zone: str = "Z") -> str:
@@ -142,3 +151,28 @@ def test_a_piece_has_a_size_limit_but_at_least_one_line():
     made = piece.to_log_lines()
     assert (made.phase, made.position) == ("fetching", str(LogCursor(0, 1, at(0))))
     assert made.text == "x" * 2 * MAX_LINES_BYTES + "\n"
+
+
+def test_started_and_finished_stages_are_read_from_the_pod():
+    thing = pod("Pending", DONE, RUNS, WAITS, {})
+    assert started_stages(thing) == ["fetch", "plan"]
+    assert list(finished_stages(thing)) == ["fetch"]
+    assert (started_stages({"metadata": {}}), finished_stages({"metadata": {}})) == ([], {})
+
+
+@pytest.mark.parametrize(
+    ("said", "lines"),
+    [({"lines": "12"}, 12), ({"lines": 12}, 12), ({}, 0), ("12", 0)]
+    + [({"lines": text}, 0) for text in ("-1", "1e9", "9" * 5000, "٣", "", None, [1])],
+)
+def test_a_stage_says_how_many_lines_it_wrote(said, lines):
+    (stage,) = finished_stages(pod("Pending", ended(said))).values()
+    assert stage.lines == lines
+
+
+@pytest.mark.parametrize("at", [None, "2026-01-01T00:00:00Z"])
+def test_a_stage_says_when_it_ended_unless_its_node_has_lost_it(at):
+    (stage,) = finished_stages(pod("Pending", ended(finishedAt=at))).values()
+    assert stage.at == (
+        datetime(2026, 1, 1, tzinfo=UTC) if at else datetime.min.replace(tzinfo=UTC)
+    )

@@ -176,7 +176,7 @@ class KubernetesBackend(PeoplesVolumes, OwnedNamespace):
         pod = self._build_pod(build_id)
         if pod is None:
             return None
-        ended, place = reports.finished_stages(pod), LogCursor.parse(position)
+        ended, place = output.finished_stages(pod), LogCursor.parse(position)
         while place.container in ended:
             finished = ended[place.container]
             if piece := output.read_rest(self._cluster, build_id, place, finished):
@@ -184,7 +184,7 @@ class KubernetesBackend(PeoplesVolumes, OwnedNamespace):
             if place.is_last_stage:
                 return None
             place = place.next_stage()
-        if place.container not in reports.started_stages(pod):
+        if place.container not in output.started_stages(pod):
             return None
         if self._changes:
             return self._changes.read_log_lines(build_id, place)

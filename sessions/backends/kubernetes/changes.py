@@ -19,7 +19,7 @@ from queue import Empty, SimpleQueue
 from sessions.backends import BuildReport, LogLines, ServerReport
 from sessions.errors import BinderyError
 
-from . import problems, reports
+from . import output, problems, reports
 from .cluster import Cluster, Expired, Listing, Manifest, Query
 from .labels import BUILDS, SERVERS, build_name
 from .namespace import Namespace
@@ -232,7 +232,7 @@ class Changes:
 
     def _read_build(self, pod: Manifest) -> BuildReport:
         """Return a build's report, and note that it has output if one of its containers has."""
-        report, stages = reports.build_report(pod), reports.started_stages(pod)
+        report, stages = reports.build_report(pod), output.started_stages(pod)
         number = report.id
         if stages and (number not in self._followers or stages != self._started_stages.get(number)):
             self._builds_with_output.add(number)

@@ -26,7 +26,7 @@ from sessions.errors import BinderyError, TemporaryError
 from .buildpod import PHASES, STAGES
 from .cluster import Cluster, Manifest
 from .labels import build_name
-from .reports import Finished
+from .podstatus import container_statuses, parse_time, termination_messages
 from .serverpod import CONTAINER as NOTEBOOK
 
 _FRACTION = re.compile(r"\.\d+")
@@ -96,11 +96,47 @@ class LogCursor:
 
 def _gap(missing: int) -> list[str]:
     """Return what stands in the log for lines that the cluster does not have."""
-    if missing <= 0:
-        return []
-    return [
-        f"… {missing} lines are missing here …" if missing > 1 else "… a line is missing here …"
-    ]
+    if missing > 1:
+        return [f"… {missing} lines are missing here …"]
+    return ["… a line is missing here …"] if missing == 1 else []
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A container that has ended: when, and how many lines it wrote, 0 if it does not say so."""
+
+    at: datetime
+    lines: int
+
+
+def finished_stages(pod: Manifest) -> dict[str, Finished]:
+    """Return the containers that have ended, by name."""
+    said = dict(termination_messages(pod))
+    return {
+        name: Finished(_finished_at(status), _line_count(said.get(name, {}).get("lines", "")))
+        for name, status in container_statuses(pod)
+        if "terminated" in status.get("state", {})
+    }
+
+
+def _finished_at(status: Manifest) -> datetime:
+    """Return when a container ended; a node that has lost it does not know."""
+    text = status["state"]["terminated"].get("finishedAt")
+    return parse_time(text) if text else datetime.min.replace(tzinfo=UTC)
+
+
+def _line_count(text: str) -> int:
+    return int(text) if _NUMBER.fullmatch(text) else 0
+
+
+def started_stages(pod: Manifest) -> list[str]:
+    """Return the containers that may have output, in order."""
+    begun = {
+        name
+        for name, status in container_statuses(pod)
+        if status.get("state", {}).keys() - {"waiting"}
+    }
+    return [stage for stage in STAGES if stage in begun]
 
 
 MAX_LINES_BYTES = 15_000
@@ -164,7 +200,7 @@ def read_rest(
     gap = _gap(finished.lines - cursor.number)
     if not gap:
         return None
-    if datetime.now(UTC) - finished.at < LATE:
+    if abs(datetime.now(UTC) - finished.at) < LATE:  # a node's clock may be far ahead
         message = _("The end of the build's log cannot be read yet.")
         raise TemporaryError("cluster.unreachable", message)
     position = str(replace(cursor, number=finished.lines))

@@ -10,6 +10,7 @@ its own system.
 from __future__ import annotations
 
 import http.client
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -122,6 +123,18 @@ def created_at(thing: Pod) -> datetime:
 def parse_time(text: str) -> datetime:
     """Return a time of the cluster (RFC 3339) in UTC. Raises `ValueError` for anything else."""
     return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def termination_messages(pod: Pod) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield each container's termination message, if it is a JSON object."""
+    for name, status in container_statuses(pod):
+        text = status.get("state", {}).get("terminated", {}).get("message", "")
+        try:
+            found = json.loads(text or "{}")
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(found, dict):
+            yield name, {key: str(value).replace("\0", "") for key, value in found.items()}
 
 
 def is_terminating(thing: Pod) -> bool:

@@ -7,11 +7,10 @@ is not made yet, or gone.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -22,7 +21,6 @@ from sessions.backends.messages import NO_ROOM_TO_BUILD, time_limit
 from sessions.backends.unreadable import read_each, unreadable_build, unreadable_server
 
 from . import problems
-from .buildpod import STAGES
 from .homes import helper_pods
 from .labels import BUILD, CANCEL, INSTALLATION, PROJECT, REQUESTED_ACTION, SESSION, STOP
 from .podstatus import (
@@ -36,6 +34,7 @@ from .podstatus import (
     number_label,
     parse_time,
     required_number,
+    termination_messages,
     unscheduled_reason,
 )
 from .serverpod import PORT
@@ -53,8 +52,6 @@ _KILLED = 137
 """The exit status after SIGKILL."""
 _CODE = re.compile(r"build\.[a-z-]{1,50}")
 """The codes that are trusted: a build that has taken over its container may leave any text."""
-_COUNT = re.compile(r"[0-9]{1,9}")
-"""The numbers that are trusted, likewise."""
 
 
 def build_id(pod: Pod) -> int:
@@ -84,7 +81,7 @@ def build_report(pod: Pod) -> BuildReport:
 
 def _report(pod: Pod) -> BuildReport:
     number, phase = build_id(pod), pod.get("status", {}).get("phase", "Pending")
-    results = dict(_results(pod))
+    results = dict(termination_messages(pod))
     plan = results.get("plan", {})
     about: dict[str, Any] = {
         "buildpack": plan.get("pack", ""),
@@ -112,56 +109,6 @@ def orphaned_keys(secrets: Iterable[Pod], pods: Iterable[Pod], now: datetime) ->
         for secret in secrets
         if label(secret, BUILD) not in there and now - created_at(secret) > MIN_KEY_AGE
     ]
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A container that has ended: when, and how many lines it wrote, 0 if it does not say so."""
-
-    at: datetime
-    lines: int
-
-
-def finished_stages(pod: Pod) -> dict[str, Finished]:
-    """Return the containers that have ended, by name."""
-    said = dict(_results(pod))
-    return {
-        name: Finished(_finished_at(status), _count(said.get(name, {}).get("lines", "")))
-        for name, status in container_statuses(pod)
-        if "terminated" in status.get("state", {})
-    }
-
-
-def _finished_at(status: dict[str, Any]) -> datetime:
-    """Return when a container ended; a node that has lost it does not know."""
-    text = status["state"]["terminated"].get("finishedAt")
-    return parse_time(text) if text else datetime.min.replace(tzinfo=UTC)
-
-
-def _count(text: str) -> int:
-    return int(text) if _COUNT.fullmatch(text) else 0
-
-
-def started_stages(pod: Pod) -> list[str]:
-    """Return the containers that may have output, in order."""
-    begun = {
-        name
-        for name, status in container_statuses(pod)
-        if status.get("state", {}).keys() - {"waiting"}
-    }
-    return [stage for stage in STAGES if stage in begun]
-
-
-def _results(pod: Pod) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield each container's termination message, parsed."""
-    for name, status in container_statuses(pod):
-        text = status.get("state", {}).get("terminated", {}).get("message", "")
-        try:
-            found = json.loads(text or "{}")
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(found, dict):
-            yield name, {key: str(value).replace("\0", "") for key, value in found.items()}
 
 
 def _failure(pod: Pod, results: dict[str, dict[str, str]]) -> tuple[str, str]:
