@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from django.contrib.sessions.models import Session as PortalSession
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 from django_q.models import OrmQ
@@ -119,16 +120,17 @@ def test_refusal_ends_access_to_pages_notebooks_and_the_api(campus, backend):
     assert program.get("/api/v1/me/").status_code == 401
 
 
-def test_refusal_after_signing_out_does_not_end_tokens(campus, monkeypatch):
+@pytest.mark.django_db(transaction=True)
+def test_refusal_after_signing_out_does_not_end_tokens(campus):
     """The provider signs the person out while it is asked; it then refuses."""
     enter(campus)
     secret = Token.objects.issue(ada(), "laptop", ["read"], None)[1]
 
-    def unseal_and_sign_out(sealed: str, purpose: str) -> str:
+    def sign_out() -> None:
         signins.end(SignIn.objects.get())
-        return unseal(sealed, purpose)
+        connection.close()  # the provider has a thread of its own
 
-    monkeypatch.setattr(refresh, "unseal", unseal_and_sign_out)
+    campus.meanwhile["/token"] = sign_out
     say(campus, NO)
     ask()
     assert not SignIn.objects.exists()

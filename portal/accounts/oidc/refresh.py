@@ -140,7 +140,7 @@ def _end_refused(row: SignIn) -> None:
     now = timezone.now()
     with transaction.atomic():
         user = User.objects.select_for_update().get(pk=row.user_id)
-        if not SignIn.objects.filter(pk=row.pk).exists():
+        if SignIn.objects.select_for_update().filter(pk=row.pk).first() is None:
             return
         log.info("%s refused to refresh sign-in %d", row.provider, row.pk)
         signins.end(row)
