@@ -7,7 +7,7 @@ pids=()
 titles=()
 logs=()
 worst=0
-processes=${TEST_PROCESSES:-$(nproc)} # per part
+processes=${TEST_PROCESSES:-$(nproc)} # of a part that does not say otherwise with -n
 
 # Everything that each local back end prepares at its start is prepared once for all processes
 # (tests/warm.py), in memory if possible.
@@ -34,15 +34,6 @@ beside() { # TITLE NAME ARGUMENT...
     titles+=("$1")
     logs+=("$folder/$2.log")
     part "${@:2}" >"$folder/$2.log" 2>&1 &
-    pids+=($!)
-}
-
-# The same, once the part that was last put beside has ended.
-behind() { # TITLE NAME ARGUMENT...
-    local last=${pids[-1]}
-    titles+=("$1")
-    logs+=("$folder/$2.log")
-    { tail --pid="$last" --follow /dev/null && part "${@:2}"; } >"$folder/$2.log" 2>&1 &
     pids+=($!)
 }
 

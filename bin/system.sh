@@ -14,7 +14,7 @@ ssh                 openssh-client   openssh-clients    openssh-clients
 certificates        ca-certificates  ca-certificates    ca-certificates
 postgresql          postgresql       postgresql-server  postgresql-server
 redis-server        redis-server     redis              redis
-chromium            chromium         chromium           chromium
+chromium            chromium-headless-shell chromium    chromium
 curl                curl             curl               curl
 cc                  gcc              gcc                gcc
 docker-registry     docker-registry  -                  distribution-registry

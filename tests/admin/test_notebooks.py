@@ -23,7 +23,7 @@ from sessions.states import BuildState, ProjectState, SessionState
 from tests.conftest import signed_in
 from tests.stages import COMMIT, project_in
 
-pytestmark = [pytest.mark.django_db, pytest.mark.databases]
+pytestmark = pytest.mark.django_db
 
 BASE = "/admin/notebook_sessions"
 
@@ -63,6 +63,7 @@ def test_projects_can_be_filtered_by_state(shelf, vera, state):
     assert listed(vera, "project", state=state) == {shelf[state].pk}
 
 
+@pytest.mark.databases
 def test_projects_can_be_searched_by_name_owner_and_commit(shelf, ada, vera):
     ready = shelf[ProjectState.READY]
     assert listed(vera, "project", q=ready.name) == {ready.pk}
@@ -72,6 +73,7 @@ def test_projects_can_be_searched_by_name_owner_and_commit(shelf, ada, vera):
     assert ready.pk in listed(vera, "project", q=COMMIT[:7])
 
 
+@pytest.mark.databases
 def test_deleted_projects_are_listed_only_on_request(shelf, ada, vera):
     gone = shelf[ProjectState.STOPPED]
     lifecycle.delete(gone, gone.owner)
@@ -84,6 +86,7 @@ def test_deleted_projects_are_listed_only_on_request(shelf, ada, vera):
     assert listed(vera, "project", deleted="yes") == {gone.pk}
 
 
+@pytest.mark.databases
 def test_lists_can_be_filtered_by_provider_and_owner_group(shelf, ada, vera):
     physics = Group.objects.create(name="physics")
     ada.groups.add(physics)
@@ -96,6 +99,7 @@ def test_lists_can_be_filtered_by_provider_and_owner_group(shelf, ada, vera):
     assert listed(vera, "project", group="x' OR 1=1") == listed(vera, "project")
 
 
+@pytest.mark.databases
 def test_sessions_and_builds_can_be_filtered_by_outcome(shelf, vera):
     failed = shelf[ProjectState.FAILED].current
     assert listed(vera, "session", code="build.requirements") == {failed.pk}
@@ -106,6 +110,7 @@ def test_sessions_and_builds_can_be_filtered_by_outcome(shelf, vera):
     assert listed(vera, "session", state__exact="ready") == {shelf[ProjectState.READY].current.pk}
 
 
+@pytest.mark.databases
 @pytest.mark.parametrize("model", ["project", "session", "build"])
 def test_odd_queries_cause_no_server_error(shelf, vera, model):
     for query in ({"o": "1.2"}, {"q": "%' "}, {"p": "99"}):
@@ -113,6 +118,7 @@ def test_odd_queries_cause_no_server_error(shelf, vera, model):
     assert signed_in(vera).get(f"{BASE}/{model}/", {"q": "%' \x00"}).status_code == 400
 
 
+@pytest.mark.databases
 def test_very_long_list_is_capped_and_says_so(vera, backend):
     builds = [Build(url="u", commit=str(n), image="i", state="built") for n in range(10_050)]
     Build.objects.bulk_create(builds)
@@ -125,6 +131,7 @@ def test_very_long_list_is_capped_and_says_so(vera, backend):
     )
 
 
+@pytest.mark.databases
 def test_sessions_can_be_searched_by_project_owner_and_node(shelf, ada, vera):
     ready = shelf[ProjectState.READY].current
     Session.objects.filter(pk=ready.pk).update(node="Node-7")

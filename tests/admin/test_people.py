@@ -29,7 +29,7 @@ from sessions.states import ProjectState
 from tests.admin.pages import filled_in
 from tests.stages import project_in
 
-pytestmark = [pytest.mark.django_db, pytest.mark.databases]
+pytestmark = pytest.mark.django_db
 
 LIST = "/admin/portal/user/"
 
@@ -306,6 +306,7 @@ def test_list_shows_own_limits_and_grants(as_vera, ada):
     assert '<b>3 GPU</b> <span class="granted">granted until' in text
 
 
+@pytest.mark.databases
 @pytest.mark.parametrize(
     ("query", "found"),
     [

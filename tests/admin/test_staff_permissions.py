@@ -16,7 +16,7 @@ from tests.making import say, with_token
 from tests.readers import Reader, cookie_of, reading
 from tests.stages import project_in
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.one_database]
 
 VERBS = ["start", "stop", "rebuild", "cancel", "delete"]
 

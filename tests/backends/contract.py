@@ -34,6 +34,7 @@ from tests.sshd import new_identity
 Order = Callable[..., BuildSpec]
 Wish = Callable[..., ServerSpec]
 Once = Callable[[str, dict[str, str]], BuildSpec]
+Change = BuildReport | ServerReport | None
 
 COUNTING = {"postBuild": "#!/bin/sh\nfor n in $(seq 300); do echo line $n; done\n"}
 ENDLESS = {"postBuild": "#!/bin/sh\necho going on\nsleep 3600\n"}
@@ -87,12 +88,19 @@ class BackendContract:
             assert (there_is.cpu or 0) >= 1 and (there_is.memory_gb or 0) > 0.5
             assert there_is.gpu is not None
 
-    def test_a_repository_is_built_and_runs_as_a_notebook(
+    def test_a_repository_is_built_and_runs_as_a_notebook_and_every_step_is_reported(
         self, backend: Backend, order: Order, wish: Wish
     ) -> None:
-        spec = order({"index.ipynb": "{}"})
+        spec = order({"index.ipynb": "{}", **COUNTING})
         assert not backend.has_image(spec.image)
         twice(backend.ensure_build, spec)
+        seen = _changes_until(
+            backend,
+            lambda it: isinstance(it, BuildReport) and it.id == spec.id and it.finished,
+        )
+        mine = [change for change in seen if isinstance(change, BuildReport)]
+        assert len([report for report in mine if report.id == spec.id]) > 2
+        assert None in seen
         assert finished(backend, spec).code == "", log(backend, spec.id)
         assert backend.has_image(spec.image)
         twice(backend.ensure_build, spec)
@@ -102,6 +110,13 @@ class BackendContract:
 
         server = wish(spec)
         twice(backend.ensure_server, server)
+        seen = _changes_until(
+            backend,
+            lambda it: (
+                isinstance(it, ServerReport) and it.id == server.id and it.state != "starting"
+            ),
+        )
+        assert isinstance(seen[-1], ServerReport) and seen[-1].state == "ready"
         ready = settled(backend, server)
         assert (ready.state, ready.code, ready.name) == ("ready", "", server.name)
         assert ready.node
@@ -136,7 +151,7 @@ class BackendContract:
         for do in (backend.put_back, backend.remove_set_aside, backend.set_aside_size):
             twice(do, "nobodys-1.20261130T120000Z-abcdef")
 
-    def test_two_builds_of_the_same_image_both_succeed(
+    def test_two_builds_of_the_same_image_both_succeed_and_it_can_be_removed(
         self, backend: Backend, order: Order
     ) -> None:
         spec = order({"index.ipynb": "{}"}, runs=False)
@@ -145,6 +160,12 @@ class BackendContract:
         backend.ensure_build(other)
         assert (finished(backend, spec).code, finished(backend, other).code) == ("", "")
         assert backend.has_image(spec.image)
+
+        assert (backend.image_size(spec.image) or 0) > 1_000_000
+        twice(backend.remove_image, spec.image)
+        assert not backend.has_image(spec.image)
+        assert spec.image not in {image.name for image in backend.images()}
+        assert backend.image_size(spec.image) is None
 
     def test_concurrent_requests_for_a_notebook_start_one_server(
         self, backend: Backend, plain: BuildSpec, wish: Wish
@@ -280,14 +301,6 @@ class BackendContract:
         twice(backend.renew_identity, "nobody-at-all", new_identity())
         twice(backend.forget_identity, "nobody-at-all")
 
-    def test_an_image_has_a_size_and_can_be_removed(self, backend: Backend, order: Order) -> None:
-        spec = built(backend, order({"index.ipynb": "{}"}, runs=False))
-        assert (backend.image_size(spec.image) or 0) > 1_000_000
-        twice(backend.remove_image, spec.image)
-        assert not backend.has_image(spec.image)
-        assert spec.image not in {image.name for image in backend.images()}
-        assert backend.image_size(spec.image) is None
-
     def test_removing_missing_objects_is_no_error(self, backend: Backend) -> None:
         twice(backend.remove_server, 987_654)
         twice(backend.kill_server, 987_654)
@@ -296,27 +309,15 @@ class BackendContract:
         twice(backend.cancel_build, 987_654)
         twice(backend.forget_build, 987_654)
 
-    def test_changes_report_every_step_of_a_build_and_a_notebook(
-        self, backend: Backend, order: Order, wish: Wish
-    ) -> None:
-        spec = order(COUNTING)
-        backend.ensure_build(spec)
-        seen = []
-        for change in backend.changes():
-            seen.append(change)
-            if isinstance(change, BuildReport) and change.id == spec.id and change.finished:
-                break
-        mine = [change for change in seen if isinstance(change, BuildReport)]
-        assert len([report for report in mine if report.id == spec.id]) > 2
-        assert None in seen
-        server = wish(spec)
-        backend.ensure_server(server)
-        for change in backend.changes():
-            if isinstance(change, ServerReport) and change.id == server.id:
-                assert change.state in {"starting", "ready"}
-                if change.state == "ready":
-                    break
-        removed(backend, server.id)
+
+def _changes_until(backend: Backend, is_last: Callable[[Change], bool]) -> list[Change]:
+    """Return the changes that the back end reports, up to the first for which that is true."""
+    seen = []
+    for change in backend.changes():
+        seen.append(change)
+        if is_last(change):
+            break
+    return seen
 
 
 def together(call: Callable[..., None], *arguments: Any) -> None:

@@ -38,6 +38,7 @@ def mine(git_server: GitServer, tmp_path: Path) -> Iterator[Stack]:
             yield stack
 
 
+@pytest.mark.long
 @pytest.mark.slow("a portal of its own starts three times, with a build", seconds=600)
 def test_an_empty_database_removes_nothing(mine: Stack, git_server: GitServer) -> None:
     survives_an_empty_one(mine, git_server)

@@ -15,7 +15,7 @@ from sessions.models import Project
 from tests.culling.conftest import DAY, HOUR
 from tests.making import with_token
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.one_database]
 
 
 def rows(api: Client, query: str = "") -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from sessions.models import Event, Heartbeat, Project
 from sessions.states import ProjectState
 from tests.culling.conftest import HOUR, MINUTE, now_is
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.one_database]
 
 
 @pytest.fixture

@@ -14,7 +14,11 @@ from portal.templatetags.lifetimes import relative_time
 from sessions import lifecycle
 from tests.culling.conftest import DAY, HOUR, now_is
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("by_mail")]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.one_database,
+    pytest.mark.usefixtures("by_mail"),
+]
 
 
 def test_one_letter_names_every_project_that_expires(ada, bob, portal, unused):

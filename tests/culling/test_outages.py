@@ -11,7 +11,7 @@ from sessions.models import Heartbeat, Project
 from sessions.states import ProjectState
 from tests.culling.conftest import DAY, HOUR, MINUTE, now_is
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.one_database]
 YEAR = 365 * DAY
 
 

@@ -15,7 +15,7 @@ from sessions.models import Project
 from sessions.states import ProjectState
 from tests.culling.conftest import DAY, HOUR, now_is
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.one_database]
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from sessions.watch import conditions
 from tests.culling.conftest import DAY, HOUR, MINUTE, now_is
 from tests.oidc.hostile import Hostile
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.one_database]
 
 DESCRIPTION = "/.well-known/openid-configuration"
 

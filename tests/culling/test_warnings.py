@@ -19,7 +19,11 @@ from tests.fixtures import server
 
 __all__ = ["server"]
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("server")]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.one_database,
+    pytest.mark.usefixtures("server"),
+]
 
 
 def names(letter) -> set[str]:

@@ -14,7 +14,7 @@ from sessions.progress import journal
 from sessions.watch.reconcile import reconcile
 from tests.fixtures import long_watched
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.one_database]
 
 WHY = "Your start script (start) ended before it started JupyterLab (status 3)."
 

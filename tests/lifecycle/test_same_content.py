@@ -8,7 +8,7 @@ from quotas.models import LimitSet
 from sessions import lifecycle
 from sessions.models import Build, Project
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.one_database]
 
 NAME = "ada/shared"
 FILES = {"index.ipynb": "{}", "requirements.txt": "numpy"}

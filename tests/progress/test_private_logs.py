@@ -22,7 +22,7 @@ from tests.conftest import signed_in
 from tests.readers import Reader, cookie_of, reading
 from tests.stages import LOG, project_in
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.one_database]
 
 ADDRESS = "git@git.example.org:ada/diary.git"
 SECRET = LOG.split("\n")[1]

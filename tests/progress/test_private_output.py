@@ -23,7 +23,7 @@ from tests.making import with_token
 from tests.readers import cookie_of, reading
 from tests.stages import project_in
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.one_database]
 
 PRIVATE = "git@git.example.org:ada/diary.git"
 SECRET = "my bank password is xyzzy"

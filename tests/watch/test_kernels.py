@@ -20,7 +20,11 @@ from sessions.watch.kernels import KernelChecks, does_kernel_work
 from tests.backends.waiting import until
 from tests.watch.labs import Lab, Labs, Raw, Redirecting
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.servers]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.one_database,
+    pytest.mark.servers,
+]
 
 
 @pytest.fixture

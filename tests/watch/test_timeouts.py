@@ -14,7 +14,7 @@ from sessions.models import Build, Condition, LogChunk, Project, Session
 from sessions.watch.reconcile import reconcile
 from tests.fixtures import long_watched
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.one_database]
 
 
 @pytest.fixture(autouse=True)

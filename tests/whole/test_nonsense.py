@@ -27,7 +27,7 @@ pytestmark = [
 ]
 NUMBER = count(1)
 AMOUNTS = [
-    pytest.param(6, id="some"),
+    pytest.param(3, id="some"),
     pytest.param(
         200,
         id="many",
