@@ -8,8 +8,11 @@ project's page, while the notebook goes on.
 A person can end their notebook's kernels, so that proves nothing about the build: it is only
 **doubted**. The next start of a doubted build is held before anybody can reach it, until its kernel
 was tried (`settle`). If that dies, too, the start is repeated in safe mode, without anything of the
-person's, and held again. If even that kernel dies, the build is bad: it keeps its state and gets a
-code, with which later launches of it fail. A rebuild is another build.
+person's, and held again; the kernel is tried outside the repository's files. If even that kernel
+dies, the build is bad: it keeps its state and gets a code, with which later launches of it fail. A
+rebuild is another build. If it works, the reason is in files, such as a random.py of the
+repository's, which safe mode does not leave out: later starts are not held, since that would help
+nobody.
 """
 
 from __future__ import annotations
@@ -89,12 +92,9 @@ def record_hold(session: Session) -> None:
 
 
 def settle(report: ServerReport, *, works: bool | None) -> None:
-    """Let the held start of a notebook go on; ``works`` is whether its kernel does, if known.
-
-    In safe mode, that says nothing of ordinary starts.
-    """
+    """Let the held start of a notebook go on; ``works`` is whether its kernel does, if known."""
     session = find_doubted(report.id)
-    if session and works and not session.safe_mode:
+    if session and works:
         Build.objects.filter(sessions=session.pk).update(kernel_seen=True)
     if session and works is False and _end_held(session):
         return
@@ -154,8 +154,9 @@ def _advice(session: Session) -> str:
             "rebuild."
         )
     return _(
-        "Packages in your home (~/.local) or your own configuration may be the reason: stop "
-        "the notebook, and start it in safe mode, which leaves them out. If code runs there, "
-        "remove what you installed or changed last; otherwise, change the versions that the "
-        "repository pins."
+        "If a file in the notebook's folder has the name of a Python module, such as random.py, "
+        "rename it. Otherwise, packages in your home (~/.local) or your own configuration may be "
+        "the reason: stop the notebook, and start it in safe mode, which leaves them out. If code "
+        "runs there, remove what you installed or changed last; if not, change the versions that "
+        "the repository pins."
     )

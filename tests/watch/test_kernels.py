@@ -247,7 +247,24 @@ def test_a_person_who_ends_their_kernels_spoils_the_build_for_nobody(doubted, st
     lab.states = ("idle",)
     until(lambda: state(session) == "ready")
     doubted.refresh_from_db()
-    assert (doubted.kernel_seen, doubted.code) == (not safe, "")
+    assert (doubted.kernel_seen, doubted.code) == (True, "")
+
+
+def test_starts_are_not_held_once_a_kernel_worked_away_from_the_files(
+    doubted, starting, ada, vera, worker
+):
+    """The repository's files may hide a module of Python's, and safe mode does not leave them
+    out.
+    """
+    first = starting(ada, Lab("gone"))
+    until(lambda: state(first) == "failed")
+    again = Session.objects.get(project=first.project, state="spawning")
+    worker.run()
+    starting(ada, Lab("idle"), again)
+    until(lambda: state(again) == "ready")
+    assert again.safe_mode
+    for _time in range(2):
+        assert state(starting(vera, Lab("gone"))) == "ready"
 
 
 def test_a_kernel_that_also_dies_in_safe_mode_marks_the_build_and_later_launches_fail(
