@@ -7,9 +7,11 @@ from datetime import timedelta
 
 import pytest
 from asgiref.sync import async_to_sync
+from django.test import Client
 from django.utils import timezone
 
 from sessions.backends import LogLines
+from sessions.lifecycle.ending import fail
 from sessions.models import Build, Project
 from sessions.progress import journal
 from sessions.states import ProjectState
@@ -155,14 +157,26 @@ def test_delete_dialog_says_when_nothing_can_be_restored(ada, as_ada, settings):
 
 def test_failure_shows_its_cause_and_the_next_steps(ada, as_ada):
     project = project_in(ProjectState.FAILED, ada)
-    answer = as_ada.get(f"/projects/{project.name}/")
-    page = answer.content.decode()
-    box = page[page.index('role="alert"') : page.index("</section>")]
+    box = failure(as_ada, project)
     assert "The packages cannot be installed." in box
     assert '<pre class="excerpt">error: no such package: nump</pre>' in box
     assert 'data-code="build.requirements"' in box
     assert "https://github.com/ada/flowers" in box
-    assert {"start", "rebuild"} <= set(re.findall(r"/(\w+)/\"", box))
+    assert {"start", "rebuild"} <= set(re.findall(r"/([-\w]+)/\"", box))
+    assert "start-safe" not in box  # there is no environment to start
+
+
+def test_notebook_that_did_not_start_can_be_started_in_safe_mode(ada, as_ada):
+    project = project_in(ProjectState.SPAWNING, ada)
+    assert project.current
+    fail(project.current, "spawn.start-script", "The start script ended.", by="watch")
+    assert "/start-safe/" in failure(as_ada, project)
+
+
+def failure(client: Client, project: Project) -> str:
+    """Return the part of the project's page that says why it failed."""
+    page = client.get(f"/projects/{project.name}/").content.decode()
+    return page[page.index('role="alert"') : page.index("</section>")]
 
 
 @pytest.mark.parametrize("view", ["", "status/"])
