@@ -23,7 +23,7 @@ from keys import keypairs
 from portal.models import User
 from portal.pages.launch import LaunchFields
 from portal.pages.responses import find_project, htmx, person, redirect_to, signed_in
-from portal.pages.steps import progress_of, steps_of
+from portal.pages.steps import Step, StepEvent, progress_of, steps_of
 from quotas.limits import limits_of
 from sessions.git.errors import key_page
 from sessions.git.resolve import offered_refs
@@ -31,7 +31,7 @@ from sessions.lifecycle import admission
 from sessions.models import Build, Event, LogChunk, Project
 from sessions.progress import journal
 from sessions.progress.journal import Cursor
-from sessions.states import BuildState, ProjectState
+from sessions.states import FOLLOWS_BUILD, BuildState, Phase, ProjectState
 
 MISSING_REF_CODES = ("launch.ref-not-found", "launch.no-default-branch")
 CHUNKS = 200
@@ -153,7 +153,7 @@ def _status(request: HttpRequest, project: Project) -> dict[str, Any]:
     events = list(Event.objects.filter(project=project).order_by("-seq")[:MAX_EVENTS])
     events = events if shows_log else [journal.redacted(event) for event in events]
     of_session = [event for event in reversed(events) if session and event.session_id == session.pk]
-    steps = steps_of(of_session, timezone.now(), pushes=settings.PORTAL_BACKEND != "local")
+    steps = _steps(of_session)
     last_build = _last_build(project, build)
     has_failed = build and build.code and build.state != BuildState.BUILT
     failed = build if has_failed and shows_log else None
@@ -186,6 +186,18 @@ def _status(request: HttpRequest, project: Project) -> dict[str, Any]:
         ),
         "repository_page": repository_page(project),
     }
+
+
+def _steps(of_session: list[Event]) -> list[Step]:
+    """Return the steps of a session. When its image began to be pushed, only the log knows."""
+    pushes = settings.PORTAL_BACKEND != "local"
+    told: list[StepEvent] = list(of_session)
+    following = [event for event in of_session if event.phase in FOLLOWS_BUILD]
+    if pushes and following:
+        pushed = LogChunk.objects.filter(build=following[-1].build_id, phase=Phase.PUSHING)
+        place = told.index(following[-1]) + 1
+        told[place:place] = pushed.order_by("seq").only("phase", "at")[:1]
+    return steps_of(told, timezone.now(), pushes=pushes)
 
 
 def _refusal_context(project: Project) -> dict[str, Any]:

@@ -10,9 +10,9 @@ A person can end their notebook's kernels, so that proves nothing about the buil
 was tried (`settle`). If that dies, too, the start is repeated in safe mode, without anything of the
 person's, and held again; the kernel is tried outside the repository's files. If even that kernel
 dies, the build is bad: it keeps its state and gets a code, with which later launches of it fail. A
-rebuild is another build. If it works, the reason is in files, such as a random.py of the
-repository's, which safe mode does not leave out: later starts are not held, since that would help
-nobody.
+rebuild is another build. If it works, the reason is in files, such as an ipykernel_launcher.py of
+the repository's, which safe mode does not leave out: later starts are not held, since that would
+help nobody.
 """
 
 from __future__ import annotations
@@ -149,14 +149,14 @@ def _advice(session: Session) -> str:
         )
     if session.safe_mode:
         return _(
-            "If a file in the notebook's folder has the name of a Python module, such as "
-            "random.py, rename it. Otherwise, change the versions that the repository pins, and "
-            "rebuild."
+            "If a file in the notebook's folder has the name of a module that the kernel loads, "
+            "such as ipykernel_launcher.py, rename it. Otherwise, change the versions that the "
+            "repository pins, and rebuild."
         )
     return _(
-        "If a file in the notebook's folder has the name of a Python module, such as random.py, "
-        "rename it. Otherwise, packages in your home (~/.local) or your own configuration may be "
-        "the reason: stop the notebook, and start it in safe mode, which leaves them out. If code "
-        "runs there, remove what you installed or changed last; if not, change the versions that "
-        "the repository pins."
+        "Packages in your home (~/.local) or your own configuration may be the reason: stop "
+        "the notebook, and start it in safe mode, which leaves them out. If code runs there, "
+        "remove what you installed or changed last. If not, rename files in the notebook's folder "
+        "that have the name of a module that the kernel loads, such as ipykernel_launcher.py, or "
+        "change the versions that the repository pins."
     )

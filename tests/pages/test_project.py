@@ -10,11 +10,12 @@ from asgiref.sync import async_to_sync
 from django.test import Client
 from django.utils import timezone
 
+from sessions import lifecycle
 from sessions.backends import LogLines
 from sessions.lifecycle.ending import fail
 from sessions.models import Build, Project
 from sessions.progress import journal
-from sessions.states import ProjectState
+from sessions.states import Phase, ProjectState
 from tests.stages import COMMIT, LOG, project_in
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("backend")]
@@ -177,6 +178,28 @@ def failure(client: Client, project: Project) -> str:
     """Return the part of the project's page that says why it failed."""
     page = client.get(f"/projects/{project.name}/").content.decode()
     return page[page.index('role="alert"') : page.index("</section>")]
+
+
+def test_pushing_is_a_step_of_the_launch_that_followed_the_build(ada, as_ada):
+    project = project_in(ProjectState.BUILDING, ada)
+    session = project.current
+    assert session and session.build
+    build = session.build
+    journal.append(build, LogLines("pushing", "Pushing the image.", "2"))
+    assert push_step(as_ada, project) == "current"
+    journal.record(session, Phase.BUILT, "The environment is ready.", build=build)
+    assert push_step(as_ada, project) == "done"
+
+    later = lifecycle.launch(ada, "ada/flowers")
+    assert later.current
+    journal.record(later.current, Phase.BUILT, "The environment is ready.", build=build)
+    assert push_step(as_ada, later) == "skipped"
+
+
+def push_step(client: Client, project: Project) -> str:
+    """Return the state of this step on the project's page."""
+    steps = client.get(f"/projects/{project.name}/").context["steps"]
+    return {step.key: str(step.state) for step in steps}["push"]
 
 
 @pytest.mark.parametrize("view", ["", "status/"])

@@ -9,6 +9,7 @@ const lastCursor = Number(log.dataset.lastCursor);
 let isUserActive = false;
 let isDeletedHere = false;
 let isLost = false;
+let isPushing = false; // the newest line of the log says so
 let isOpening = false; // the notebook has just become ready, and opens by itself
 
 for (const sign of ["keydown", "pointerdown", "wheel", "touchmove"]) {
@@ -17,7 +18,7 @@ for (const sign of ["keydown", "pointerdown", "wheel", "touchmove"]) {
 
 followProject(log.dataset.project, Number(log.dataset.startCursor), {
   onEvent(item) {
-    if (item.log) view.add(item.message);
+    if (item.log) showOutput(item);
     else showEvent(item);
   },
   onLost(isLostNow) {
@@ -38,6 +39,15 @@ document.addEventListener("htmx:beforeRequest", (event) => {
 document.addEventListener("htmx:afterRequest", (event) => {
   if (!event.detail.successful) isDeletedHere = false;
 });
+
+// That the image is being pushed is a step, which the log alone tells.
+function showOutput(item) {
+  view.add(item.message);
+  if (item.phase === "pushing" && !isPushing && item.cursor > lastCursor) {
+    htmx.trigger(document.body, "changed");
+  }
+  isPushing = item.phase === "pushing";
+}
 
 function showEvent(item) {
   const isStart = item.phase === "waiting" && !item.code;
