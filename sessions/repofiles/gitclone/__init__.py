@@ -12,8 +12,8 @@ what could not be had and what is left as it is (`configuration.summary` has the
 ``code`` and ``message`` if there is a reason for the failure that people should read.
 
 What a notebook needs is fetched first: the files of the commit, its submodules, what is in Git LFS.
-The history follows as far as it fits (`history`), so a long one never keeps a notebook from
-starting. Standard library only, Python 3.10 or newer.
+The history follows as far as it fits, so a long one never keeps a notebook from starting. Standard
+library only, Python 3.10 or newer.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 
 from sessions.repofiles import onefile
 
-_MODULES = ("command", "own", "lfsserver", "lfs", "submodules", "history", "main")
+_MODULES = ("command", "lfsserver", "lfs", "submodules", "main")
 """Each comes after the ones that it imports."""
 
 PROGRAM = onefile.joined(Path(__file__).parent, _MODULES)

@@ -19,7 +19,6 @@ from urllib.request import Request
 
 from .command import ask_git, disk_usage, git_folder, shown, shown_names
 from .lfsserver import LfsRefused, LfsServer, fetch_content, may_use
-from .own import set_lfs_filter
 
 _POINTER = re.compile(
     rb"version https://(?:git-lfs\.github\.com|hawser\.github\.com)/spec/v1\r?\n"
@@ -28,6 +27,21 @@ _POINTER = re.compile(
 _MAX_POINTER_BYTES = 1024
 _AT_ONCE = 4
 _CONFIGURATION = ".lfsconfig"
+
+# Without git-lfs, a file with its content as committed counts as its pointer, so it is not
+# reported as changed; a new content is committed as it is.
+_CLEAN = (
+    "if command -v git-lfs >/dev/null; then exec git-lfs clean -- %f; fi; "
+    't=$(mktemp) || exit; cat >"$t"; s=$(sha256sum <"$t" | cut -c 1-64); '
+    'if git cat-file blob :0:%f 2>/dev/null | grep -q "^oid sha256:$s"; '
+    'then git cat-file blob :0:%f; else cat "$t"; fi; s=$?; rm -f "$t"; exit $s'
+)
+_SMUDGE = "if command -v git-lfs >/dev/null; then exec git-lfs smudge -- %f; fi; cat"
+_PRE_PUSH = """#!/bin/sh
+# Upload files in Git LFS before the commits that name them.
+command -v git-lfs >/dev/null || exit 0
+exec git lfs pre-push "$@"
+"""
 
 
 class LfsTooLarge(Exception):
@@ -58,7 +72,7 @@ def fetch_lfs_files(folder: str, whole: str, limit: int) -> list[str]:
     needed = sum(pointer.size for pointer in pointers)
     if disk_usage(whole) + needed > limit:
         raise LfsTooLarge(needed)
-    set_lfs_filter(folder)
+    _set_filter(folder)
     by_object: defaultdict[str, list[Pointer]] = defaultdict(list)
     missing: defaultdict[str, list[str]] = defaultdict(list)
     for pointer in pointers:
@@ -169,3 +183,17 @@ def _server(folder: str) -> LfsServer:
                 return LfsServer.of_remote(url)
     remote = os.fsdecode(ask_git(folder, "config", "remote.origin.url").strip())
     return LfsServer.of_remote(remote)
+
+
+def _set_filter(folder: str) -> None:
+    """Have git treat the contents of files in Git LFS as their pointers, with git-lfs or without.
+
+    With git-lfs, changed files are uploaded as usual.
+    """
+    for name, value in (("clean", _CLEAN), ("smudge", _SMUDGE)):
+        ask_git(folder, "config", f"filter.lfs.{name}", value)
+    path = os.path.join(git_folder(folder), "hooks", "pre-push")
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w") as file:
+        file.write(_PRE_PUSH)
+    os.chmod(path, 0o755)  # noqa: S103  (git runs a hook only then)

@@ -1,17 +1,53 @@
-"""Clone one repository; see the package."""
+"""Clone one repository: the commit, what a notebook needs of it, and then its history.
+
+A history may be a hundred times as large as the files. Nobody waits for it longer than a minute,
+and it never makes a repository too large: what has no room or comes too late is left to a ``git
+fetch`` in the notebook.
+
+The repository's work tree is the person's home folder, so programs keep their own files in it. Git
+is told to ignore these, and nobody commits a key or a history by ``git add --all``. Files that the
+repository itself has stay as they are.
+"""
 
 from __future__ import annotations
 
+import glob
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 
-from .command import ask_git, disk_usage, run_git, shown_names
-from .history import complete_submodule, fetch_commit, fetch_history
+from .command import ask_git, disk_usage, git_folder, run_git, shown, shown_names
 from .lfs import LfsTooLarge, fetch_lfs_files
-from .own import exclude_own_files
 from .submodules import fetch_submodules
+
+MAX_HISTORY_BYTES = 200_000_000
+MAX_HISTORY_SECONDS = 60
+MAX_SUBMODULE_BYTES = 20_000_000
+MAX_REFS = 2000
+"""Branches and tags of which all are fetched; of more, only the one that is checked out."""
+
+_LISTED = re.compile(r"[0-9a-f]+\t(refs/.+)")
+_DEFAULT = re.compile(r"^ref: refs/heads/(.+)\tHEAD$", re.MULTILINE)
+_BRANCHES = "+refs/heads/*:refs/remotes/origin/*"
+_TAGS = "+refs/tags/*:refs/tags/*"
+_FETCH = ("fetch", "--progress", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules")
+_GONE = re.compile(
+    r"Could not resolve|Failed to connect|timed out|too slow|Connection (?:refused|reset)"
+    r"|could not read Username|Permission denied|not found|error: [45]\d\d"
+)
+"""A server that says so would say so again."""
+_OURS = (
+    "/.ssh/", "/.ssh.*/", "/.gnupg/", "/.netrc", "/.git-credentials", "/.gitconfig", "/.aws/",
+    "/.bash_history", "/.python_history", "/.node_repl_history", "/.Rhistory", "/.lesshst",
+    "/.wget-hsts", "/.viminfo", "/.sqlite_history",
+    "/.ipython/", "/.jupyter/", "/.local/", "/.cache/", "/.config/", "/.npm/", "/.conda/",
+    "/.virtual_documents/", "/.bindery-merge-*/", ".ipynb_checkpoints/", ".Trash-*/",
+)  # fmt: skip
+_EXCLUDE = "info/exclude"
+_MARK = "# Files of the notebook's own programs (added by the portal)"
 
 
 def clone(folder: str, url: str, commit: str, ref: str, limit: int) -> tuple[bool, list[str]]:
@@ -19,7 +55,7 @@ def clone(folder: str, url: str, commit: str, ref: str, limit: int) -> tuple[boo
 
     Raises `LfsTooLarge`.
     """
-    if not fetch_commit(folder, url, commit, ref):
+    if not _fetch_commit(folder, url, commit, ref):
         print(f"The commit {commit} could not be fetched.", flush=True)  # noqa: T201
         return False, []
     ask_git(folder, "update-ref", "--no-deref", "HEAD", commit)
@@ -29,11 +65,117 @@ def clone(folder: str, url: str, commit: str, ref: str, limit: int) -> tuple[boo
     for submodule, note in fetch_submodules(folder):
         notes += [note] if note else fetch_lfs_files(submodule, folder, limit)
         if not note:
-            complete_submodule(submodule, limit - disk_usage(folder))
+            _complete_submodule(submodule, limit - disk_usage(folder))
     notes += _notes_on_links(folder)
-    notes += fetch_history(folder, commit, ref, limit - disk_usage(folder))
-    exclude_own_files(folder)
+    notes += _fetch_history(folder, commit, ref, limit - disk_usage(folder))
+    _exclude_own_files(folder)
     return True, notes
+
+
+def _fetch_commit(folder: str, url: str, commit: str, ref: str) -> bool:
+    """Make a repository with the commit, without its history if the server can leave that out.
+
+    ``ref`` is what the commit was found under, for servers that give nothing by its id.
+    """
+    hashes = "sha1" if len(commit) == 40 else "sha256"
+    run_git(folder, "init", "--quiet", "--template=", f"--object-format={hashes}")
+    run_git(folder, "remote", "add", "--", "origin", url)
+    names = [ref] if ref.startswith("refs/") else [f"refs/heads/{ref}", f"refs/tags/{ref}"]
+    attempts = [["--depth=1", "origin", commit]]
+    attempts += [["--depth=1", "origin", name] for name in names if ref and ref != commit]
+    attempts += [["origin", _BRANCHES, _TAGS], ["origin", commit]]
+    failures = ""
+    for words in attempts:
+        whole = [] if words[0].startswith("--") else _whole(folder)
+        done = run_git(folder, *_FETCH, *whole, *words, hides_failure=True)
+        if done.succeeded and _has(folder, commit):
+            return True
+        if not done.succeeded:
+            failures += done.last
+            if _GONE.search(done.last):
+                break
+    sys.stderr.buffer.write(failures.encode())
+    return False
+
+
+def _has(folder: str, commit: str) -> bool:
+    return ask_git(folder, "rev-parse", "--verify", "--quiet", f"{commit}^{{commit}}") != b""
+
+
+def _whole(folder: str) -> list[str]:
+    """Return the option that completes the history, if it is not complete."""
+    return ["--unshallow"] if os.path.exists(os.path.join(git_folder(folder), "shallow")) else []
+
+
+def _fetch_history(folder: str, commit: str, ref: str, room: int) -> list[str]:
+    """Fetch history, branches and tags, and check the branch out that the commit is on.
+
+    ``room`` is how many bytes they may take. Returns notes about what was left out.
+    """
+    listed = ask_git(folder, "ls-remote", "--symref", "origin", "HEAD", "refs/heads/*",
+                     "refs/tags/*").decode("utf-8", "surrogateescape")  # fmt: skip
+    found = [match[1] for match in map(_LISTED.fullmatch, listed.split("\n")) if match]
+    default = _DEFAULT.search(listed)
+    branch = ref or (default[1] if default else "")
+    is_branch = f"refs/heads/{branch}" in found
+    own = f"+refs/heads/{branch}:refs/remotes/origin/{branch}"
+    notes = []
+    names = [_BRANCHES, _TAGS]
+    if len(found) > MAX_REFS:
+        names = [own] if is_branch else []
+        notes.append(
+            f"The repository has {len(found):,} branches and tags. Only "
+            + (f"“{shown(branch)}” was fetched." if is_branch else "the commit was fetched.")
+        )
+    bound = min(room, MAX_HISTORY_BYTES)
+    if names and not (
+        bound > 0 and _fetch_bounded(folder, bound, *_whole(folder), "origin", *names)
+    ):
+        _remove_rests(folder)
+        notes.append(
+            "The history is long, so only the latest commit was fetched. To get the rest, run "
+            "“git fetch --unshallow” in a terminal of the notebook."
+        )
+        if is_branch and not _fetch_bounded(folder, max(room, 1), "--depth=1", "origin", own):
+            ask_git(folder, "update-ref", f"refs/remotes/origin/{branch}", commit)
+        names = [own] if is_branch else names
+    if own in names:
+        ask_git(folder, "config", "remote.origin.fetch", own)
+    ask_git(folder, "pack-refs", "--all")
+    _attach(folder, commit, branch if is_branch else "", default[1] if default else "")
+    return notes
+
+
+def _complete_submodule(folder: str, room: int) -> None:
+    """Fetch the history of a submodule, if it is not long; it stays at its commit."""
+    bound, whole = min(room, MAX_SUBMODULE_BYTES), _whole(folder)
+    if whole and bound > 0 and not _fetch_bounded(folder, bound, *whole, "origin"):
+        _remove_rests(folder)
+
+
+def _fetch_bounded(folder: str, file_bytes: int, *words: str) -> bool:
+    command = (folder, *_FETCH, *words)
+    return run_git(*command, file_bytes=file_bytes, seconds=MAX_HISTORY_SECONDS).succeeded
+
+
+def _remove_rests(folder: str) -> None:
+    """Remove what a fetch that was ended has left."""
+    git = git_folder(folder)
+    for path in (*glob.glob(f"{glob.escape(git)}/objects/pack/tmp_*"), f"{git}/shallow.lock"):
+        with suppress(FileNotFoundError):
+            os.unlink(path)
+
+
+def _attach(folder: str, commit: str, branch: str, default: str) -> None:
+    """Leave the repository as a clone would: on the branch, if it is on one."""
+    if default and ask_git(folder, "rev-parse", "--verify", f"refs/remotes/origin/{default}"):
+        remote = "refs/remotes/origin"
+        ask_git(folder, "symbolic-ref", f"{remote}/HEAD", f"{remote}/{default}")
+    if branch:
+        ask_git(folder, "update-ref", f"refs/heads/{branch}", commit)
+        ask_git(folder, "symbolic-ref", "HEAD", f"refs/heads/{branch}")
+        ask_git(folder, "config", f"branch.{branch}.remote", "origin")
+        ask_git(folder, "config", f"branch.{branch}.merge", f"refs/heads/{branch}")
 
 
 def _notes_on_links(folder: str) -> list[str]:
@@ -60,6 +202,20 @@ def _links_elsewhere(folder: str) -> Iterator[str]:
                     where = os.path.relpath(path, folder)
                     yield f"{where} → {os.readlink(path)}"
         folders[:] = [name for name in folders if name != ".git"]
+
+
+def _exclude_own_files(folder: str) -> None:
+    """Have git ignore what programs of a notebook keep in its home folder.
+
+    A folder of which the repository has files is not excluded as a whole, except for keys.
+    """
+    paths = ask_git(folder, "ls-files", "-z").decode("utf-8", "replace").split("\0")
+    tracked = {path.partition("/")[0] for path in paths if "/" in path}
+    lines = [each for each in _OURS if each.startswith("/.ssh") or each.strip("/") not in tracked]
+    path = os.path.join(git_folder(folder), _EXCLUDE)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "a") as file:
+        file.write("\n".join([_MARK, *lines, ""]))
 
 
 def main(argv: list[str]) -> int:
