@@ -31,7 +31,7 @@ from quotas.limits import (
     project_shortage,
 )
 from quotas.resources import Resources, compute_resources
-from quotas.resourcesfile import MAX_BYTES, RequestedResources, ResourcesRefused, parse
+from quotas.resourcesfile import MAX_BYTES, ResourcesRefused, parse
 from sessions.errors import BinderyError, QuotaExceeded, UserError
 from sessions.git import read_file
 from sessions.git.resolve import ResolvedRef
@@ -114,27 +114,10 @@ def _in_utf8(content: bytes) -> bytes:
         return content
 
 
-def expected_resources(project: Project, limits: Limits) -> Resources:
-    """Return the resources of the project's next notebook, as far as they are known.
-
-    Nobody is asked for them. They are within the limits of the project's owner. Raises `UserError`
-    or `QuotaExceeded` as `within_limits` does.
-    """
+def expected_text(project: Project) -> str:
+    """Return the ``.resources`` of the project's next start, "" if nobody has read it yet."""
     there = stored_contents(project, project.commit)
-    return within_limits(there.resources if there else "", limits)[0]
-
-
-def within_limits(text: str, limits: Limits) -> tuple[Resources, tuple[str, ...]]:
-    """Return the resources for a person with these limits, and warnings for the log.
-
-    ``text`` is the content of ``.resources``. Raises `UserError` if it is wrong, `QuotaExceeded` if
-    it asks for more than the limits allow.
-    """
-    try:
-        requested: RequestedResources = parse(text.encode())
-        return compute_resources(requested, limits), requested.warnings
-    except ResourcesRefused as refusal:
-        raise _error(refusal) from None
+    return there.resources if there else ""
 
 
 def resources_text(project: Project, build: Build) -> str:
@@ -192,9 +175,25 @@ class UserQuota:
         """
         _require(project_shortage(self.limits, self.usage), self.user, again=again)
 
-    def admit_notebook(self, wanted: Resources) -> None:
-        """Admit a notebook with these resources. Raises `QuotaExceeded` if there is no room."""
+    def admit_notebook(self, text: str) -> tuple[Resources, tuple[str, ...]]:
+        """Admit a notebook; return its resources, and warnings for the log.
+
+        ``text`` is the content of the repository's ``.resources``. Raises `UserError` if it is
+        wrong, `QuotaExceeded` if it asks for more than one notebook may have or there is no room.
+        """
+        try:
+            requested = parse(text.encode())
+            wanted = compute_resources(requested, self.limits)
+        except ResourcesRefused as refusal:
+            raise _error(refusal) from None
         _require(notebook_shortage(self.limits, self.usage, wanted), self.user)
+        return wanted, requested.warnings
+
+    def may_start_build(self) -> bool:
+        """Return whether one more build may be started for the person."""
+        waiting = Session.objects.filter(project__owner=self.user, state=SessionState.WAITING)
+        builds = waiting.filter(build__state__in=BUILD_ACTIVE).values("build").distinct()
+        return builds.count() < self.limits.builds
 
 
 def lock(user: User, excluding: Session | None = None) -> UserQuota:
@@ -213,12 +212,11 @@ def start_refusal(project: Project) -> QuotaExceeded | None:
     locked.
     """
     try:
-        limits = limits_of(project.owner)
-        mine = UserQuota(project.owner, limits, usage_of(project.owner))
+        mine = UserQuota(project.owner, limits_of(project.owner), usage_of(project.owner))
         if project.removed:
             mine.admit_project(again=True)
         else:
-            mine.admit_notebook(expected_resources(project, limits))
+            mine.admit_notebook(expected_text(project))
     except QuotaExceeded as error:
         return error
     except UserError:
@@ -265,16 +263,6 @@ _FIGURES: dict[str, Any] = {
 _OWNER, _APART = Param("owner", BigIntegerField()), Param("apart", BigIntegerField())
 _PROJECTS = CompiledQuery(lambda: _projects(owner=_OWNER))
 _HELD = CompiledQuery(lambda: _held(project__owner=_OWNER).exclude(pk=_APART))
-
-
-def may_start_build(user: User) -> bool:
-    """Return whether one more build may be started for the person.
-
-    Call it after one of the `admit_*` methods.
-    """
-    waiting = Session.objects.filter(project__owner=user, state=SessionState.WAITING)
-    builds = waiting.filter(build__state__in=BUILD_ACTIVE).values("build").distinct()
-    return builds.count() < limits_of(user).builds
 
 
 def projects_holding(user: User, code: str) -> QuerySet[Project]:

@@ -12,7 +12,7 @@ resources and whether there is room for it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict
 from functools import partial
 from urllib.parse import urlsplit
@@ -26,7 +26,6 @@ from django.utils.translation import gettext as _
 from portal.lib.db import retry_after_deadlock
 from portal.lib.text import storable
 from portal.lib.threadpool import ThreadPool, Work
-from quotas.limits import limits_of
 from quotas.resources import Resources
 from sessions import capacity
 from sessions.backends import get_backend
@@ -40,7 +39,7 @@ from sessions.providers import Repository
 from sessions.states import BuildState, Phase, SessionState
 
 from . import admission, observations, sshkey
-from .admission import Contents
+from .admission import Contents, UserQuota
 from .ending import handle_failures
 from .queue import enqueue
 
@@ -94,8 +93,7 @@ def _find_build(session_id: int) -> None:
         found = _resolve(project, again=session.force_build)
         _require_own_commit(project, found)
         contents = admission.read_contents(project, found)
-        wanted, warnings = admission.within_limits(contents.resources, limits_of(project.owner))
-        _attach_build(session, found, contents, wanted, warnings)
+        _attach_build(session, found, contents)
 
 
 def _resolve(project: Project, *, again: bool) -> ResolvedRef:
@@ -135,25 +133,19 @@ def _require_own_commit(project: Project, found: ResolvedRef) -> None:
 
 
 @retry_after_deadlock
-def _attach_build(
-    session: Session,
-    resolved: ResolvedRef,
-    contents: Contents,
-    wanted: Resources,
-    warnings: Sequence[str],
-) -> None:
+def _attach_build(session: Session, resolved: ResolvedRef, contents: Contents) -> None:
     """Have the session wait for the build of its commit, or continue at once if one is finished.
 
     The build of another commit also serves if the two differ only in ``.resources``. ``contents``
-    are those of the commit, from which ``wanted`` and ``warnings`` follow. Raises `QuotaExceeded`
-    if there is no room for the notebook.
+    are those of the commit. Raises `UserError` or `QuotaExceeded` if there can be no such notebook.
     """
     kept = (
         None if session.force_build else _finished_build(session.project, resolved.commit, contents)
     )
     with transaction.atomic():
-        admission.lock(session.project.owner, excluding=session).admit_notebook(wanted)
-        build = (kept and _hold_image(kept)) or _active_build(session, resolved, contents)
+        mine = admission.lock(session.project.owner, excluding=session)
+        wanted, warnings = mine.admit_notebook(contents.resources)
+        build = (kept and _hold_image(kept)) or _active_build(session, resolved, contents, mine)
         if build is not None and _claim(session, build, wanted):
             _store_resolved(session.project, resolved, contents)
             for said in (*warnings, *_reuse_message(build, resolved)):
@@ -228,7 +220,9 @@ def _is_absent(image: str) -> bool:
         return False
 
 
-def _active_build(session: Session, found: ResolvedRef, contents: Contents) -> Build | None:
+def _active_build(
+    session: Session, found: ResolvedRef, contents: Contents, mine: UserQuota
+) -> Build | None:
     """Return the build in progress, or a new one.
 
     Return None if none can be started at present; the session then says why.
@@ -238,7 +232,7 @@ def _active_build(session: Session, found: ResolvedRef, contents: Contents) -> B
     active = Build.objects.active().usable_by(project).with_content(found.commit, content)
     if build := active.select_for_update(no_key=True).first():
         return build
-    if not admission.may_start_build(project.owner):
+    if not mine.may_start_build():
         _wait(session, BUILD_LIMIT, _("Waiting for one of your other builds to finish."))
         return None
     if capacity.is_disk_nearly_full():

@@ -224,8 +224,7 @@ def _begin(
     safe_mode: str = "",
 ) -> Session:
     """Insert the project's next session, and return it."""
-    wanted = admission.expected_resources(project, mine.limits)
-    mine.admit_notebook(wanted)
+    wanted, _warnings = mine.admit_notebook(admission.expected_text(project))
     session = Session.objects.create(
         project=project, force_build=force_build, safe_mode=safe_mode, **asdict(wanted)
     )

@@ -189,8 +189,7 @@ def _admit_notebook(session: Session, build: Build) -> None:
     with transaction.atomic():
         mine = admission.lock(session.project.owner, excluding=session)
         text = admission.resources_text(session.project, build)
-        wanted, _warnings = admission.within_limits(text, mine.limits)
-        mine.admit_notebook(wanted)
+        wanted, _warnings = mine.admit_notebook(text)
         why, fields = "its environment is ready", asdict(wanted) | _NO_ERROR
         advance = Session.objects.advance
         if advance(session.pk, SessionState.SPAWNING, by="watch", why=why, **fields):
