@@ -6,7 +6,7 @@ notebook passes through this package, outside Django's middleware:
 - `hosts`: which host belongs to which project; `request`: parse a request, and decide what other
   sites may do: make a signed-in browser open a notebook, or use it with API tokens (CORS);
   `headers`: what of a request and of a response is passed on.
-- `entry`: how a browser gets in, with `tickets`; `authorize`: who may reach a notebook, with a
+- `tickets`: how a browser gets in; `authorize`: who may reach a notebook, with a
   short-lived cache.
 - `proxy_http`, `proxy_websocket`: pass requests on (`websocket`) over connections that are kept
   open, for as long as that is allowed (`connections`), and record that somebody is working

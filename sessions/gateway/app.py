@@ -13,15 +13,18 @@ import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any
+from urllib.parse import parse_qs
 
 from aiohttp import ClientError, ClientResponseError
+from channels.db import database_sync_to_async
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 from django.utils import translation
 from django.utils.crypto import constant_time_compare
 
+from keys.models import digest
 from portal.lib.logs import context, requests
-from sessions.gateway import entry, responses
+from sessions.gateway import responses, tickets
 from sessions.gateway.activity import ActivityRecorder
 from sessions.gateway.authorize import Authorization, AuthorizationCache, Decision
 from sessions.gateway.connections import (
@@ -31,11 +34,12 @@ from sessions.gateway.connections import (
     UpstreamPool,
 )
 from sessions.gateway.headers import HeadTooLarge, to_notebook
-from sessions.gateway.hosts import AUTH_PATH, GATEWAY_PATHS
+from sessions.gateway.hosts import AUTH_PATH, GATEWAY_PATHS, entrant_cookie_name, is_label
 from sessions.gateway.proxy_http import BodyTooLarge, HeadersTooLarge, HttpProxy, InvalidStatus
 from sessions.gateway.proxy_websocket import WebSocketProxy
 from sessions.gateway.request import (
     GatewayRequest,
+    get_cookie,
     is_cross_site,
     is_preflight,
     preflight_headers,
@@ -99,11 +103,13 @@ def _nginx_address(address: str) -> str:
 
 log = logging.getLogger(__name__)
 
+_redeem = database_sync_to_async(tickets.redeem, thread_sensitive=False)
+
 ResponseBuilder = Callable[[GatewayRequest], GatewayResponse]
 """Builds an answer; called after the visitor's language is set."""
 
 REFUSALS: dict[Decision, ResponseBuilder] = {
-    Decision.SIGN_IN: entry.sign_in,
+    Decision.SIGN_IN: responses.sign_in,
     Decision.NO_SCOPE: responses.no_scope,
     Decision.NOT_FOUND: responses.not_found,
     Decision.UNREADABLE: responses.no_answer,
@@ -175,7 +181,7 @@ class Gateway:
     async def _answer_gateway_path(self, request: GatewayRequest) -> ResponseBuilder:
         if request.path == AUTH_PATH:
             return await answer_nginx(request, self._authorizations)
-        return await entry.redeem_ticket(request)
+        return await redeem_ticket(request)
 
     async def _proxy(
         self, request: GatewayRequest, authorization: Authorization, receive: Any, send: Any
@@ -199,7 +205,7 @@ class Gateway:
             return None if proxy.started else await self._explain_no_answer(request, authorization)
         if connection.cancelled and not proxy.started:
             now = await self._authorizations.get(request.credential)
-            return entry.sign_in if now.decision is Decision.ALLOWED else _refusal(now)
+            return responses.sign_in if now.decision is Decision.ALLOWED else _refusal(now)
         if connection.cancelled and isinstance(proxy, WebSocketProxy):
             await proxy.close_access_ended()
         return None
@@ -214,6 +220,27 @@ class Gateway:
         if now.address != used.address:
             return partial(responses.not_running, state=ProjectState.SPAWNING)
         return responses.no_answer
+
+
+async def redeem_ticket(request: GatewayRequest) -> ResponseBuilder:
+    """Answer at `ENTER_PATH`: swap the browser's ticket for a cookie, or send it for a ticket.
+
+    A browser comes without a cookie, gets a secret that it alone holds, and goes to the portal,
+    which signs its person in and makes a ticket. With the ticket it comes back here, gets the
+    cookie that `authorize` knows, and goes on to the notebook.
+    """
+    if request.method != "GET" or request.is_socket:
+        return lambda _request: GatewayResponse(405, headers=[(b"allow", b"GET")])
+    query = parse_qs(request.target.partition("?")[2], keep_blank_values=True)
+    if "ticket" not in query and is_label(request.label):
+        return partial(responses.redirect_to_portal, path=query.get("path", [""])[0])
+    secret = get_cookie(request.headers, entrant_cookie_name())
+    entrant = digest(secret) if secret else ""
+    ticket = query.get("ticket", [""])[0]
+    entry = await _redeem(ticket, request.label, entrant, request.credential.cookie)
+    return (
+        partial(responses.redirect_to_notebook, entry=entry) if entry else responses.invalid_ticket
+    )
 
 
 def _refusal(authorization: Authorization) -> ResponseBuilder:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlencode, urlsplit
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -17,15 +19,23 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 
 from keys import authentication
+from keys.models import digest
 from portal.lib.logs import context
-from portal.server.heads import CLEAR_COOKIES, TOO_MANY_COOKIES
+from portal.server.heads import CLEAR_COOKIES, TOO_MANY_COOKIES, deletion_headers, is_conflicting
 from sessions.jupyter_gateway import MAX_BODY
 from sessions.states import ProjectState
 
 from .authorize import NOTEBOOK_SCOPE
 from .headers import Headers, HeadTooLarge
-from .hosts import transport_security
-from .request import GatewayRequest, for_origin
+from .hosts import (
+    cookie_name,
+    entrant_cookie_name,
+    is_label,
+    origin_of,
+    transport_security,
+)
+from .request import GatewayRequest, for_origin, get_cookie
+from .tickets import MAX_PATH_LENGTH, Entry
 
 STARTING_STATES = frozenset({ProjectState.WAITING, ProjectState.BUILDING, ProjectState.SPAWNING})
 CONTENT_SECURITY_POLICY = b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'"
@@ -111,6 +121,57 @@ def language_of(request: GatewayRequest) -> str:
 def project_page(label: str) -> str:
     """Return the URL of the project's page on the portal."""
     return f"{settings.PORTAL_URL}/projects/{label}/"
+
+
+def sign_in(request: GatewayRequest) -> GatewayResponse:
+    """Send a person to the portal to sign in; tell a program which credentials to send."""
+    if request.is_navigation and is_label(request.label):
+        return redirect_to_portal(request, request.target)
+    message = _("To open this notebook, sign in to the portal or send an API token.")
+    return render_notice(request, Notice(401, "gateway.sign-in", _("Please sign in"), message))
+
+
+def redirect_to_portal(request: GatewayRequest, path: str) -> GatewayResponse:
+    """Redirect to the portal for a ticket, with a secret that only this browser holds."""
+    name = entrant_cookie_name()
+    held = get_cookie(request.headers, name)
+    secret = held or secrets.token_urlsafe(32)
+    query = {"path": path if len(path) <= MAX_PATH_LENGTH else "/", "entrant": digest(secret)}
+    cookies = [] if held else [_cookie(name, secret)]
+    for planted in (name, cookie_name()):
+        if is_conflicting(request.headers, planted):
+            host = urlsplit(origin_of(request.label)).hostname or ""
+            cookies = [*deletion_headers(planted, host, request.path), *cookies]
+    return _redirect(f"{project_page(request.label)}open/?{urlencode(query)}", *cookies)
+
+
+def redirect_to_notebook(request: GatewayRequest, entry: Entry) -> GatewayResponse:
+    """Redirect to the notebook, with the cookie that opens it and without the ticket."""
+    return _redirect(entry.path, _cookie(cookie_name(), entry.cookie))
+
+
+def invalid_ticket(request: GatewayRequest) -> GatewayResponse:
+    """Answer 410: the ticket is used, too old, or for another browser."""
+    message = _(
+        "This link was already used, has expired, or is for another browser. Open the notebook "
+        "again, and allow its host to set cookies."
+    )
+    notice = Notice(410, "gateway.ticket", _("This link no longer works"), message)
+    notice.label, notice.action = request.label, _("Go to the project")
+    return render_notice(request, notice)
+
+
+def _redirect(location: str, *headers: tuple[bytes, bytes]) -> GatewayResponse:
+    """Return a redirect to ``location`` that must not be cached."""
+    quiet = [(b"cache-control", b"no-store"), (b"referrer-policy", b"no-referrer")]
+    return GatewayResponse(302, b"", [(b"location", location.encode()), *quiet, *headers])
+
+
+def _cookie(name: str, secret: str) -> tuple[bytes, bytes]:
+    """Return a ``Set-Cookie`` header for this host only, hidden from scripts."""
+    attributes = "; Path=/; HttpOnly; SameSite=Lax"
+    secure = "; Secure" if settings.GATEWAY_SCHEME == "https" else ""
+    return (b"set-cookie", f"{name}={secret}{attributes}{secure}".encode())
 
 
 def not_found(request: GatewayRequest) -> GatewayResponse:
