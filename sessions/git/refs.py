@@ -20,20 +20,10 @@ MAX_OFFERED_LENGTH = 80
 
 FULL_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}", re.IGNORECASE)
 SHORT_COMMIT = re.compile(r"[0-9a-f]{7,63}", re.IGNORECASE)
-_LISTED = re.compile(r"([0-9a-f]{40}|[0-9a-f]{64})\t(.+)")
 _BRANCH_OR_TAG = re.compile(r"refs/(?:heads|tags)/")
 _OF_A_REMOTE = re.compile(r"(?:refs/)?(?:remotes/)?(?:origin|upstream)/")
 _REQUEST = re.compile(r"(?:pull|merge-requests)/[0-9]+")
 _NOT_DECODED = "\N{REPLACEMENT CHARACTER}"
-
-
-def listed(advertisement: str) -> dict[str, str]:
-    """Return commits by full ref name; for an annotated tag, the commit that it tags."""
-    refs = {}
-    for line in advertisement.split("\n"):
-        if found := _LISTED.fullmatch(line):
-            refs[found[2].removesuffix("^{}")] = found[1]  # the peeled line comes last
-    return refs
 
 
 def full_names(ref: str) -> list[str]:

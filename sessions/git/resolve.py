@@ -34,6 +34,7 @@ FULL_COMMIT_SECONDS = 5.0
 MAX_HISTORY_BYTES = 200_000_000
 """Bytes of history, without files, in which an abbreviated commit is looked for."""
 
+_LISTED = re.compile(r"([0-9a-f]{40}|[0-9a-f]{64})\t(.+)")
 _DEFAULT_BRANCH = re.compile(r"^ref: refs/heads/(.+)\tHEAD$", re.MULTILINE)
 
 
@@ -90,9 +91,9 @@ class _Search:
     async def default(self) -> ResolvedRef:
         """Return the last commit of the default branch, which the server's HEAD points to."""
         advertisement = await self._ask("--symref", patterns=["HEAD"])
-        commit = refs.listed(advertisement).get("HEAD")
+        commit = _listed(advertisement).get("HEAD")
         if commit is None:
-            found = refs.listed(await self._ask(*_BRANCHES_AND_TAGS))
+            found = _listed(await self._ask(*_BRANCHES_AND_TAGS))
             raise _no_default(self.repository, found) if found else _no_commits(self.repository)
         branch = _DEFAULT_BRANCH.search(advertisement)
         name = _valid_branch(branch[1]) if branch else ""
@@ -108,13 +109,13 @@ class _Search:
         outcome = await self._list(*_BRANCHES_AND_TAGS, patterns=names)
         if not outcome.succeeded:
             return None
-        there = refs.listed(outcome.output.decode("utf-8", "replace"))
+        there = _listed(outcome.output.decode("utf-8", "replace"))
         found = next((name for name in names if name in there), None)
         return ResolvedRef(there[found], refs.short_name(found), path) if found else None
 
     async def ref(self) -> ResolvedRef:
         """Return the commit of a ref that has a name, or that is an abbreviated commit."""
-        found = refs.listed(await self._ask(*_BRANCHES_AND_TAGS))
+        found = _listed(await self._ask(*_BRANCHES_AND_TAGS))
         if not found:
             raise _no_commits(self.repository)
         match = self._match(found) or await self._other_ref()
@@ -131,7 +132,7 @@ class _Search:
         candidates = self.repository.candidates()
         names = [name for ref, _path in candidates for name in refs.full_names(ref)]
         others = [name for name in names if not refs.is_branch_or_tag(name)]
-        return self._match(refs.listed(await self._ask(patterns=others))) if others else None
+        return self._match(_listed(await self._ask(patterns=others))) if others else None
 
     async def _abbreviated_commit(self, found: Mapping[str, str]) -> ResolvedRef:
         """Return the one commit in the history that begins like the ref.
@@ -157,6 +158,15 @@ class _Search:
 
     async def _list(self, *options: str, patterns: Sequence[str]) -> Outcome:
         return await self.git.run(["ls-remote", *options], [self.git.url, *patterns])
+
+
+def _listed(advertisement: str) -> dict[str, str]:
+    """Return commits by full ref name; for an annotated tag, the commit that it tags."""
+    refs = {}
+    for line in advertisement.split("\n"):
+        if found := _LISTED.fullmatch(line):
+            refs[found[2].removesuffix("^{}")] = found[1]  # the peeled line comes last
+    return refs
 
 
 def _valid_branch(branch: str) -> str:
@@ -248,7 +258,7 @@ def require_reachable(
         advertised = await git.run(["ls-remote", "--heads", "--tags"], [url])
         if not advertised.succeeded:
             raise failure(advertised, url, identity=identity)
-        tips = set(refs.listed(advertised.output.decode("utf-8", "replace")).values())
+        tips = set(_listed(advertised.output.decode("utf-8", "replace")).values())
         return commit in tips or (bool(tips) and await _history_contains(git, commit))
 
     limit = settings.PORTAL_REPOSITORY_LIMIT_MB * 10**6
