@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from sessions.backends import BuildReport
-from sessions.backends.local.keeper import log
+from sessions.backends.local.keeper import log, status
 from sessions.backends.local.reports import Changes
 from tests.backends.waiting import until
 
@@ -30,7 +31,7 @@ Path("/proc/sys/user/max_inotify_instances").write_text("0")
 from sessions.backends import BuildReport
 from sessions.backends.local.reports import Changes
 run = Path(sys.argv[1])
-told = iter(Changes(run, lambda: [BuildReport(7)]))
+told = iter(Changes(run))
 assert (next(told), next(told)) == (BuildReport(7), None)
 while next(told) is not None:
     pass  # a look, by which the log is known
@@ -42,11 +43,15 @@ print("seen")
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Path:
+def run(tmp_path: Path) -> Iterator[Path]:
+    """The folder of the runs, with a build in it whose lock is held, as by its keeper."""
     run = tmp_path / "run"
     (run / "build-7").mkdir(parents=True)
     (run / "build-7" / log.FILE).touch()
-    return run
+    lock = status.acquire_lock(run / "build-7" / status.LOCK)
+    assert lock
+    yield run
+    os.close(lock)
 
 
 @pytest.fixture
@@ -55,7 +60,7 @@ def told(run: Path) -> Iterator[list[object]]:
     found: list[object] = []
 
     def collect() -> None:
-        for report in Changes(run, lambda: [BuildReport(7)]):
+        for report in Changes(run):
             found.append(report)
             if len(found) > 1 and not run.joinpath("build-7").exists():
                 return
@@ -64,8 +69,7 @@ def told(run: Path) -> Iterator[list[object]]:
     thread.start()
     until(lambda: None in found, 10)
     yield found
-    (run / "build-7" / log.FILE).unlink()
-    (run / "build-7").rmdir()
+    shutil.rmtree(run / "build-7")
     thread.join(10)
 
 

@@ -311,7 +311,7 @@ class LocalBackend:
     def changes(self) -> Iterator[BuildReport | ServerReport | None]:
         """Yield reports as keepers write them, starting with all of them."""
         owners.make_shared_folder(self.folders.run, 0o711)
-        yield from Changes(self.folders.run, lambda: [*self.builds(), *self.servers()])
+        yield from Changes(self.folders.run)
 
     def _toolbox(self) -> Path:
         """Return the toolbox if sandboxes have everything they need. Raises `TemporaryError`."""

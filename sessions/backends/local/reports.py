@@ -7,7 +7,7 @@ import logging
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Iterator, Set
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -209,9 +209,8 @@ class Changes:
     log's size shows that it has grown.
     """
 
-    def __init__(self, run: Path, list_reports: Callable[[], list[Report]]) -> None:
+    def __init__(self, run: Path) -> None:
         self._run = run
-        self._list_reports = list_reports
         self._seen: dict[tuple[type[Report], int], Report] = {}
         self._sizes: dict[str, int] = {}
 
@@ -272,7 +271,8 @@ class Changes:
     def _changed_reports(self, grown: Set[str] = frozenset()) -> Iterator[Report]:
         """Yield reports that differ from those seen last, and builds whose log has grown."""
         logs = {found for name in grown if (found := parse_run_folder(name)) and found[0] == BUILD}
-        now = {(type(report), report.id): report for report in self._list_reports()}
+        there: list[Report] = [*build_reports(self._run), *server_reports(self._run)]
+        now = {(type(report), report.id): report for report in there}
         for key, report in now.items():
             has_lines = isinstance(report, BuildReport) and (BUILD, report.id) in logs
             if has_lines or self._seen.get(key) != report:
