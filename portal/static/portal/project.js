@@ -1,6 +1,6 @@
 // A project's page, live: the log grows, the steps move, and a notebook that is ready opens.
 import { LogView } from "./log-view.js";
-import { followProject } from "./project-events.js";
+import { followProject } from "./socket.js";
 
 const log = document.querySelector("#log");
 const liveStatus = document.querySelector("#live-status");

@@ -1,13 +1,15 @@
-// A WebSocket that is opened again, after a growing pause, until the other side says it is over.
+// Connections to the portal that are opened again until the other side says it is over.
 
 const CLOSE_NOT_FOUND = 4404; // not there, or not ours (any more)
 const MAX_DELAY_MS = 15000;
 const PROBE_TIMEOUT_MS = 10000;
 const GONE = [401, 403, 404];
+const MAX_FAILED_OPENS = 3; // connections that never opened, before the other way is tried
+const RETRY_DELAY_MS = 3000;
 
 // Returns whether the portal's API says that this is not there, or not ours (any more). Anything
 // else passes: a proxy's 502 during an upgrade, the portal's own 503, or no answer at all.
-export async function isGone(path) {
+async function isGone(path) {
   try {
     const answer = await fetch(path, {
       headers: { Accept: "application/json" },
@@ -19,6 +21,7 @@ export async function isGone(path) {
   }
 }
 
+// A WebSocket that is opened again, after a growing pause.
 export class ReconnectingSocket {
   // `getPath()` is called for each connection, `onMessage(message)` for each message,
   // `onStateChange(isOpen, opened)` when it opens or is lost, `onGone()` when the server ends it.
@@ -62,4 +65,48 @@ export class ReconnectingSocket {
     clearTimeout(this.timer);
     this.socket.close();
   }
+}
+
+// A project's events from a cursor on, one by one: by WebSocket, and where that does not get
+// through, by Server-Sent Events. A lost connection goes on where it was; only the portal itself
+// can say that it is over (see `isGone`).
+export function followProject(name, startCursor, { onEvent, onLost, onGone }) {
+  const probePath = `/api/v1/projects/${name}/`;
+  let cursor = startCursor;
+
+  function receive(item) {
+    if (item.cursor <= cursor) return;
+    cursor = item.cursor;
+    onEvent(item);
+  }
+
+  function openSocket() {
+    let failures = 0;
+    const socket = new ReconnectingSocket(() => `/ws/projects/${name}/?after=${cursor}`, {
+      onMessage: receive,
+      onGone,
+      probePath,
+      onStateChange: (isOpen, opened) => {
+        onLost(!isOpen);
+        failures = opened ? 0 : failures + 1;
+        if (failures < MAX_FAILED_OPENS) return;
+        socket.close();
+        listenToServerSentEvents();
+      },
+    });
+  }
+
+  function listenToServerSentEvents() {
+    const source = new EventSource(`/api/v1/projects/${name}/events/?after=${cursor}`);
+    source.onopen = () => onLost(false);
+    source.onmessage = (event) => receive(JSON.parse(event.data));
+    source.onerror = async () => {
+      onLost(true);
+      if (source.readyState !== EventSource.CLOSED) return; // the browser tries again by itself
+      if (await isGone(probePath)) onGone();
+      else setTimeout(openSocket, RETRY_DELAY_MS);
+    };
+  }
+
+  openSocket();
 }
