@@ -66,20 +66,6 @@ _MAX_NAME_LENGTH = 40
 _MAX_COMPARED = 2000
 
 
-def binder_folder(repository: Path) -> str:
-    """Return the folder that has the files, "" for the root.
-
-    Raises `ValueError` with a sentence if two folders claim to.
-    """
-    there = [name for name in FOLDERS if (repository / name).is_dir()]
-    if len(there) > 1:
-        raise ValueError(
-            "the repository has both a folder binder and a folder .binder, but only one of them "
-            "can describe the environment. Move its files into one of them, and remove the other."
-        )
-    return "".join(there)
-
-
 def files_in(folder: Path) -> list[str]:
     """Return the names of the files in a folder, sorted; none if there is no such folder."""
     try:

@@ -55,7 +55,7 @@ def prepare(kept: Path, mirror: str = "") -> Prepared:
     ``mirror`` is the address of the site's package index, which stands for PyPI's. Raises
     `ValueError` with a sentence if no folder can be chosen.
     """
-    found = Prepared(names.binder_folder(Path()))
+    found = Prepared(_binder_folder())
     own = _own_files(found.folder)
     for path in dict.fromkeys((*own, *_included(own))):
         _prepare_file(path, found, kept, mirror)
@@ -75,6 +75,20 @@ def restore(kept: Path, repository: Path = Path()) -> None:
         if os.path.lexists(original) and _digest(plain) == digest:
             plain.unlink(missing_ok=True)
             shutil.copy2(original, plain, follow_symlinks=False)
+
+
+def _binder_folder() -> str:
+    """Return the folder that has the files, "" for the root.
+
+    Raises `ValueError` with a sentence if two folders claim to.
+    """
+    there = [name for name in names.FOLDERS if Path(name).is_dir()]
+    if len(there) > 1:
+        raise ValueError(
+            "the repository has both a folder binder and a folder .binder, but only one of them "
+            "can describe the environment. Move its files into one of them, and remove the other."
+        )
+    return "".join(there)
 
 
 def _own_files(folder: str) -> list[str]:
