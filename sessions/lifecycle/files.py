@@ -61,10 +61,12 @@ MAX_MEASURED = 5
 """Projects measured per minute: each may need its own pod."""
 
 
-def store_volume(project: Project, volume: str) -> None:
-    """Store, before a run, which volume the project's files are going to be in."""
+def store_volume(project: Project) -> str:
+    """Store, before a run, which volume the project's files are going to be in; return its name."""
+    volume = volume_of(project.owner)
     if settings.PORTAL_KEEP_HOMES and project.files_volume != volume:
         Project.objects.filter(pk=project.pk).update(files_volume=volume)
+    return volume
 
 
 def record_report(session: Session, report: FilesReport | None) -> None:

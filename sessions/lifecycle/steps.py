@@ -79,8 +79,7 @@ def spawn(session_id: int) -> None:
     project = session.project
     with handle_failures(session):
         identity = sshkey.identity_for(project.owner)
-        volume = files.volume_of(project.owner)
-        files.store_volume(project, volume)
+        volume = files.store_volume(project)
         get_backend().ensure_server(
             ServerSpec(
                 id=session.pk,

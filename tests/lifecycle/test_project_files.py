@@ -64,14 +64,14 @@ def test_a_back_end_may_report_no_files(starting):
 
 def test_the_volume_is_stored_before_the_notebook_starts(ada, backend, worker):
     project = project_in(ProjectState.SPAWNING, ada)
-    files.store_volume(project, "ada")
+    assert files.store_volume(project) == "ada"
     project.refresh_from_db()
     assert project.files_volume == "ada"
 
 
 def test_without_kept_homes_no_volume_is_stored(starting, settings):
     settings.PORTAL_KEEP_HOMES = False
-    files.store_volume(starting, "ada")
+    assert files.store_volume(starting) == "ada"
     starting.refresh_from_db()
     assert starting.files_volume == ""
 
