@@ -1,9 +1,10 @@
-"""JupyterLab's settings for every back end, in ordinary starts and in safe mode.
+"""Configure JupyterLab and git for a notebook, whichever back end runs it.
 
-The files of one folder, to which ``JUPYTER_CONFIG_PATH`` points. It comes before the person's own
-folder, so what is set here wins; anything else is theirs to set. **Safe mode** leaves out what may
-keep a notebook from starting: the person's configuration and settings, packages in their home, the
-repository's start script and its server extensions. The notebook shows that it is in safe mode.
+JupyterLab's settings are the files of one folder, to which ``JUPYTER_CONFIG_PATH`` points. It comes
+before the person's own folder, so what is set here wins; anything else is theirs to set. **Safe
+mode** leaves out what may keep a notebook from starting: the person's configuration and settings,
+packages in their home, the repository's start script and its server extensions. The notebook shows
+that it is in safe mode.
 
 Pure functions, also used by processes without Django.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 from sessions import jupyter_gateway
 
@@ -180,3 +182,39 @@ def safe_mode_notice(reason: str) -> str:
         "extensions that the repository installs. Your files are all here. When you have fixed "
         "what was wrong, stop the notebook and start it again."
     )
+
+
+GIT_FILE = "gitconfig"
+GIT_VARIABLE = "GIT_CONFIG_SYSTEM"
+"""Names the file to git 2.32 and newer; older ones do without."""
+
+KEY_FORGES = ("github.com", "gitlab.com", "bitbucket.org", "codeberg.org")
+"""Forges that take pushes by a person's SSH key, but by a web address only with a token."""
+
+
+def git_settings(name: str, email: str, *, has_key: bool) -> str:
+    """Return git's settings in a notebook, where it works without any set-up.
+
+    They are the system's, so the person's own, and those of a repository, win. ``name`` and
+    ``email`` are for commits; "" leaves git to ask, and so does a name without a letter or digit,
+    which git would refuse. Everything in a notebook is the person's own, whichever uid its files
+    have on a shared volume. With a key, pushes to the large forges go by ssh.
+    """
+    lines = ["[safe]", "\tdirectory = *", "[user]"]
+    who = {"name": name if any(map(str.isalnum, name)) else "", "email": email}
+    lines += [f"\t{key} = {_quoted(value)}" for key, value in who.items() if value]
+    for host in KEY_FORGES if has_key else ():
+        lines += [f'[url "ssh://git@{host}/"]', f"\tpushInsteadOf = https://{host}/"]
+    lines += ["[include]", "\tpath = /etc/gitconfig"]  # last, so that an image's own settings win
+    return "\n".join([*lines, ""])
+
+
+def _quoted(value: str) -> str:
+    """Return a value as git's configuration reads it."""
+    plain = "".join(each for each in value if each.isprintable())
+    return '"' + plain.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def commit_email(email: str, username: str, portal_url: str) -> str:
+    """Return the address for commits; one that takes no mail if the portal knows none."""
+    return email or f"{username}@users.noreply.{urlsplit(portal_url).hostname or 'localhost'}"

@@ -13,7 +13,7 @@ from django.utils import timezone
 from quotas.limits import limits_of
 from sessions.backends import BuildSpec, ServerSpec, get_backend
 from sessions.errors import BinderyError
-from sessions.gitsettings import commit_email
+from sessions.jupyter import commit_email
 from sessions.lifecycle import files, observations, sshkey
 from sessions.lifecycle.ending import handle_failures
 from sessions.models import Build, Project, Session

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sessions.gitsettings import VARIABLE, commit_email, notebook_settings
+from sessions.jupyter import GIT_VARIABLE, commit_email, git_settings
 
 OTHER_OWNER = "GIT_TEST_ASSUME_DIFFERENT_OWNER"
 """Git's own variable for tests: every repository counts as somebody else's."""
@@ -21,7 +21,7 @@ def said(home: Path, settings: str, *words: str, cwd: Path | None = None) -> str
     variables = {
         "PATH": os.environ["PATH"],
         "HOME": str(home),
-        VARIABLE: str(home / "system"),
+        GIT_VARIABLE: str(home / "system"),
         **other,
     }
     done = subprocess.run(
@@ -34,7 +34,7 @@ def said(home: Path, settings: str, *words: str, cwd: Path | None = None) -> str
     "name", ["Ada Lovelace", 'Ada "the\\first"', "Ada; # no comment", "Ädä\nx = y", "[user]"]
 )
 def test_commits_carry_the_persons_name_whatever_is_in_it(tmp_path: Path, name: str):
-    settings = notebook_settings(name, "ada@example.org", has_key=False)
+    settings = git_settings(name, "ada@example.org", has_key=False)
     found = said(tmp_path, settings, "config", "user.name")
     assert found == name.replace("\n", "") + "\n"
     assert said(tmp_path, settings, "config", "user.email") == "ada@example.org\n"
@@ -42,7 +42,7 @@ def test_commits_carry_the_persons_name_whatever_is_in_it(tmp_path: Path, name: 
 
 def test_the_persons_own_settings_win(tmp_path: Path):
     (tmp_path / ".gitconfig").write_text("[user]\n\tname = Countess\n")
-    settings = notebook_settings("Ada", "ada@example.org", has_key=False)
+    settings = git_settings("Ada", "ada@example.org", has_key=False)
     assert said(tmp_path, settings, "config", "user.name") == "Countess\n"
 
 
@@ -52,8 +52,8 @@ def test_git_works_in_folders_of_another_owner(tmp_path: Path, monkeypatch):
     subprocess.run(["git", "init", "--quiet", folder], check=True)
     monkeypatch.setenv(OTHER_OWNER, "1")
     assert "dubious ownership" in said(tmp_path, "", "status", cwd=folder)
-    assert "name" not in notebook_settings("<.>", "", has_key=False)  # git would refuse it
-    settings = notebook_settings("Ada", "", has_key=False)
+    assert "name" not in git_settings("<.>", "", has_key=False)  # git would refuse it
+    settings = git_settings("Ada", "", has_key=False)
     assert "No commits yet" in said(tmp_path, settings, "status", cwd=folder)
 
 
@@ -61,13 +61,13 @@ def test_pushes_to_forges_use_the_key_and_fetches_do_not(tmp_path: Path):
     subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
     url = "https://github.com/ada/flowers.git"
     said(tmp_path, "", "remote", "add", "origin", url)
-    with_key = notebook_settings("Ada", "", has_key=True)
+    with_key = git_settings("Ada", "", has_key=True)
     remote = ("remote", "get-url", "origin")
     assert said(tmp_path, with_key, *remote) == f"{url}\n"
     assert said(tmp_path, with_key, *remote[:2], "--push", "origin") == (
         "ssh://git@github.com/ada/flowers.git\n"
     )
-    without = notebook_settings("Ada", "", has_key=False)
+    without = git_settings("Ada", "", has_key=False)
     assert said(tmp_path, without, *remote[:2], "--push", "origin") == f"{url}\n"
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sessions import gitsettings, jupyter
+from sessions import jupyter
 from sessions.backends import ServerSpec
 
 from . import entrypoint, keysecret
@@ -105,9 +105,9 @@ def _configuration(spec: ServerSpec) -> dict[str, str]:
         "KernelManager.transport": "ipc",
     }
     has_key = spec.identity is not None
-    git = gitsettings.notebook_settings(spec.author, spec.email, has_key=has_key)
+    git = jupyter.git_settings(spec.author, spec.email, has_key=has_key)
     files = jupyter.config_files(spec.token, values, CONFIG, spec.safe_mode)
-    return {**files, gitsettings.FILE: git}
+    return {**files, jupyter.GIT_FILE: git}
 
 
 def _key(path: str) -> str:
@@ -194,7 +194,7 @@ def _variables(spec: ServerSpec) -> dict[str, str]:
         "JUPYTER_RUNTIME_DIR": _RUNTIME,
         "JUPYTERHUB_USER": spec.owner,
         "BINDER_REPO_URL": spec.url,
-        gitsettings.VARIABLE: f"{CONFIG}/{gitsettings.FILE}",
+        jupyter.GIT_VARIABLE: f"{CONFIG}/{jupyter.GIT_FILE}",
         "CPU_LIMIT": f"{resources.cpu_limit:g}",
         "MEM_LIMIT": str(int(resources.memory_limit_gb * 1e9)),
         "OMP_NUM_THREADS": str(max(1, int(resources.cpu_limit))),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from sessions import gitsettings, jupyter
+from sessions import jupyter
 
 from .jobs import ServerJob
 from .sandbox import ENVIRONMENT, HOME, IO_FOLDER, Bind
@@ -78,8 +78,8 @@ def write_configuration(folder: Path, job: ServerJob, *, has_key: bool = False) 
 
     ``has_key`` is whether git can use the person's SSH key.
     """
-    git = gitsettings.notebook_settings(job.author, job.email, has_key=has_key)
-    for name, text in {**configuration(job), gitsettings.FILE: git}.items():
+    git = jupyter.git_settings(job.author, job.email, has_key=has_key)
+    for name, text in {**configuration(job), jupyter.GIT_FILE: git}.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(0o600)
@@ -129,7 +129,7 @@ def variables(job: ServerJob) -> dict[str, str]:
         "JUPYTER_RUNTIME_DIR": "/run/jupyter",
         "JUPYTERHUB_USER": job.owner,
         "BINDER_REPO_URL": job.url,
-        gitsettings.VARIABLE: f"{CONFIG}/{gitsettings.FILE}",
+        jupyter.GIT_VARIABLE: f"{CONFIG}/{jupyter.GIT_FILE}",
         "REPO_DIR": HOME,
         "NB_PYTHON_PREFIX": ENVIRONMENT,
         "KERNEL_PYTHON_PREFIX": ENVIRONMENT,
