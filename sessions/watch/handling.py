@@ -32,7 +32,8 @@ _failed: dict[tuple[type[Report], int], int] = {}
 def handle_safely(report: Report) -> bool:
     """Handle a report and return whether that is over; if not, it has to be handled again."""
     key = (type(report), report.id)
-    with context.bound_fields(reference=context.reference(), **fields_of(report)):
+    kind = "build" if isinstance(report, BuildReport) else "session"
+    with context.bound_fields(reference=context.reference(), **{kind: report.id}):
         try:
             if isinstance(report, BuildReport):
                 observations.handle_build_report(report)
@@ -48,13 +49,6 @@ def handle_safely(report: Report) -> bool:
             return _count_failure(key) and run_safely(_give_up, report, context.reference())
     _failed.pop(key, None)
     return True
-
-
-def fields_of(report: Report | None) -> dict[str, int]:
-    """Return the fields for log lines about a report."""
-    if report is None:
-        return {}
-    return {"build" if isinstance(report, BuildReport) else "session": report.id}
 
 
 def _count_failure(key: tuple[type[Report], int]) -> bool:

@@ -20,7 +20,6 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, close_old_connections, connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from portal.lib.logs import context
 from sessions.backends import BuildReport, ServerReport, get_backend
 from sessions.culling.activity import ProbeLoop
 from sessions.culling.cull import cull
@@ -31,7 +30,7 @@ from sessions.outages import run_safely
 from sessions.statistics import counters
 
 from . import conditions, kernels
-from .handling import fields_of, handle_safely
+from .handling import handle_safely
 from .reconcile import Alert, reconcile, refresh_sign_ins
 
 log = logging.getLogger(__name__)
@@ -160,11 +159,10 @@ def _handle(
     """Handle a report; return whether that is over."""
     if report is None:
         return True
-    with context.bound_fields(**fields_of(report)):
-        found: list[bool] = []
-        if not run_safely(lambda: found.append(ownership_check.is_ours())):
-            return False
-        return handle_safely(report) if found[0] else True
+    found: list[bool] = []
+    if not run_safely(lambda: found.append(ownership_check.is_ours())):
+        return False
+    return handle_safely(report) if found[0] else True
 
 
 def _beat() -> None:
