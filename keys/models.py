@@ -122,7 +122,10 @@ class TokenQuerySet(models.QuerySet["Token"]):
         return token, secret
 
     def valid(self, now: TimeOrParam | None = None) -> TokenQuerySet:
-        """Return the tokens that work: not expired, and their owner may sign in."""
+        """Return the tokens that work: not expired, and their owner may sign in.
+
+        ``now`` is the present; pass a `Param` to compile the query.
+        """
         now = now or timezone.now()
         unexpired = models.Q(expires__isnull=True) | models.Q(expires__gt=now)
         return self.filter(unexpired, may_enter("user", now))

@@ -57,7 +57,7 @@ class FailureCounter(AxesDatabaseHandler):  # type: ignore[misc]
         super().user_login_failed(sender, credentials, request, **more)
 
     def reset_user_attempts(self, request: HttpRequest, credentials: Any = None) -> int:
-        """Forget this name's failures only.
+        """Forget this name's failures only; return how many there were.
 
         Otherwise the owner of an account could guess at others for ever by signing in now and then.
         """

@@ -18,7 +18,11 @@ PORTS = {"smtp": 25, "smtp+tls": 587, "smtps": 587, "smtp+ssl": 465}
 
 
 def mail_settings(environment: Environment, url: str, sender: str) -> dict[str, Any]:
-    """Return Django's mail settings by name; empty if there is no address or it is wrong."""
+    """Return Django's mail settings by name; empty if there is no address or it is wrong.
+
+    ``url`` is the mail server's address, such as ``smtp://host``, and ``sender`` who mails are
+    from. Mistakes in them are added to the problems of ``environment``.
+    """
     if not url:
         return {}
     if "@" not in parseaddr(sender)[1] or not sender.isprintable():

@@ -174,7 +174,11 @@ class FrameError(Exception):
 
 
 def build_frame(opcode: int, payload: bytes, mask: bytes = b"", *, fin: bool = True) -> bytes:
-    """Return a frame. If there is a mask, ``payload`` must be masked already."""
+    """Return a frame (RFC 6455, section 5.2).
+
+    ``payload`` is masked already with the 4 bytes of ``mask``, or plain where that is empty.
+    ``fin`` ends the message.
+    """
     size, masked = len(payload), 0x80 if mask else 0
     first = (0x80 if fin else 0) | opcode
     if size < 126:
@@ -187,7 +191,10 @@ def build_frame(opcode: int, payload: bytes, mask: bytes = b"", *, fin: bool = T
 
 
 def build_control_frame(opcode: Opcode, payload: bytes, *, is_masked: bool) -> bytes:
-    """Return a control frame of the gateway's own."""
+    """Return a control frame of the gateway's own; ``payload`` is plain, at most 125 bytes.
+
+    ``is_masked`` is for one that goes to a server.
+    """
     mask = secrets.token_bytes(4) if is_masked else b""
     return build_frame(opcode, apply_mask(payload, mask) if mask else payload, mask)
 

@@ -51,7 +51,10 @@ def check_and_record(found: Inventory | None = None) -> OwnershipStatus:
 
 
 def compare(found: Inventory | None = None) -> OwnershipStatus:
-    """Decide like `check_and_record`, but change nothing."""
+    """Decide as `check_and_record` does, but change nothing.
+
+    ``found`` is as there. Raises `TemporaryError` if the back end is away.
+    """
     backend = get_backend()
     database = Installation.objects.current_id()
     try:

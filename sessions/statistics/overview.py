@@ -74,7 +74,11 @@ def truncate_to_hour(column: str) -> TruncHour:
 def fill_buckets(
     buckets: list[Bucket], rows: Any, when: TruncDate | TruncHour, took: Seconds
 ) -> list[Bucket]:
-    """Return the buckets with the figures of the rows in each; one query."""
+    """Return the buckets with the figures of the rows in each; one query.
+
+    ``when`` truncates a row's time to the beginning of its bucket, and ``took`` is the duration of
+    which each bucket gets the median. Failed rows count, but not for that.
+    """
     failed = Q(state=SessionState.FAILED)  # a build's state has the same name
     grouped = rows.order_by().annotate(bucket=when).values("bucket").annotate(
         total=Count("pk"),

@@ -104,7 +104,11 @@ Event = MutableMapping[str, Any]
 
 
 def logging_config(form: str, level: str, secrets: Iterable[str] = ()) -> dict[str, Any]:
-    """Return Django's ``LOGGING`` for any process of the portal."""
+    """Return Django's ``LOGGING`` for any process of the portal.
+
+    ``form`` is one of `FORMS`, ``level`` one of `LEVELS`. Texts in ``secrets`` are masked in every
+    line (`secret_masker`).
+    """
     quiet = level if level != "DEBUG" else "INFO"
     ours: dict[str, Any] = {"handlers": [], "propagate": True}
     return {

@@ -106,7 +106,7 @@ _ETC = {
 
 
 def toolbox_name(python: str) -> str:
-    """Return the name of the toolbox made from the current requirements with an interpreter."""
+    """Return the name of the toolbox of the current requirements; ``python`` is a path."""
     texts = [path.read_text() for path in (_TOOLS, *_SHARED, *_PROGRAM)]
     parts = [python, *texts, repr((_ETC, _WARM_UP))]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]

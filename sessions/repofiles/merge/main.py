@@ -35,7 +35,10 @@ class MergeRun:
         self._interrupted: list[State] = []
 
     def adopt(self) -> dict[str, Any]:
-        """Record the target as filled from this very source; no file of it is touched."""
+        """Record the target as filled from this very source, and return the report as `merge` does.
+
+        No file of it is touched. Raises `OSError`.
+        """
         plan = Plan(self._source, self._target, State(), [], self._commit)
         report = self._report(plan, "adopted", "")
         self._record.save(State(self._commit, plan.theirs, plan.git.states, report))

@@ -112,7 +112,10 @@ class Tree:
         self._open: OrderedDict[bytes, int] = OrderedDict()
 
     def folder(self, path: bytes) -> int:
-        """Return a descriptor of the folder, valid until some others were asked for."""
+        """Return a descriptor of the folder, valid until some others were asked for.
+
+        Raises `OSError` if it is not there, or no folder.
+        """
         missing = []
         while path and path not in self._open:
             missing.append(path)
@@ -128,11 +131,17 @@ class Tree:
         return at
 
     def locate(self, path: bytes) -> tuple[int, bytes]:
-        """Return the descriptor of the folder that holds the path, and the last name."""
+        """Return the descriptor of the folder that holds the path, and the last name.
+
+        Raises `OSError` as `folder`.
+        """
         return self.folder(os.path.dirname(path)), os.path.basename(path)
 
     def lstat(self, path: bytes) -> os.stat_result | None:
-        """Return what stands at the path, None where nothing does."""
+        """Return what stands at the path, None where nothing does.
+
+        Raises `OSError` if the disk, or somebody's permissions, keep it from being known.
+        """
         try:
             folder, name = self.locate(path)
             return os.stat(name, dir_fd=folder, follow_symlinks=False)
