@@ -70,7 +70,7 @@ _ALL = (
                help=_("What is guaranteed.")),
     LimitField("total_gpu", _("GPUs of all running notebooks"), "GPU", whole=True),
     LimitField("idle_days", _("days of inactivity"), _("days"), whole=True,
-               help=_("Then a project is deleted; 0 is never."), zero_means_unlimited=True),
+               help=_("Then a project is deleted; 0 means never."), zero_means_unlimited=True),
     LimitField("volume_gb", _("size of the own folder"), "GB", min_value=MIN_VALUE,
                help=_("When it is first made.")),
     LimitField("builds", _("builds at once"), whole=True),

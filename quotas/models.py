@@ -159,7 +159,7 @@ class Grant(models.Model):
     value = models.FloatField(
         _("value"), validators=[MinValueValidator(0), MaxValueValidator(MAX_VALUE)]
     )
-    until = models.DateField(_("until"), help_text=_("The last day on which it holds."))
+    until = models.DateField(_("until"), help_text=_("The last day on which it applies."))
     reason = models.CharField(_("reason"), max_length=500)
     given_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+", editable=False
@@ -186,7 +186,7 @@ class LimitRequestQuerySet(models.QuerySet["LimitRequest"]):
     """Requests, with filters for open and unseen ones."""
 
     def open(self) -> LimitRequestQuerySet:
-        """Return the requests that nobody has answered or taken back."""
+        """Return the requests that nobody has answered or withdrawn."""
         return self.filter(state=LimitRequest.State.OPEN)
 
     def unseen_answers_for(self, user: User) -> LimitRequestQuerySet:
@@ -208,7 +208,7 @@ class LimitRequest(models.Model):
         OPEN = "open", _("open")
         GRANTED = "granted", _("granted")
         DECLINED = "declined", _("declined")
-        WITHDRAWN = "withdrawn", _("taken back")
+        WITHDRAWN = "withdrawn", _("withdrawn")
 
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.CASCADE, related_name="limit_requests"

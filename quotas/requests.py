@@ -95,7 +95,10 @@ _GPU = frozenset({"max_gpu", "total_gpu"})
 
 
 def can_request(limit: str) -> bool:
-    """Return whether more of this limit may be asked for here; a local back end has no GPUs."""
+    """Return whether more of a limit may be asked for here; a local back end has no GPUs.
+
+    ``limit`` is a name of `quotas.fields.FIELDS`, or any other text.
+    """
     return limit in FIELDS and not (limit in _GPU and settings.PORTAL_BACKEND == "local")
 
 
@@ -120,7 +123,7 @@ def submit(user: User, limit: str, value: float, until: date, why: str) -> Limit
 
 
 def withdraw(limit_request: LimitRequest, user: User) -> None:
-    """Take back one's own request. Raises `ValidationError` if it is not open any more."""
+    """Withdraw one's own request. Raises `ValidationError` if it is not open any more."""
     mine = LimitRequest.objects.open().filter(pk=limit_request.pk, user=user)
     if not mine.update(state=LimitRequest.State.WITHDRAWN):
         raise ValidationError(_already_closed_message(limit_request))
@@ -210,14 +213,14 @@ def _require_valid_values(user: User, limit: str, value: float, until: date) -> 
 def _already_open_message(user: User, limit: str) -> str:
     return _(
         "You have already asked for more of this (%(limit)s), and staff have not answered "
-        "yet. Take that request back before you make another."
+        "yet. Withdraw that request before you make another."
     ) % {"limit": FIELDS[limit]}
 
 
 def _already_closed_message(limit_request: LimitRequest) -> str:
     now = LimitRequest.objects.select_related("answered_by").get(pk=limit_request.pk)
     if now.state == LimitRequest.State.WITHDRAWN:
-        return _("This request was taken back, so there is nothing to answer.")
+        return _("This request was withdrawn, so there is nothing to answer.")
     by = now.answered_by.username if now.answered_by else _("staff")
     return _(
         "%(name)s has already answered this request: it is %(state)s. Nothing was changed."

@@ -102,7 +102,7 @@ def is_database_disk_full() -> bool:
 def disk_full_message() -> str:
     """Return the message for people whose action has to be stored."""
     return _(
-        "The portal's disk is full, so nothing can be saved right now. Running notebooks go on. "
+        "The portal's disk is full, so nothing can be saved right now. Running notebooks continue. "
         "The staff have been notified; try again when they have made room."
     )
 

@@ -20,12 +20,12 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='announcement',
             name='by_mail',
-            field=models.BooleanField(default=False, help_text='Letters are written when it begins to be shown, and say what it says then. They go out once, some each minute.', verbose_name='also by mail'),
+            field=models.BooleanField(default=False, help_text='Mails are written when it is first shown, with the text that it has then. They go out once, a few each minute.', verbose_name='also by mail'),
         ),
         migrations.AddField(
             model_name='announcement',
             name='group',
-            field=models.ForeignKey(blank=True, help_text='By mail only to the people of this group; the pages show it to everybody.', null=True, on_delete=django.db.models.deletion.PROTECT, to='auth.group', verbose_name='only to'),
+            field=models.ForeignKey(blank=True, help_text='Mail goes to the members of this group only; pages show it to everybody.', null=True, on_delete=django.db.models.deletion.PROTECT, to='auth.group', verbose_name='only to'),
         ),
         migrations.AddField(
             model_name='announcement',

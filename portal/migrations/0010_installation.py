@@ -18,7 +18,7 @@ class Migration(migrations.Migration):
                 ('id', models.CharField(editable=False, max_length=32, primary_key=True, serialize=False, verbose_name='id')),
                 ('made', models.DateTimeField(default=django.utils.timezone.now, editable=False, verbose_name='made')),
                 ('only', models.BooleanField(default=True, editable=False, unique=True)),
-                ('keep_days', models.PositiveSmallIntegerField(db_default=14, default=14, help_text='A change holds for what is set aside already, too.', validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(3650)], verbose_name='days that what was set aside is kept')),
+                ('keep_days', models.PositiveSmallIntegerField(db_default=14, default=14, help_text='A change also applies to what is already set aside.', validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(3650)], verbose_name='days that what was set aside is kept')),
             ],
             options={
                 'verbose_name': 'installation',

@@ -48,7 +48,7 @@ class Installation(models.Model):
         default=KEEP_DAYS,
         db_default=KEEP_DAYS,
         validators=[MinValueValidator(1), MaxValueValidator(3650)],
-        help_text=_("A change holds for what is set aside already, too."),
+        help_text=_("A change also applies to what is already set aside."),
     )
 
     objects = InstallationQuerySet.as_manager()

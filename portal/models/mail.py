@@ -53,8 +53,8 @@ class Announcement(models.Model):
         _("also by mail"),
         default=False,
         help_text=_(
-            "Letters are written when it begins to be shown, and say what it says then. They go "
-            "out once, some each minute."
+            "Mails are written when it is first shown, with the text that it has then. They go "
+            "out once, a few each minute."
         ),
     )
     group = models.ForeignKey(
@@ -63,7 +63,7 @@ class Announcement(models.Model):
         null=True,
         blank=True,
         verbose_name=_("only to"),
-        help_text=_("By mail only to the people of this group; the pages show it to everybody."),
+        help_text=_("Mail goes to the members of this group only; pages show it to everybody."),
     )
     mailed = models.DateTimeField(null=True, editable=False)
 

@@ -111,7 +111,7 @@ def replace_key(request: HttpRequest) -> HttpResponseBase:
     """Replace the person's SSH key by a new one."""
     sshkey.replace_key_pair(person(request))
     text = _(
-        "Your SSH key is replaced. Running notebooks get the new one within a minute or "
+        "Your SSH key has been replaced. Running notebooks get the new one within a minute or "
         "two. Add it wherever you had added the old one, and remove the old one there."
     )
     messages.success(request, text)
@@ -138,7 +138,9 @@ def request_limits(request: HttpRequest) -> HttpResponseBase:
     form = LimitRequestForm.for_limit(user, limit, request.POST)
     if form.send(user) is None:
         return render_account(request, form, status=400)
-    messages.success(request, _("Your request is sent. You will be told when staff answer it."))
+    messages.success(
+        request, _("Your request has been sent. You will be told when staff answer it.")
+    )
     return redirect_to(request, _requests())
 
 
@@ -150,7 +152,7 @@ def withdraw(request: HttpRequest, pk: int) -> HttpResponseBase:
     limit_request = get_object_or_404(mine, pk=pk)
     try:
         requests.withdraw(limit_request, person(request))
-        messages.success(request, _("Your request is taken back."))
+        messages.success(request, _("Your request has been withdrawn."))
     except ValidationError as error:
         messages.error(request, " ".join(error.messages))
     return redirect_to(request, _requests())

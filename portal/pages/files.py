@@ -64,7 +64,7 @@ def delete_file(request: HttpRequest, name: str) -> HttpResponseBase:
         messages.error(request, error.message)
     else:
         deleted = _("%(path)s is deleted.")
-        going_on = _("%(path)s is large: deleting it goes on for a while.")
+        going_on = _("%(path)s is large: its deletion will take a while.")
         messages.success(request, (deleted if is_gone else going_on) % {"path": path})
     return redirect_to(request, files_address(name, path.rpartition("/")[0]))
 

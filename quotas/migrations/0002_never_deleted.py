@@ -14,11 +14,11 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='limitset',
             name='idle_days',
-            field=models.PositiveIntegerField(blank=True, help_text='Then a project is deleted; 0 is never.', null=True, validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(1000000)], verbose_name='days of inactivity'),
+            field=models.PositiveIntegerField(blank=True, help_text='Then a project is deleted; 0 means never.', null=True, validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(1000000)], verbose_name='days of inactivity'),
         ),
         migrations.AlterField(
             model_name='supportbounds',
             name='idle_days',
-            field=models.PositiveIntegerField(blank=True, help_text='Then a project is deleted; 0 is never.', null=True, validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(1000000)], verbose_name='days of inactivity'),
+            field=models.PositiveIntegerField(blank=True, help_text='Then a project is deleted; 0 means never.', null=True, validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(1000000)], verbose_name='days of inactivity'),
         ),
     ]

@@ -90,7 +90,7 @@ def keep_effect(project: Project) -> str:
     """Return what keeping does to the project; "" if nothing."""
     if project.removed or not project.goes:
         return ""
-    return _("It counts as just used, so its expiry moves back.")
+    return _("It counts as just used, so it expires later.")
 
 
 class ProjectChangeList(ChangeList):

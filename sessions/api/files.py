@@ -111,7 +111,7 @@ class FilesView(APIView):
         summary="Delete one of my files",
         parameters=[PathSerializer],
         responses={
-            202: OpenApiResponse(description="It is large: deleting it goes on."),
+            202: OpenApiResponse(description="It is large, and its deletion continues."),
             204: OpenApiResponse(description="It is deleted."),
         },
     )

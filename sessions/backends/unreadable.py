@@ -66,7 +66,7 @@ def unreadable_server(number: int | None, name: str, reference: str) -> ServerRe
 def unreadable_message(reference: str) -> str:
     """Return the message for people whose run ended for a report that nobody understood."""
     message = _(
-        "The portal could not understand what it was told about this, so it was ended. Your files "
+        "The portal could not understand the report about this run, so it was ended. Your files "
         "are safe. Start it again; if it happens again, give the staff the reference %(reference)s."
     )
     return message % {"reference": reference}

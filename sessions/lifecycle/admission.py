@@ -93,7 +93,7 @@ def read_contents(project: Project, found: ResolvedRef) -> Contents:
     if file is not None and file.kind == "link":
         message = _(
             "The file .resources is a symbolic link, so what it asks for was not read. Replace it "
-            "by a plain file."
+            "with a plain file."
         )
         raise UserError("resources.link", message)
     if file is None or file.kind != "file":

@@ -144,8 +144,8 @@ def _dies() -> str:
 def _advice(session: Session) -> str:
     if session.safe_mode and session.build and session.build.code == BAD_BUILD:
         return _(
-            "Nothing of yours was loaded, so the reason is in the repository: change the versions "
-            "that it pins, and rebuild. Until then, launches of this environment fail."
+            "None of your own packages was loaded, so the reason is in the repository: change the "
+            "versions that it pins, and rebuild. Until then, launches of this environment fail."
         )
     if session.safe_mode:
         return _(

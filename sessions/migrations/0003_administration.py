@@ -36,7 +36,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('kind', models.CharField(choices=[('ban', 'banned'), ('allow', 'allowed')], default='ban', max_length=8, verbose_name='kind')),
                 ('pattern', models.CharField(help_text='The whole address, such as github.com/somebody/*. A * stands for any characters, a ? for one; https:// and .git make no difference.', max_length=500, validators=[sessions.models.rule.validate_pattern], verbose_name='pattern')),
-                ('reason', models.CharField(blank=True, help_text='People who are refused read it.', max_length=500, verbose_name='reason')),
+                ('reason', models.CharField(blank=True, help_text='Shown to people who are refused.', max_length=500, verbose_name='reason')),
                 ('created', models.DateTimeField(default=django.utils.timezone.now, editable=False, verbose_name='created')),
             ],
             options={

@@ -97,7 +97,7 @@ class RepositoryRule(models.Model):
         ),
     )
     reason = models.CharField(
-        _("reason"), max_length=500, blank=True, help_text=_("People who are refused read it.")
+        _("reason"), max_length=500, blank=True, help_text=_("Shown to people who are refused.")
     )
     created = models.DateTimeField(_("created"), default=timezone.now, editable=False)
 

@@ -215,8 +215,8 @@ def _of_installation(problem: str) -> tuple[str, str]:
         hint = _("Nothing unknown is removed in the meantime. Apply deploy/kubernetes/rbac.yaml.")
         return message, hint
     hint = _(
-        "Nothing is removed or started; running notebooks go on. If DATABASE_URL, PORTAL_DATA or "
-        "PORTAL_NAMESPACE is wrong, correct it and restart. Otherwise `manage.py adopt` shows "
+        "Nothing is removed or started; running notebooks continue. If DATABASE_URL, PORTAL_DATA "
+        "or PORTAL_NAMESPACE is wrong, correct it and restart. Otherwise `manage.py adopt` shows "
         "both sides and links them (docs/troubleshoot.md)."
     )
     return message, hint
@@ -238,7 +238,7 @@ def _of_mail(problem: str) -> tuple[str, str]:
     hint = _("Check PORTAL_EMAIL_URL; `manage.py doctor` tests it.")
     if problem == MAIL_REFUSED:
         return _(
-            "The mail server refuses the portal's login: messages wait until it does not."
+            "The mail server refuses the portal's login: messages wait until it accepts it."
         ), hint
     return _("The mail server does not accept mail: messages wait until it does."), hint
 

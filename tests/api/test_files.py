@@ -111,7 +111,7 @@ def test_a_large_folder_may_still_be_going_after_the_answer(api, as_ada, stopped
     assert answer.status_code == 202
     address = f"/projects/{stopped.name}/files/delete/"
     page = as_ada.post(address, {"path": "project/data"}, follow=True).content.decode()
-    assert "project/data is large: deleting it goes on for a while." in page
+    assert "project/data is large: its deletion will take a while." in page
 
 
 def test_the_page_shows_folders_and_deletes(as_ada, as_bob, stopped: Project, tmp_path: Path):

@@ -62,7 +62,7 @@ def test_replacing_the_key_confirms_and_queues_its_renewal(
     with django_capture_on_commit_callbacks(execute=True):
         answer = as_ada.post("/account/ssh-key/replace/", follow=True)
     text = answer.content.decode()
-    assert "Your SSH key is replaced" in text
+    assert "Your SSH key has been replaced" in text
     assert before not in text and KeyPair.objects.get().fingerprint in text
     assert [row.task["func"] for row in OrmQ.objects.all()] == ["sessions.tasks.renew_identity"]
 

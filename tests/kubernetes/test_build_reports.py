@@ -152,7 +152,10 @@ def test_only_the_push_container_can_report_the_digest():
 
 ROOM = "The build was stopped because its machine ran out of room: "
 GONE = "The build was interrupted because its machine in the cluster is gone. Start it again."
-FULL = "The build wrote more than it may. Have it write less, or ask the staff for more room."
+FULL = (
+    "The build wrote more than it is allowed to. Have it write less, or ask the staff for more "
+    "room."
+)
 LATE = (
     "The build was stopped because it took longer than 30 minutes. Shorten it, or ask the staff "
     "for more time."

@@ -99,9 +99,9 @@ def test_sending_a_request_leads_to_its_status(ada, as_ada):
     wish = LimitRequest.objects.get()
     assert (wish.user, wish.limit, wish.value, wish.why) == (ada, "projects", 10, "A course.")
     text = words_of(as_ada)
-    assert "Your request is sent." in text
+    assert "Your request has been sent." in text
     assert "See your request" in text
-    assert "Take back" in text
+    assert "Withdraw" in text
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_second_request_is_refused_while_the_first_is_open(as_ada):
     as_ada.post("/account/ask/", form())
     answer = as_ada.post("/account/ask/", form(value="20"))
     assert answer.status_code == 400
-    assert "Take that request back before you make another" in answer.content.decode()
+    assert "Withdraw that request before you make another" in answer.content.decode()
     assert LimitRequest.objects.get().value == 10
 
 
@@ -148,7 +148,7 @@ def test_only_the_requester_can_withdraw_a_request(as_ada, as_bob, as_stan, as_e
     assert as_ada.post(address).url == "/account/#requests"
     as_ada.post(address)
     assert LimitRequest.objects.get().state == "withdrawn"
-    assert "This request was taken back" in words_of(as_ada)
+    assert "This request was withdrawn" in words_of(as_ada)
 
 
 def test_answer_is_shown_on_every_page_until_dismissed(ada, as_ada, as_bob, stan):

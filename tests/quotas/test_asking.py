@@ -59,9 +59,9 @@ def test_a_declined_request_changes_nothing_and_gives_a_reason(ada, stan, wish):
 def test_a_withdrawn_request_cannot_be_answered(ada, stan, wish):
     requests.withdraw(wish, ada)
     assert state(wish) == "withdrawn"
-    with pytest.raises(ValidationError, match="taken back"):
+    with pytest.raises(ValidationError, match="withdrawn"):
         requests.grant(wish, stan, 10, in_days(30))
-    with pytest.raises(ValidationError, match="taken back"):
+    with pytest.raises(ValidationError, match="withdrawn"):
         requests.decline(wish, stan, "No.")
     assert state(wish) == "withdrawn"
     assert not Grant.objects.exists()
@@ -83,7 +83,7 @@ def test_nobody_may_withdraw_somebody_elses_request(bob, wish):
 
 
 def test_only_one_request_per_limit_may_be_open(ada, stan, wish):
-    with pytest.raises(ValidationError, match="Take that request back before you make another"):
+    with pytest.raises(ValidationError, match="Withdraw that request before you make another"):
         requests.submit(ada, "projects", 20, in_days(30), "More.")
     requests.submit(ada, "builds", 20, in_days(30), "More.")
     requests.withdraw(wish, ada)

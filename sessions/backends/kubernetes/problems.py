@@ -202,7 +202,8 @@ def build_evicted(why: str) -> tuple[str, str]:
     """Return code and sentence for a build whose pod was evicted; ``why`` is the cluster's."""
     if "limit" in why:  # the volume's limit, or that of the pod's storage
         return "build.disk-full", _(
-            "The build wrote more than it may. Have it write less, or ask the staff for more room."
+            "The build wrote more than it is allowed to. Have it write less, or ask the staff for "
+            "more room."
         )
     message = _("The build was stopped because its machine ran out of room: %(why)s")
     return "build.lost", message % {"why": why}

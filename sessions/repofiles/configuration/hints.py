@@ -36,11 +36,11 @@ _UNDECLARED = (
     "that has wheels."
 )
 _OLD_PACKAGE = (
-    "A package is too old for this version of Python, which has no {name} any more. Ask for a "
+    "A package is too old for this version of Python, which no longer has {name}. Ask for a "
     "newer version of the package, or for an older Python in runtime.txt."
 )
 _PRERELEASE = (
-    "Something that was asked for needs a pre-release of another package. Allow it by naming that "
+    "A requested package needs a pre-release of another one. Allow it by naming that other "
     "package and its version as well, such as package>=2.0rc1."
 )
 _COMPILER = (

@@ -177,7 +177,7 @@ def _blocked_message(said: dict[str, Any]) -> str:
 def _full_message() -> str:
     return _(
         "Your volume is full: the project's files do not fit, so the notebook was not started. "
-        "Nothing of yours is lost. Delete files you no longer need from another of your "
+        "None of your files is lost. Delete files you no longer need from another of your "
         "notebooks, or ask the staff for a larger volume; then start this one again."
     )
 

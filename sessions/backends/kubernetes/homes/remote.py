@@ -198,7 +198,7 @@ def _network_errors() -> Iterator[None]:
 
 def starting(why: str = "") -> NotYet:
     """Return the error of files whose pod is starting; ``why`` is what it waits for."""
-    message = _("Your files are being opened, which takes some seconds.")
+    message = _("Your files are being opened, which takes a few seconds.")
     if not why:
         return NotYet("files.starting", message, 2)
     message = _(
@@ -217,8 +217,8 @@ def busy() -> NotYet:
 def unreachable(error: Exception) -> TemporaryError:
     """Return the error of a pod that does not answer as it should."""
     message = _(
-        "Your files cannot be reached right now: %(why)s. Nothing of them is lost. Try again in a "
-        "minute; if it stays so, tell the staff."
+        "Your files cannot be reached right now: %(why)s. None of them is lost. Try again in a "
+        "minute; if it keeps happening, tell the staff."
     )
     why = printable(str(error) or type(error).__name__)[:_MAX_WHY_LENGTH]
     return TemporaryError("files.unreachable", message % {"why": why})
