@@ -135,7 +135,7 @@ class User(AbstractUser):
     def shows_password_notice(self) -> bool:
         """Return whether pages say that staff have set a password.
 
-        They do so for some days, but not for the first password of an account.
+        They do so for a few days, but not for the first password of an account.
         """
         given = self.password_given
         if given is None or given - self.date_joined < FIRST_PASSWORD_WINDOW:

@@ -94,7 +94,7 @@ class FilesView(APIView):
         """Return a folder's list, a folder as a ZIP, or a file, while the notebook does not run.
 
         Only for the owner. On a cluster, the first call is 503 `files.starting`, with
-        `Retry-After`: the volume is mounted in a pod, which takes some seconds.
+        `Retry-After`: the volume is mounted in a pod, which takes a few seconds.
         """
         path, as_zip = self._wanted(request)
         files = my_files.open_files(get_project(request, name), current_user(request))

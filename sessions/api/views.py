@@ -107,7 +107,7 @@ class ProjectView(APIView):
         """Delete the project.
 
         A running notebook is stopped first; the files in your own folder stay. You can restore the
-        project with its own files for some days, unless you delete it for good.
+        project with its own files for a few days, unless you delete it for good.
         """
         serializer = DeleteSerializer(data=request.query_params)
         serializer.is_valid(raise_exception=True)

@@ -1,6 +1,6 @@
 """The rule for how long an unused project stays, and since when the portal has observed use.
 
-After some days without use it is deleted, and its owner is told a full day before.
+After a few days without use it is deleted, and its owner is told a full day before.
 `sessions.culling.cull` acts on it; pages and API use it to say when a project will be deleted. The
 rule itself is pure (`deletes_at`).
 

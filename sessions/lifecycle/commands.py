@@ -116,7 +116,7 @@ def keep(project: Project, user: User) -> Project:
 def delete(project: Project, user: User, *, for_good: bool = False) -> None:
     """Delete the project; a running notebook is stopped first, and the person's volume stays.
 
-    The project can be restored for some days, unless it is deleted ``for_good``. A project that is
+    The project can be restored for a few days, unless it is deleted ``for_good``. A project that is
     already deleted but can still be restored can be deleted for good, too.
     """
     _require_right(project, user)

@@ -79,7 +79,7 @@ class Cluster:
 
     @cached_property
     def hasty(self) -> Cluster:
-        """Return the same namespace for requests of people, who wait only for some seconds."""
+        """Return the same namespace for requests of people, who wait only a few seconds."""
         kubeconfig = self._config_arguments.get("config_file", "")
         return Cluster(self._namespace, kubeconfig, read_timeout=PAGE_SECONDS, labels=self._labels)
 

@@ -1,7 +1,7 @@
 """Start, find and end the pods that serve people's files to the portal (`serve`).
 
 A person has at most one, for all of their projects. Whoever asks first creates it, and asks again
-until it answers. It ends itself when nobody has asked for some minutes, and is ended before a
+until it answers. It ends itself when nobody has asked for a few minutes, and is ended before a
 notebook of the person starts, which may need the volume on another node. `FilesPods.sweep` removes
 what is left.
 

@@ -99,7 +99,7 @@ class RemoteFiles:
         return self._pieces("archive", path)
 
     def delete(self, path: str) -> bool:
-        """Delete a file or a folder; return whether that ended within some seconds."""
+        """Delete a file or a folder; return whether that ended within a few seconds."""
         return self._ask("delete", path) is True
 
     def _ask(self, task: str, path: str) -> Any:
