@@ -12,12 +12,12 @@ from bench.datadrill.scene import Scene
 from bench.datadrill.slips import SLIPS, Slip
 from bench.datadrill.writers import Writer
 from bench.drill import inside
-from bench.drill.asking import Asker
 from bench.drill.inspection import Findings
 from bench.drill.killer import Killer
 from bench.drill.ledger import Ledger
 from bench.drill.plan import Plan
 from bench.drill.report import Report
+from bench.drill.requests import Asker
 from bench.drill.stage import Stage
 from tests.stack import Api
 

@@ -9,9 +9,9 @@ from bench.datadrill import notebook
 from bench.datadrill.files import Shelf
 from bench.datadrill.gate import Gate
 from bench.datadrill.notebook import PROJECT, VOLUME
-from bench.drill.asking import Asker, code
 from bench.drill.people import Actor
 from bench.drill.plan import Plan
+from bench.drill.requests import Asker, code
 from tests.githttp import GitServer
 
 PATHS = (

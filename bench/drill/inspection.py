@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from bench.drill import inside, promises
-from bench.drill.asking import Mute
 from bench.drill.people import Person
+from bench.drill.requests import Mute
 from bench.drill.stage import Stage
 
 PAUSE = 5.0

@@ -13,7 +13,7 @@ from bench.drill.targets import Target
 WITHIN = 120.0
 """Seconds in which the portal has to be well again after each kill."""
 TWO_AT_ONCE = 0.2
-LONGEST_PAUSE = 30.0
+MAX_PAUSE = 30.0
 
 
 class Killer:
@@ -31,7 +31,7 @@ class Killer:
     def work(self, until: float) -> None:
         """Kill until that time (of the monotonic clock); return with everything started again."""
         while time.monotonic() < until:
-            time.sleep(min(self._chance.expovariate(1 / self._pause), LONGEST_PAUSE))
+            time.sleep(min(self._chance.expovariate(1 / self._pause), MAX_PAUSE))
             how_many = 2 if self._chance.random() < TWO_AT_ONCE else 1
             names = self._chance.sample(sorted(self._targets), how_many)
             deeds = [self._harm(name) for name in names]

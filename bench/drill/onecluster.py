@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.drill.stage import Stage, targets, with_servers
-from bench.drill.targets import LONGEST_ABSENCE, Target
+from bench.drill.targets import MAX_ABSENCE, Target
 from sessions.backends.kubernetes import labels
 from tests.cluster import parts
 from tests.cluster.kube import Kube, new_namespace, settings_for
@@ -44,7 +44,7 @@ class ClusterPart(Target):
 
     def _kill(self, chance: random.Random) -> None:
         parts.kill(self._name)
-        time.sleep(chance.uniform(0, LONGEST_ABSENCE))
+        time.sleep(chance.uniform(0, MAX_ABSENCE))
         parts.bring_back()
 
 

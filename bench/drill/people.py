@@ -14,9 +14,9 @@ from typing import Any
 import httpx
 
 from bench.drill import kernels
-from bench.drill.asking import Asker, Mute, code
 from bench.drill.ledger import DELETED, RUNNING, STOPPED, Ledger, Promise
 from bench.drill.plan import Plan
+from bench.drill.requests import Asker, Mute, code
 
 ROOM = "quota."
 LIVE = frozenset({"waiting", "building", "spawning", "ready"})

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 
 from bench.drill import inside, repositories
-from bench.drill.asking import Asker
 from bench.drill.inspection import inspect
 from bench.drill.killer import Killer
 from bench.drill.ledger import Ledger
 from bench.drill.people import Person
 from bench.drill.plan import Plan
 from bench.drill.report import Report
+from bench.drill.requests import Asker
 from bench.drill.stage import Stage
 from tests.stack import Api
 

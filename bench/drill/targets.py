@@ -13,8 +13,8 @@ from bench.drill.servers import Server
 from tests import processes
 from tests.stack import Stack
 
-LONGEST_FREEZE = 20.0
-LONGEST_ABSENCE = 10.0
+MAX_FREEZE = 20.0
+MAX_ABSENCE = 10.0
 
 
 class Target(ABC):
@@ -85,7 +85,7 @@ class Part(Target):
         handle = os.pidfd_open(pid)  # another process may get its number meanwhile
         try:
             signal.pidfd_send_signal(handle, signal.SIGSTOP)
-            time.sleep(chance.uniform(1, LONGEST_FREEZE))
+            time.sleep(chance.uniform(1, MAX_FREEZE))
             signal.pidfd_send_signal(handle, signal.SIGCONT)
         except ProcessLookupError:
             self._gone = pid
@@ -130,5 +130,5 @@ class Store(Target):
 
     def _away(self, number: signal.Signals, chance: random.Random) -> None:
         self._server.end(number)
-        time.sleep(chance.uniform(0, LONGEST_ABSENCE))
+        time.sleep(chance.uniform(0, MAX_ABSENCE))
         self._server.start()

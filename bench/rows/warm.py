@@ -81,8 +81,8 @@ def _launch(portal: Portal) -> Launch:
     asked = time.time()
     (answer,) = at_once([_ask(portal, "POST", "", {"repository": portal.trivial})])
     answered, name = time.time(), answer.body["name"]
-    with _story(portal, name) as story:
-        while json.loads(story.recv(WITHIN))["phase"] != "ready":
+    with _timeline(portal, name) as timeline:
+        while json.loads(timeline.recv(WITHIN))["phase"] != "ready":
             pass
     return Launch(name, asked, answered, time.time())
 
@@ -91,7 +91,7 @@ def _ask(portal: Portal, method: str, path: str, body: Mapping[str, str] | None 
     return Ask(method, f"{portal.api}/projects/{path}", portal.headers(PERSON), body)
 
 
-def _story(portal: Portal, name: str) -> ClientConnection:
+def _timeline(portal: Portal, name: str) -> ClientConnection:
     address = urlsplit(portal.stack.url)
     return connect(
         f"ws://{address.netloc}/ws/projects/{name}/",

@@ -81,15 +81,18 @@ def builds(history: History) -> Trend:
     return _count_trend("builds", _("Builds finished on each of the last 30 days"), rows, WEEK)
 
 
-def _rows(slots: Sequence[Bucket], where: tuple[str, str], form: str) -> list[TrendRow]:
+def _rows(buckets: Sequence[Bucket], where: tuple[str, str], form: str) -> list[TrendRow]:
     address, column = reverse(where[0]), where[1]
     local = timezone.get_default_timezone()
     rows = []
-    for slot in slots:
-        bounds = {f"{column}__gte": slot.begin.isoformat(), f"{column}__lt": slot.end.isoformat()}
+    for bucket in buckets:
+        bounds = {
+            f"{column}__gte": bucket.begin.isoformat(),
+            f"{column}__lt": bucket.end.isoformat(),
+        }
         url = f"{address}?{urlencode(bounds)}"
-        name = formats.date_format(slot.begin.astimezone(local), form)
-        rows.append(TrendRow(name, url, f"{url}&state__exact=failed", slot))
+        name = formats.date_format(bucket.begin.astimezone(local), form)
+        rows.append(TrendRow(name, url, f"{url}&state__exact=failed", bucket))
     return rows
 
 

@@ -60,8 +60,10 @@ def last_lines(build_id: int, count: int) -> list[str]:
 def error_lines(build_id: int, count: int = 3) -> list[str]:
     """Return the last lines that report a problem; the very last lines if none does."""
     lines = [line for line in last_lines(build_id, TAIL) if line.strip()]
-    telling = list(islice((line for line in reversed(lines) if _ERROR_PATTERN.search(line)), count))
-    return telling[::-1] or lines[-count:]
+    reported = list(
+        islice((line for line in reversed(lines) if _ERROR_PATTERN.search(line)), count)
+    )
+    return reported[::-1] or lines[-count:]
 
 
 def strip_control(line: str) -> str:

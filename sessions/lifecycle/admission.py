@@ -227,21 +227,23 @@ def start_refusal(project: Project) -> QuotaExceeded | None:
 def usage_of(user: User, excluding: Session | None = None) -> Usage:
     """Return what the person has in use now. A notebook that is being stopped no longer counts."""
     apart = excluding.pk if excluding else 0
-    uses = _by_owner(_PROJECTS(owner=user.pk), _HELD(owner=user.pk, apart=apart))
-    return uses.get(user.pk, Usage())
+    usages = _by_owner(_PROJECTS(owner=user.pk), _HELD(owner=user.pk, apart=apart))
+    return usages.get(user.pk, Usage())
 
 
 def usage_of_many(users: Collection[User]) -> dict[int, Usage]:
     """Return what each of many people has in use, by their primary keys, in two queries."""
-    uses = _by_owner(_projects(owner__in=users), _held(project__owner__in=users))
-    return {user.pk: uses.get(user.pk, Usage()) for user in users}
+    usages = _by_owner(_projects(owner__in=users), _held(project__owner__in=users))
+    return {user.pk: usages.get(user.pk, Usage()) for user in users}
 
 
 def _by_owner(projects: Iterable[Any], held: Iterable[Any]) -> dict[int, Usage]:
-    uses = {owner: Usage(projects=number) for owner, number in projects}
+    usages = {owner: Usage(projects=number) for owner, number in projects}
     for owner, *figures in held:
-        uses[owner] = replace(uses.get(owner, Usage()), **dict(zip(_FIGURES, figures, strict=True)))
-    return uses
+        usages[owner] = replace(
+            usages.get(owner, Usage()), **dict(zip(_FIGURES, figures, strict=True))
+        )
+    return usages
 
 
 def _projects(**whose: Any) -> QuerySet[Project, Any]:

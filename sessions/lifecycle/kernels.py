@@ -7,12 +7,12 @@ project's page, while the notebook goes on.
 
 A person can end their notebook's kernels, so that proves nothing about the build: it is only
 **doubted**. The next start of a doubted build is held before anybody can reach it, until its kernel
-was tried (`settle`). If that dies, too, the start is repeated in safe mode, without anything of the
-person's, and held again; the kernel is tried outside the repository's files. If even that kernel
-dies, the build is bad: it keeps its state and gets a code, with which later launches of it fail. A
-rebuild is another build. If it works, the reason is in files, such as an ipykernel_launcher.py of
-the repository's, which safe mode does not leave out: later starts are not held, since that would
-help nobody.
+was tried (`release`). If that dies, too, the start is repeated in safe mode, without anything of
+the person's, and held again; the kernel is tried outside the repository's files. If even that
+kernel dies, the build is bad: it keeps its state and gets a code, with which later launches of it
+fail. A rebuild is another build. If it works, the reason is in files, such as an
+ipykernel_launcher.py of the repository's, which safe mode does not leave out: later starts are not
+held, since that would help nobody.
 """
 
 from __future__ import annotations
@@ -91,8 +91,8 @@ def record_hold(session: Session) -> None:
     journal.record(session, Phase.LAUNCHING, message)
 
 
-def settle(report: ServerReport, *, works: bool | None) -> None:
-    """Let the held start of a notebook go on; ``works`` is whether its kernel does, if known."""
+def release(report: ServerReport, *, works: bool | None) -> None:
+    """Let the held start of a notebook continue; ``works`` is whether its kernel does, if known."""
     session = find_doubted(report.id)
     if session and works:
         Build.objects.filter(sessions=session.pk).update(kernel_seen=True)

@@ -100,8 +100,8 @@ class HeartbeatQuerySet(models.QuerySet["Heartbeat"]):
         future.
         """
         now = timezone.now()
-        unbroken = When(at__gt=now - within, at__lte=now, then=F("since"))
-        changes = {"at": now, "since": Case(unbroken, default=Value(now))}
+        continues = When(at__gt=now - within, at__lte=now, then=F("since"))
+        changes = {"at": now, "since": Case(continues, default=Value(now))}
         if not self.filter(name=name).update(**changes):
             self.get_or_create(name=name, defaults={"at": now, "since": now})
 

@@ -41,7 +41,7 @@ from sessions.lifecycle.kernels import (
     record_dead,
     record_hold,
     record_working,
-    settle,
+    release,
 )
 from sessions.models import Session
 from sessions.outages import is_temporary_error, run_safely
@@ -112,10 +112,10 @@ class KernelChecks:
         session.address = report.address
         record_hold(session)
         self._held.add(report.id)
-        asyncio.run_coroutine_threadsafe(self._settle(session, report), self._loop)
+        asyncio.run_coroutine_threadsafe(self._check_held(session, report), self._loop)
         return True
 
-    async def _settle(self, session: Session, report: ServerReport) -> None:
+    async def _check_held(self, session: Session, report: ServerReport) -> None:
         works = None
         try:
             seconds = min(MAX_HOLD_SECONDS, settings.PORTAL_SPAWN_TIMEOUT / 3)
@@ -127,7 +127,7 @@ class KernelChecks:
         except Exception:
             log.exception("cannot check the kernel of session %s", session.pk)
         try:
-            await self._query(partial(_settle_safely, works), report)
+            await self._query(partial(_release_safely, works), report)
         finally:
             self._held.discard(report.id)
 
@@ -183,8 +183,8 @@ class KernelChecks:
         return await asyncio.get_running_loop().run_in_executor(self._database, call)
 
 
-def _settle_safely(works: bool | None, report: ServerReport) -> None:
-    run_safely(settle, report, works=works)  # otherwise, the next report begins again
+def _release_safely(works: bool | None, report: ServerReport) -> None:
+    run_safely(release, report, works=works)  # otherwise, the next report begins again
 
 
 def _run_until(loop: asyncio.AbstractEventLoop, end: asyncio.Future[None]) -> None:

@@ -24,7 +24,7 @@ _SELF = "/proc/self"
 _PORTAL = "/portal"
 """The end of the group in which systemd puts a portal to which it delegates; ours are then made
 beside it (``DelegateSubgroup=``)."""
-_NAMED, _LONGEST_NAME = "bindery", 200
+_NAMED, _MAX_PATH_LENGTH = "bindery", 200
 _TCP_DIVISOR = 4
 """Version 1 does not count TCP buffers: they may hold the limit divided by this on top."""
 _KEEPER, _SANDBOX = "keeper", "sandbox"
@@ -125,7 +125,7 @@ def _groups(own: str) -> Iterator[tuple[str, str]]:
 
 
 def _name(run: Path) -> str:
-    if ":" in str(run) or len(os.fsencode(run)) > _LONGEST_NAME:
+    if ":" in str(run) or len(os.fsencode(run)) > _MAX_PATH_LENGTH:
         return f"bindery-{hashlib.sha256(os.fsencode(run)).hexdigest()[:12]}"
     return f"{_NAMED}{str(run).replace('/', ':')}"
 
