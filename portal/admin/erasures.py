@@ -17,12 +17,14 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from portal.models import Erasure, User
 from portal.privacy import erase
 from portal.templatetags.bindery import ago
+from sessions.admin import display
 from sessions.admin.bulk_action import BulkAction
 from sessions.admin.readonly import ReadOnlyAdmin
 from sessions.errors import StateConflict
@@ -231,9 +233,9 @@ class ErasureAdmin(ReadOnlyAdmin[Erasure]):
     @admin.display(description=gettext_lazy("erased"), ordering="erased")
     def erased_ago(self, row: Erasure) -> Any:
         """Return how long ago the person was erased."""
-        return ago(row.erased)
+        return display.labelled(_("erased"), ago(row.erased))
 
     @admin.display(description=gettext_lazy("by"), ordering="by__username")
-    def erased_by(self, row: Erasure) -> str:
+    def erased_by(self, row: Erasure) -> SafeString | str:
         """Return the username of whoever erased them."""
-        return row.by.username if row.by else ""
+        return display.labelled(_("by"), row.by.username if row.by else "")

@@ -124,8 +124,13 @@ def project_page(label: str) -> str:
 
 
 def sign_in(request: GatewayRequest) -> GatewayResponse:
-    """Send a person to the portal to sign in; tell a program which credentials to send."""
-    if request.is_navigation and is_label(request.label):
+    """Send a person to the portal to sign in; tell a program which credentials to send.
+
+    At a host that no notebook can have, there is nothing to sign in for.
+    """
+    if not is_label(request.label):
+        return not_found(request)
+    if request.is_navigation:
         return redirect_to_portal(request, request.target)
     message = _("To open this notebook, sign in to the portal or send an API token.")
     return render_notice(request, Notice(401, "gateway.sign-in", _("Please sign in"), message))

@@ -49,7 +49,7 @@ def test_the_portal_answers_only_on_its_own_host(port, backend):
 
     assert ask(f"localhost:{port}").json()["code"] == "not_authenticated"
     assert ask(f"x-aaaaaaaa.localhost:{port}").json()["code"] == "gateway.sign-in"
-    assert ask(f"a.b.localhost:{port}").json()["code"] == "gateway.sign-in"
+    assert ask(f"a.b.localhost:{port}").json()["code"] == "gateway.not-found"
     forwarded = ask(f"localhost:{port}", **{"X-Forwarded-Host": f"x-aaaaaaaa.localhost:{port}"})
     assert forwarded.json()["code"] == "not_authenticated"
 
