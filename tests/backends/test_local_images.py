@@ -9,6 +9,7 @@ import pytest
 
 from sessions.backends import BuildSpec
 from sessions.backends.local import LocalBackend
+from sessions.backends.local.keeper.files import remove
 from tests.backends.waiting import ask, built, removed, settled, until
 
 
@@ -36,6 +37,11 @@ def test_finished_environments_are_listed_with_their_size(backend, made):
     assert "whole-1" in names(backend)
     assert "half" not in names(backend)
     assert 1_000_000 <= backend.image_size("whole-1") < 1_200_000
+    base = backend.folders.cache / "base-of-a-test"  # what is linked to it is not counted
+    base.mkdir()
+    os.link(next((backend.folders.environment("whole-1") / "env").iterdir()), base / "file")
+    assert backend.image_size("whole-1") < 100_000
+    remove(base)
     assert backend.image_size("nowhere") is None
     backend.remove_image("whole-1")
 

@@ -130,6 +130,16 @@ def test_included_files_are_found_in_each_spelling():
             "make is not in this environment",
         ),
         ("build.post-build", "ERROR: Can not perform a '--user' install. User", "Leave out --user"),
+        (
+            "build.post-build",
+            "PermissionError: [Errno 13] Permission denied: '/opt/env/lib/python3.11/x.py'",
+            "share the files of JupyterLab",
+        ),
+        (
+            "build.post-build",
+            "./postBuild: line 2: /opt/env/lib/python3.11/x.py: Permission denied",
+            "share the files of JupyterLab",
+        ),
     ],
 )
 def test_output_of_a_known_kind_is_explained(code: str, output: str, words: str):

@@ -11,7 +11,7 @@ import json
 import os
 import subprocess
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -53,18 +53,24 @@ def finished_images(folders: Folders) -> list[Image]:
 
 
 def size(folders: Folders, image: str) -> int | None:
-    """Return the bytes that an image's environment takes on disk, as `disk_usage`."""
-    return disk_usage(folders.environment(image))
+    """Return the bytes that an image's environment adds to the disk, as `disk_usage`.
+
+    Files that it shares with a base are not counted (`keeper.linker`).
+    """
+    return disk_usage(folders.environment(image), besides=folders.cache.glob("base-*"))
 
 
-def disk_usage(folder: Path) -> int | None:
-    """Return the folder's bytes on disk; None if it does not exist or counting takes too long."""
-    words = ["du", "--summarize", "--block-size=1", "--", str(folder)]
+def disk_usage(folder: Path, besides: Iterable[Path] = ()) -> int | None:
+    """Return the folder's bytes on disk; None if it does not exist or counting takes too long.
+
+    Files that folders ``besides`` have too, as links, are not counted.
+    """
+    words = ["du", "--summarize", "--block-size=1", "--", *map(str, besides), str(folder)]
     try:
         done = subprocess.run(words, capture_output=True, text=True, timeout=_SECONDS)
     except subprocess.TimeoutExpired:
         return None
-    return None if done.returncode else int(done.stdout.split()[0])
+    return None if done.returncode else int(done.stdout.splitlines()[-1].split()[0])
 
 
 def drop(folders: Folders, image: str) -> None:

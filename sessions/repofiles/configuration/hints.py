@@ -57,6 +57,12 @@ _NOT_FOUND = (
 )
 _USER_INSTALL = "Leave out --user: packages belong in the environment."
 
+_SHARED_FILE = (
+    "Environments share the files of JupyterLab and of what it needs, so none can be changed in "
+    "place. Write a new file instead of the old one, as sed -i does, or install a version of the "
+    "package with the change."
+)
+
 _COMPILES = (
     re.compile(
         r"error: command '\S*(?:gcc|g\+\+|cc|clang)\S*' failed|gcc: command not found"
@@ -77,6 +83,12 @@ _SCRIPTS = (
         _OLD_COMMAND,
     ),
     (re.compile(r"Can not perform a '--user' install"), _USER_INSTALL),
+    (
+        re.compile(
+            r"(?:denied|permitted): ['\"]?/opt/env/|/opt/env/\S+: (?:.* denied|.* permitted)"
+        ),
+        _SHARED_FILE,
+    ),
     _COMPILES,
     (re.compile(r"(?:^|[\s'\"])(?P<name>[\w.+-]+): (?:command )?not found"), _NOT_FOUND),
     (re.compile(r"env: [‘'](?P<name>[\w.+-]+)[’']: No such file"), _NOT_FOUND),

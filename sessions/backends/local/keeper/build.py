@@ -21,9 +21,10 @@ from sessions.repofiles.configuration import hints, names, summary
 
 from . import bounds, files, steps, trial
 from .cgroups import Group
-from .files import copy, make_readable, remove, rename_unless_exists
+from .files import make_readable, remove, rename_unless_exists
 from .jobs import BuildJob, Key
 from .jupyter import USER_SITE_FILE, user_site_line
+from .linker import Linker, duplicate
 from .log import Log
 from .program import run
 from .sandbox import IO_FOLDER, Bind, Sandbox
@@ -42,12 +43,19 @@ class Build:
     """One run of a build. ``folder`` is the keeper's run folder."""
 
     def __init__(
-        self, folder: Path, job: BuildJob, log: Log, key: Key | None, group: Group | None
+        self,
+        folder: Path,
+        job: BuildJob,
+        log: Log,
+        key: Key | None,
+        group: Group | None,
+        linker: Linker | None,
     ) -> None:
         self._folder = folder
         self._job = job
         self._log = log
         self._key = key
+        self._linker = linker
         self._mistakes: dict[str, str] = {}
         self._notes: list[str] = []
         self._partial = Path(job.partial)
@@ -83,6 +91,8 @@ class Build:
         self._log.phase("building")
         async with self._egress_proxy(job.trusted):
             await self._install_base(found["python"])
+            if self._linker:
+                self._linker.end()
             asked = steps.repository_steps(job, found)
             for step in asked:
                 await self._step(step)
@@ -229,10 +239,7 @@ class Build:
             server.close()
 
     async def _install_base(self, version: str) -> None:
-        """Install JupyterLab; it is the same for all environments, so it is installed only once.
-
-        It is really copied, not linked: no build must be able to change what another one gets.
-        """
+        """Install JupyterLab; it is the same for all environments, so it is installed only once."""
         kept = base_folder(self._job, version)
         draft = kept.with_name(f".{self._folder.name}")
         remove(draft)
@@ -242,7 +249,7 @@ class Build:
             remove(draft)
         if kept.exists():
             self._log.write_line(f"── Using Python {version} and JupyterLab from an earlier build")
-            await copy(kept, self._partial / "env")
+            await duplicate(self._linker, kept, self._partial / "env")
             (self._partial / "env" / files.UNSYNCED_MARK).unlink(missing_ok=True)
             self._add_user_site(version)
             return
@@ -250,7 +257,7 @@ class Build:
             await self._step(step)
         self._add_user_site(version)
         await self._start_once(step, trial.BASE)  # for builds that install no more
-        await copy(self._partial / "env", draft)
+        await duplicate(self._linker, self._partial / "env", draft)
         files.mark_unsynced(draft)
         rename_unless_exists(draft, kept)
 
@@ -262,6 +269,7 @@ class Build:
         path = self._partial / f"env/lib/python{version}/site-packages" / USER_SITE_FILE
         line = user_site_line(version)
         if not path.exists() or path.read_text() != line:
+            path.unlink(missing_ok=True)  # it may be a link
             path.write_text(line)
 
     def _finish(self, found: dict[str, Any]) -> None:

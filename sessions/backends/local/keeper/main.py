@@ -21,10 +21,11 @@ import traceback
 from dataclasses import replace
 from pathlib import Path
 
-from . import cgroups, files, jobs, privileges, status
+from . import cgroups, files, jobs, linker, privileges, status
 from .build import Build
 from .cgroups import Group
 from .jobs import BuildJob
+from .linker import Linker
 from .log import Log
 from .server import Server
 from .status import JobFailed, Status
@@ -48,24 +49,26 @@ def run_keeper(folder: Path, uid: int) -> None:
         return
     secret = sys.stdin.read()
     privileges.detach(folder / "keeper.log")
-    group = _make_group(folder, uid)
+    privileged = _privileged_help(folder, uid)
     privileges.drop(uid)
     status.write_holder(lock)
     mine = Status(pid=os.getpid(), started=status.process_start_time(os.getpid()))
     _write(folder, mine)
-    if end := asyncio.run(_final_status(folder, mine, secret, group)):
+    if end := asyncio.run(_final_status(folder, mine, secret, *privileged)):
         _write(folder, replace(end, state=status.ENDED, pid=mine.pid, started=mine.started))
 
 
-def _make_group(folder: Path, uid: int) -> Group | None:
-    """Make the cgroup, which needs privileges, for the memory of what the keeper runs.
+def _privileged_help(folder: Path, uid: int) -> tuple[Group | None, Linker | None]:
+    """Make what needs privileges: a cgroup for the memory of what the keeper runs, and a linker.
 
-    Return None without one, also for a job that cannot be read: `run_keeper` reports that later.
+    Return None without them, also for a job that cannot be read: `run_keeper` reports that later.
     """
     try:
-        return cgroups.make(folder, jobs.read(folder).bounds.memory, uid)
+        job = jobs.read(folder)
+        group = cgroups.make(folder, job.bounds.memory, uid)
+        return group, linker.start(uid) if isinstance(job, BuildJob) else None
     except (OSError, ValueError):
-        return None
+        return None, None
 
 
 def _write(folder: Path, current: Status) -> None:
@@ -75,7 +78,7 @@ def _write(folder: Path, current: Status) -> None:
 
 
 async def _final_status(
-    folder: Path, mine: Status, secret: str, group: Group | None
+    folder: Path, mine: Status, secret: str, group: Group | None, files_linker: Linker | None
 ) -> Status | None:
     """Return how it ended; None if the machine ended it, so that it counts as lost.
 
@@ -86,7 +89,7 @@ async def _final_status(
     log = Log(folder, job.bounds.log)
     work: Build | Server
     if isinstance(job, BuildJob):
-        work = Build(folder, job, log, jobs.load_key(secret), group)
+        work = Build(folder, job, log, jobs.load_key(secret), group, files_linker)
     else:
         work = Server(folder, job, log, mine, group)
     try:

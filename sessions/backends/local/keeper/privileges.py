@@ -18,15 +18,22 @@ import ctypes
 import json
 import os
 import resource
+import signal
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from . import cgroups
 
+CAP_CHOWN, CAP_FOWNER = 0, 3
+_CAPABILITY_VERSION = 0x20080522
+_PR_SET_PDEATHSIG, _PR_SET_KEEPCAPS = 1, 8
 _PR_SET_NO_NEW_PRIVS = 38
 _OOM_SCORE_ADJ = "500"
 _OPEN_FILES = 4096
+
+_libc = ctypes.CDLL(None, use_errno=True)
 
 
 def detach(errors: Path) -> None:
@@ -46,22 +53,39 @@ def detach(errors: Path) -> None:
     os.chdir("/")
 
 
-def drop(uid: int) -> None:
+def drop(uid: int, keep: Sequence[int] = ()) -> None:
     """Give up root for ``uid`` (and its group) irrevocably; an ordinary user stays as is.
 
-    Everything needed later must be imported already. When memory is short, the kernel kills
-    sandboxes before the portal. Exits if root cannot be given up.
+    Root keeps only the capabilities ``keep``. Everything needed later must be imported already.
+    When memory is short, the kernel kills sandboxes before the portal. Exits if root cannot be
+    given up.
     """
     os.umask(0o022)
     files = min(_OPEN_FILES, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
     Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE_ADJ)
     if os.geteuid() == 0:
+        if keep:
+            _check_result(_libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0))
         os.setgroups([])
         os.setresgid(uid, uid, uid)
         os.setresuid(uid, uid, uid)
-    if ctypes.CDLL(None).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) or os.geteuid() == 0:
+        if keep:
+            _set_capabilities(keep)
+    if _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) or os.geteuid() == 0:
         sys.exit("The keeper could not drop its privileges.")
+
+
+def end_with_parent() -> None:
+    """Have the kernel kill this process when its parent ends, unless that has ended already."""
+    _check_result(_libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0))
+
+
+def _set_capabilities(numbers: Sequence[int]) -> None:
+    """Set the effective and permitted capabilities, and none that a program would inherit."""
+    bits = sum(1 << number for number in numbers)
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, 0)
+    _check_result(_libc.capset(header, (ctypes.c_uint32 * 6)(bits, bits)))
 
 
 FOLDERS = {"tmp": "/tmp", "shm": "/dev/shm", "run": "/run"}
@@ -84,8 +108,6 @@ _USER_LIMITS = {
 }
 _MAX_USER_NAMESPACES = "2"
 """Maximum user namespaces: bubblewrap's own, and the one with which it forbids more inside."""
-
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 def enter(memory: Path, size: int, files: int) -> None:
