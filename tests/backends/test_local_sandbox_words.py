@@ -4,6 +4,7 @@ decision.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -203,6 +204,19 @@ def test_files_are_installed_in_repo2dockers_order():
             "/opt/env/lib/python3.11/site-packages/bindery.pth",
         ),
     ]
+
+
+def test_new_packages_are_compiled_without_their_tests(tmp_path):
+    old, newest, new = tmp_path / "old/a.py", tmp_path / "newest", tmp_path / "new/a.py"
+    for path in (old, new, tmp_path / "new/tests/b.py", tmp_path / "new/testing/c.py"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    newest.touch()
+    os.utime(old.parent, (1, 1))
+    os.utime(newest, (2, 2))
+    subprocess.run(["sh", "-c", steps.COMPILE, "sh", sys.executable, tmp_path, newest], check=True)
+    compiled = {path.relative_to(tmp_path).parts[:-2] for path in tmp_path.rglob("*.pyc")}
+    assert compiled == {("new",), ("new", "testing")}
 
 
 def server_job() -> ServerJob:
