@@ -112,6 +112,9 @@ class ScriptedBackend:
     def prepare(self) -> None:
         pass
 
+    def warm_up(self) -> None:
+        pass
+
     def installation(self) -> str:
         if self.withheld:
             raise self.withheld

@@ -36,7 +36,10 @@ logging.getLogger("httpx").setLevel(logging.WARNING)
 
 END_EVERYTHING = """
 from sessions.backends import get_backend
+from sessions.backends.local import LocalBackend, keeper_processes
 backend = get_backend()
+if isinstance(backend, LocalBackend):
+    keeper_processes.kill(backend.folders.base_keeper, keeper_processes.CANCEL)
 for report in backend.servers(): backend.remove_server(report.id)
 for report in backend.builds(): backend.cancel_build(report.id)
 """

@@ -13,10 +13,12 @@ from pathlib import Path
 from django.test import override_settings
 
 from sessions.backends import BuildSpec
-from sessions.backends.local import LocalBackend
+from sessions.backends.local import LocalBackend, keeper_processes
+from sessions.backends.local.folders import Folders
 from tests import scratch
 from tests.backends.waiting import finished, log
 from tests.githttp import GitServer
+from tests.pauses import looked
 
 SHARED = "BINDERY_TEST_SHARED"
 """Names the folder that all processes of a run share, if `bin/test` has made one."""
@@ -40,8 +42,9 @@ def folder(git: GitServer) -> Path:
 
 def warm_up(data: Path, there: Path, inside: Sequence[str] = ()) -> None:
     """Copy tools and packages from ``there`` into another data folder; ``inside`` is put before
-    each command.
+    each command. A base that is being made there is waited for.
     """
+    looked(lambda: not keeper_processes.is_alive(Folders(there).base_keeper), 120)
     both = [str(path) for name in ("toolbox", "cache") if (path := there / name).exists()]
     for words in (["mkdir", "-p"], ["cp", "-a", *both]):
         subprocess.run([*inside, *words, str(data)], check=True)

@@ -136,6 +136,12 @@ class Backend(Protocol):
     def prepare(self) -> None:
         """Set up what has to be set up once (tools, folders); may take a minute."""
 
+    def warm_up(self) -> None:
+        """Begin to make what every first launch would wait for; returns at once.
+
+        Raises `BinderyError` if that cannot begin: launches work all the same.
+        """
+
     def installation(self) -> str:
         """Return the installation id of the place where things are kept, "" if it has none.
 

@@ -12,6 +12,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -96,6 +97,8 @@ class Command(BaseCommand):
             get_backend().prepare()
         except BinderyError as error:
             self._print_warning(error.message)
+        with suppress(BinderyError):  # a problem of the back end, which is reported below
+            get_backend().warm_up()
         problems = (*get_backend().problems(), *_installation_problems())
         self.is_impaired = bool(problems)
         for problem in problems:

@@ -89,6 +89,9 @@ class KubernetesBackend(PeoplesVolumes, OwnedNamespace):
         """Check the connection. Raises `TemporaryError` if the cluster cannot be reached."""
         self._cluster.list("pods", {"labelSelector": OURS, "limit": 1})
 
+    def warm_up(self) -> None:
+        """Do nothing: nodes keep the layers of images that they have pulled."""
+
     def has_image(self, image: str) -> bool:
         """Return whether the registry has the image. Raises `TemporaryError` as in `Backend`."""
         return self._registry().digest(self.site.repository(image), IMAGE_TAG) is not None

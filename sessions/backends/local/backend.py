@@ -52,6 +52,8 @@ from . import (
     toolbox,
 )
 from .folders import BUILD, SERVER, Folders
+from .keeper import files
+from .keeper.jobs import base_folder
 from .reports import Changes
 from .toolbox import interpreters
 
@@ -107,6 +109,20 @@ class LocalBackend:
         for python in list(interpreters(builder).values())[:1]:
             toolbox.ensure(folders.toolboxes, python)
         self._problems = None
+
+    @outages.retry_on_disk_error()
+    def warm_up(self) -> None:
+        """Start a keeper that makes the base of environments, unless there is one.
+
+        Raises `TemporaryError` if this machine lacks something that builds need.
+        """
+        folder = self.folders.base_keeper
+        if keeper_processes.is_alive(folder):
+            return
+        removal.drop(folder)  # what an earlier one has left
+        job = keeper_jobs.base_job(self.folders, self._toolbox())
+        if not files.is_whole(base_folder(job, next(iter(job.pythons)))):
+            keeper_processes.start(folder, owners.builder_uid(), job)
 
     def _record_earlier_uids(self) -> None:
         """Note the uid of the environments if nothing is noted yet.

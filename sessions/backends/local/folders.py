@@ -9,6 +9,7 @@ set-aside/projects/<id>    what no row asked for; projects/.set-aside if on anot
 */.going/                  what is being removed, beside where it was
 installation               the id of the installation to which all this belongs
 run/build-<id>, server-<id>  one keeper each: job, status, log, lock, sockets (io), keys (ssh)
+run/base                   the keeper that makes the base ahead of the first build
 """
 
 from __future__ import annotations
@@ -76,6 +77,11 @@ class Folders:
     def run(self) -> Path:
         """Return the folder of keepers, one folder for each build and each session."""
         return self.root / "run"
+
+    @property
+    def base_keeper(self) -> Path:
+        """Return the run folder of the keeper that makes the base ahead of the first build."""
+        return self.run / "base"
 
     def all_untrusted(self) -> tuple[Path, ...]:
         """Return the folders that may contain files made by untrusted code."""

@@ -91,6 +91,26 @@ def build_job(spec: BuildSpec, folders: Folders, toolbox: Path) -> BuildJob:
     )
 
 
+def base_job(folders: Folders, toolbox: Path) -> BuildJob:
+    """Return the job of the keeper that makes the base ahead of the first build."""
+    pythons = interpreters(owners.builder_uid())
+    return BuildJob(
+        url="",
+        commit="",
+        ref="",
+        environment="",
+        partial=str(folders.cache / ".base.partial"),
+        cache=str(folders.cache),
+        pythons=pythons,
+        repository_limit=0,
+        bounds=_build_bounds(),
+        site=sandbox_site(str(toolbox), os.environ, _interpreter_folders(pythons)),
+        fetch_trusted=[],
+        trusted=list(settings.PORTAL_TRUSTED_HOSTS),
+        closed=sorted(egress_rules().closed_ports),
+    )
+
+
 def fetch_key(spec: BuildSpec) -> Key | None:
     """Return the key that opens a private repository.
 

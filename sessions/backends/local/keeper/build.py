@@ -7,11 +7,10 @@ its name is complete. Neighbours: `steps` says what is run, `program` runs it, `
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +18,10 @@ from sessions.egress import proxy
 from sessions.egress.addresses import EgressRules
 from sessions.repofiles.configuration import hints, names, summary
 
-from . import bounds, files, steps, trial
+from . import bounds, files, status, steps, trial
 from .cgroups import Group
 from .files import make_readable, remove, rename_unless_exists
-from .jobs import BuildJob, Key
+from .jobs import BuildJob, Key, base_folder
 from .jupyter import USER_SITE_FILE, user_site_line
 from .linker import Linker, duplicate
 from .log import Log
@@ -32,6 +31,7 @@ from .status import JobFailed, Status
 
 _FOLDERS = ("env", "home", "tmp", "cache", "answer")
 _SCRATCH = 64_000_000
+_LOCK_PAUSE = 0.1
 _IN_MEMORY = ("/dev/shm", "/run")
 _TOO_MANY_FILES = JobFailed(
     "build.too-many-files",
@@ -85,6 +85,8 @@ class Build:
 
     async def _steps(self) -> Status:
         job = self._job
+        if not job.environment:
+            return await self._base_alone()
         self._log.phase("fetching")
         await self._fetch()
         found = await self._detect()
@@ -238,21 +240,44 @@ class Build:
         finally:
             server.close()
 
+    async def _base_alone(self) -> Status:
+        """Make the base of the preferred Python, ahead of the first build."""
+        self._log.phase("building")
+        async with self._egress_proxy(self._job.trusted):
+            await self._install_base(next(iter(self._job.pythons)))
+        return Status()
+
     async def _install_base(self, version: str) -> None:
         """Install JupyterLab; it is the same for all environments, so it is installed only once."""
         kept = base_folder(self._job, version)
+        if not files.is_whole(kept):
+            async with self._base_lock(kept):
+                if not files.is_whole(kept):
+                    return await self._make_base(kept, version)
+        self._log.write_line(f"── Using Python {version} and JupyterLab from an earlier build")
+        await duplicate(self._linker, kept, self._partial / "env")
+        (self._partial / "env" / files.UNSYNCED_MARK).unlink(missing_ok=True)
+        self._add_user_site(version)
+        return None
+
+    @asynccontextmanager
+    async def _base_lock(self, kept: Path) -> AsyncIterator[None]:
+        """Hold the lock of a base that is to be made; wait while another keeper makes it."""
+        path = kept.with_name(f".{kept.name}.lock")
+        if (lock := status.acquire_lock(path)) is None:
+            self._log.write_line("── Waiting for JupyterLab, which is being installed once for all")
+            while (lock := status.acquire_lock(path)) is None:
+                await asyncio.sleep(_LOCK_PAUSE)
+        try:
+            yield
+        finally:
+            os.close(lock)
+
+    async def _make_base(self, kept: Path, version: str) -> None:
+        """Install the base into this environment, and keep a duplicate of it."""
         draft = kept.with_name(f".{self._folder.name}")
         remove(draft)
-        if files.may_be_incomplete(kept):
-            with suppress(FileNotFoundError):  # another build was faster
-                os.rename(kept, draft)
-            remove(draft)
-        if kept.exists():
-            self._log.write_line(f"── Using Python {version} and JupyterLab from an earlier build")
-            await duplicate(self._linker, kept, self._partial / "env")
-            (self._partial / "env" / files.UNSYNCED_MARK).unlink(missing_ok=True)
-            self._add_user_site(version)
-            return
+        remove(kept)  # if the machine restarted before it was on the disk
         for step in steps.base_steps(self._job, version):
             await self._step(step)
         self._add_user_site(version)
@@ -281,10 +306,3 @@ class Build:
         files.mark_unsynced(self._partial)
         os.chmod(self._partial, 0o700 if self._job.private else 0o755)
         rename_unless_exists(self._partial, Path(self._job.environment))
-
-
-def base_folder(job: BuildJob, version: str) -> Path:
-    """Return the folder of the environment's part that is the same for everybody."""
-    packages = Path(job.site.toolbox, "share/notebook.txt").read_text()
-    digest = hashlib.sha256(f"{job.pythons[version]}\0{packages}".encode()).hexdigest()[:16]
-    return Path(job.cache) / f"base-{version}-{digest}"

@@ -203,6 +203,11 @@ def may_be_incomplete(folder: Path) -> bool:
         return False
 
 
+def is_whole(folder: Path) -> bool:
+    """Return whether the folder exists, with everything that was written into it."""
+    return folder.exists() and not may_be_incomplete(folder)
+
+
 def sync_all(top: Path, folders: Iterable[Path]) -> None:
     """Sync folders in ``top`` and remove their marks. Raises `OSError`: then the marks stay."""
     marked = list(folders)

@@ -6,6 +6,7 @@ Paths are those of the machine, not of the sandbox.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -56,7 +57,7 @@ class BuildJob:
     ``trusted`` are hosts that may be reached despite their address: by git, and by everything after
     it; ``closed`` and, for git alone, ``fetch_front`` are those of
     `sessions.egress.addresses.EgressRules`. ``private`` means that the result is for one person
-    only.
+    only. Without an ``environment``, only the base of the preferred Python is made.
     """
 
     url: str
@@ -74,6 +75,13 @@ class BuildJob:
     private: bool = False
     closed: list[int] = field(default_factory=list)
     fetch_front: str = ""
+
+
+def base_folder(job: BuildJob, version: str) -> Path:
+    """Return the folder of the environment's part that is the same for everybody."""
+    packages = Path(job.site.toolbox, "share/notebook.txt").read_text()
+    digest = hashlib.sha256(f"{job.pythons[version]}\0{packages}".encode()).hexdigest()[:16]
+    return Path(job.cache) / f"base-{version}-{digest}"
 
 
 @dataclass(frozen=True)
