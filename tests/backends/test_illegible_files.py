@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import hypothesis
@@ -42,6 +45,44 @@ def test_illegible_file_hides_no_other_run(content, file, run: Path):
     assert (first.finished, first.code) == (True, "build.lost")
     assert (second.finished, second.code, second.buildpack) == (True, "", "Python")
     assert [report.state for report in backend.servers()] == ["gone"]
+
+
+def _sparse(path: Path) -> None:
+    path.touch()
+    os.truncate(path, 2**40)
+
+
+IN_ITS_PLACE: dict[str, Callable[[Path], None]] = {
+    "a pipe": os.mkfifo,
+    "a folder": Path.mkdir,
+    "a link to itself": lambda path: path.symlink_to(path.name),
+    "a link to an endless file": lambda path: path.symlink_to("/dev/zero"),
+    "a huge file": _sparse,
+}
+
+
+@pytest.mark.parametrize("make", IN_ITS_PLACE)
+@pytest.mark.parametrize("file", ["status.json", "job.json", "log", "lock"])
+def test_anything_in_the_place_of_a_keepers_file_hides_no_other_run(file, make, run: Path):
+    for name in ("build-1", "server-3"):
+        (run / name / file).unlink(missing_ok=True)
+        IN_ITS_PLACE[make](run / name / file)
+    backend = LocalBackend()
+    assert {report.id: report.finished for report in backend.builds()} == {1: True, 2: True}
+    assert [report.state for report in backend.servers()] == ["gone"]
+    backend.read_log(1, "")
+    backend.why_slow(3, 5)
+    backend.cancel_build(1)
+    backend.forget_server(3)
+    assert backend.servers() == []
+
+
+def test_a_keeper_that_never_began_is_told_however_the_clock_is_set(run: Path):
+    (run / "server-3" / "status.json").unlink()
+    assert LocalBackend().servers() == []  # it may be starting
+    tomorrow = time.time() + 86_400
+    os.utime(run / "server-3", (tomorrow, tomorrow))
+    assert [report.state for report in LocalBackend().servers()] == ["gone"]
 
 
 @hypothesis.settings(

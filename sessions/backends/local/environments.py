@@ -35,7 +35,7 @@ def read_result(environment: Path) -> dict[str, Any] | None:
     None if none is finished there, or if the machine restarted before all of it was on disk.
     """
     try:
-        found = json.loads((environment / files.RESULT).read_text())
+        found = json.loads(files.read_own(environment / files.RESULT))
     except (OSError, ValueError, RecursionError):
         return None
     if not isinstance(found, dict):
@@ -103,4 +103,4 @@ def _names_in_use(folders: Folders) -> Iterator[str]:
     for _number, folder in keeper_processes.list_keepers(folders.run, SERVER):
         with suppress(FileNotFoundError, ValueError, KeyError):
             if keeper_processes.is_alive(folder):
-                yield Path(json.loads((folder / jobs.FILE).read_text())["environment"]).name
+                yield Path(json.loads(files.read_own(folder / jobs.FILE))["environment"]).name

@@ -194,10 +194,10 @@ def running_folders(run: Path) -> Iterator[str]:
 def is_starting(folder: Path) -> bool:
     """Return whether the keeper is starting: without a lock yet, but not given up either."""
     try:
-        young = time.time() - folder.stat().st_mtime < 2 * _SECONDS
+        age = time.time() - folder.stat().st_mtime  # below 0 if the clock was set back
     except FileNotFoundError:
         return True
-    return young and not (folder / status.FILE).exists()
+    return abs(age) < 2 * _SECONDS and not os.path.lexists(folder / status.FILE)
 
 
 def _signal(folder: Path, number: signal.Signals) -> None:

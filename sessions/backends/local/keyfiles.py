@@ -16,7 +16,7 @@ from keys.keypairs import SshIdentity
 from . import keeper_processes, owners, reports
 from .folders import SERVER
 from .keeper import home, jobs
-from .keeper.files import remove, write_atomically
+from .keeper.files import read_own, remove, write_atomically
 
 
 def write(folder: Path, uid: int, identity: SshIdentity) -> None:
@@ -50,7 +50,7 @@ def _run_folders(run: Path, volume: str) -> Iterator[Path]:
 
 def _volume(folder: Path) -> str:
     try:
-        return Path(json.loads((folder / jobs.FILE).read_text())["volume"]).name
+        return Path(json.loads(read_own(folder / jobs.FILE))["volume"]).name
     except (FileNotFoundError, ValueError):
         return ""
 

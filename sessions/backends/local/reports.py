@@ -24,7 +24,7 @@ from sessions.states import Phase
 
 from . import environments, keeper_processes
 from .folders import BUILD, SERVER, parse_run_folder
-from .keeper import jobs, log, status
+from .keeper import files, jobs, log, status
 from .keeper.jupyter import BEGUN
 from .keeper.status import Status
 
@@ -91,7 +91,7 @@ def build_report(number: int, folder: Path) -> BuildReport:
 def _finished_buildpack(folder: Path) -> str | None:
     """Return the pack of what a build has finished; None if it has not."""
     try:
-        environment = Path(json.loads((folder / jobs.FILE).read_text())["environment"])
+        environment = Path(json.loads(files.read_own(folder / jobs.FILE))["environment"])
     except (FileNotFoundError, *_ILLEGIBLE):
         return None
     found = environments.read_result(environment)
@@ -105,8 +105,8 @@ def server_report(number: int, folder: Path) -> ServerReport:
     state, code, message = _server_state(found, working, is_cancelled)
     address = found.address if state == "ready" else ""
     name, node = project_name(folder), platform.node()
-    files = files_report(found.files) if found.files else None
-    return ServerReport(number, name, state, address, code, message, node, files)
+    merged = files_report(found.files) if found.files else None
+    return ServerReport(number, name, state, address, code, message, node, merged)
 
 
 def _server_state(found: Status, working: bool, is_cancelled: bool) -> tuple[str, str, str]:
@@ -145,18 +145,18 @@ def why_slow(folder: Path, seconds: float) -> tuple[str, str]:
 
 def _last_lines(folder: Path) -> list[str]:
     try:
-        with open(folder / log.FILE, "rb") as file:
+        with files.open_own(folder / log.FILE) as file:
             size = os.fstat(file.fileno()).st_size
             file.seek(max(0, size - _MAX_READ_BYTES))
             return file.read().decode("utf-8", "replace").splitlines()[-MAX_LINES:]
-    except OSError:
+    except (OSError, ValueError):
         return []
 
 
 def project_name(folder: Path) -> str:
     """Return the name of the project whose notebook runs there, "" if unknown."""
     try:
-        return str(json.loads((folder / jobs.FILE).read_text())["name"])
+        return str(json.loads(files.read_own(folder / jobs.FILE))["name"])
     except (FileNotFoundError, *_ILLEGIBLE):
         return ""
 
@@ -165,7 +165,7 @@ def read_log_lines(folder: Path, position: str) -> LogLines | None:
     """Return the next whole lines of the log, all of one phase; a position is "<byte>:<phase>"."""
     offset, _colon, phase = position.partition(":")
     try:
-        with open(folder / log.FILE, "rb") as file:
+        with files.open_own(folder / log.FILE) as file:
             size = os.fstat(file.fileno()).st_size
             if int(offset or 0) > size:
                 return LogLines(
@@ -173,7 +173,7 @@ def read_log_lines(folder: Path, position: str) -> LogLines | None:
                 )
             file.seek(int(offset or 0))
             read = file.read(_MAX_READ_BYTES)
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):
         return None
     end = read.rfind(b"\n") + 1 or (len(read) if len(read) == _MAX_READ_BYTES else 0)
     return _parse_lines(read[:end], int(offset or 0), phase)
@@ -263,7 +263,7 @@ class Changes:
     def _log_sizes(self) -> Iterator[tuple[str, int]]:
         for name in self._folders():
             with suppress(FileNotFoundError):
-                yield name, (self._run / name / log.FILE).stat().st_size
+                yield name, (self._run / name / log.FILE).lstat().st_size
 
     def _folders(self) -> Set[str]:
         return {name for name in os.listdir(self._run) if parse_run_folder(name)}

@@ -135,7 +135,9 @@ class Build:
     def _fetch_answer(self) -> dict[str, Any]:
         """Return what `gitclone` has answered; empty if it was ended before."""
         try:
-            found: dict[str, Any] = json.loads((self._partial / "answer/fetched.json").read_text())
+            found: dict[str, Any] = json.loads(
+                files.read_own(self._partial / "answer/fetched.json")
+            )
         except (FileNotFoundError, ValueError):
             return {}
         return found
@@ -143,7 +145,7 @@ class Build:
     async def _detect(self) -> dict[str, Any]:
         async with self._egress_proxy([]):
             await self._step(steps.detect_step(self._job))
-        found: dict[str, Any] = json.loads((self._partial / "answer/detected.json").read_text())
+        found: dict[str, Any] = json.loads(files.read_own(self._partial / "answer/detected.json"))
         block = summary.block(found.get("report", []), self._notes)
         self._log.write_output("".join(f"{line}\n" for line in block).encode())
         self._mistakes = found.get("mistakes", {})

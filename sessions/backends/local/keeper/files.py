@@ -17,9 +17,11 @@ import asyncio
 import ctypes
 import errno
 import os
+import stat
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
+from typing import BinaryIO
 
 from sessions.repofiles.merge import DISK_FULL_ERRNOS, DISK_UNREACHABLE_ERRNOS
 
@@ -116,6 +118,37 @@ def write_atomically(
         draft.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+MAX_OWN_BYTES = 10_000_000
+"""Far more than any file holds in which a keeper and the portal tell each other something."""
+_OPEN_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def open_own(path: Path) -> BinaryIO:
+    """Open a file of a keeper's or the portal's own, in whose place there may be anything by now.
+
+    Never waits, as for a pipe. Raises `ValueError` for what is not a file, and `OSError`.
+    """
+    try:
+        descriptor = os.open(path, _OPEN_FLAGS)
+    except OSError as error:
+        if error.errno in {errno.ELOOP, errno.ENXIO}:  # a link, or a socket
+            raise ValueError(f"{path.name} is not a file") from error
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise ValueError(f"{path.name} is not a file")
+    return open(descriptor, "rb")
+
+
+def read_own(path: Path) -> str:
+    """Return the text of such a file. Raises `ValueError` if it is too large, and as `open_own`."""
+    with open_own(path) as file:
+        content = file.read(MAX_OWN_BYTES + 1)
+    if len(content) > MAX_OWN_BYTES:
+        raise ValueError(f"{path.name} is too large")
+    return content.decode()
 
 
 def sync_folder(folder: Path) -> None:

@@ -135,9 +135,9 @@ def _repository_at(job: ServerJob, commit: str) -> Path | None:
 def _head(home: Path) -> str:
     """Return the commit of a repository as it was built; "" if unknown."""
     try:
-        text = (home / ".git/HEAD").read_text().strip()
+        text = files.read_own(home / ".git/HEAD").strip()
         name = text.removeprefix("ref: ")
-        return text if name == text else (home / ".git" / name).read_text().strip()
+        return text if name == text else files.read_own(home / ".git" / name).strip()
     except (OSError, ValueError):
         return ""
 

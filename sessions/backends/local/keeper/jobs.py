@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .files import write_atomically
+from .files import read_own, write_atomically
 
 FILE = "job.json"
 
@@ -121,7 +121,7 @@ def write(folder: Path, job: BuildJob | ServerJob, owner: int | None = None) -> 
 
 def read(folder: Path) -> BuildJob | ServerJob:
     """Return the job in ``folder``."""
-    fields: dict[str, Any] = json.loads((folder / FILE).read_text())
+    fields: dict[str, Any] = json.loads(read_own(folder / FILE))
     fields["bounds"] = Bounds(**fields["bounds"])
     fields["site"] = Site(**fields["site"])
     kind = fields.pop("kind")

@@ -14,7 +14,7 @@ from sessions.egress.addresses import EgressRules
 
 from . import bounds, jupyter, status
 from .cgroups import Group
-from .files import RESULT
+from .files import RESULT, read_own
 from .home import KEY_FOLDER, KEY_MOUNT, link_keys, prepare_home, sync
 from .jobs import ServerJob
 from .log import Log
@@ -145,7 +145,7 @@ class Server:
 
 def _build_result(job: ServerJob) -> dict[str, str]:
     """Return what the build has left: the version of Python and the path of the start script."""
-    found: dict[str, str] = json.loads(Path(job.environment, RESULT).read_text())
+    found: dict[str, str] = json.loads(read_own(Path(job.environment, RESULT)))
     return found
 
 

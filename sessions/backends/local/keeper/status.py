@@ -9,6 +9,7 @@ become of that file.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -22,6 +23,8 @@ from . import files
 from .files import write_atomically
 
 LOCK = "lock"
+_NO_LOCK_ERRNOS = {errno.ENOENT, errno.EISDIR, errno.ELOOP, errno.ENXIO}
+"""Of a lock that is missing, or in whose place there is something else."""
 _WHOLE_FILE = struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
 
 
@@ -39,9 +42,11 @@ def acquire_lock(path: Path) -> int | None:
 def is_locked(path: Path) -> bool:
     """Return whether a living process holds the lock."""
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
+        descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in _NO_LOCK_ERRNOS:
+            return False
+        raise
     try:
         answer = fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, _WHOLE_FILE)
     finally:
@@ -65,7 +70,7 @@ def read_holder(folder: Path) -> tuple[int, int]:
     file has it.
     """
     with suppress(FileNotFoundError, ValueError):
-        pid, started = map(int, (folder / LOCK).read_text().split())
+        pid, started = map(int, files.read_own(folder / LOCK).split())
         return pid, started
     found = read(folder)
     return found.pid, found.started
@@ -148,7 +153,7 @@ def read(folder: Path) -> Status:
     legible. Unknown fields of a keeper of another version are ignored.
     """
     try:
-        said = json.loads((folder / FILE).read_text())
+        said = json.loads(files.read_own(folder / FILE))
     except (FileNotFoundError, ValueError, RecursionError):
         return Status()
     if not isinstance(said, dict):
