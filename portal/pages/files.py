@@ -21,7 +21,7 @@ from sessions.backends import PersonFiles
 from sessions.errors import BinderyError, NotAllowed, NotYet
 from sessions.lifecycle import my_files
 from sessions.models import Project
-from sessions.repofiles.browse import FILE, FOLDER, Entry
+from sessions.repofiles.browse import FILE, FOLDER, MAX_ENTRIES, Entry
 
 _TITLES = {"project": gettext_lazy("This project’s files"), "volume": gettext_lazy("Your folder")}
 
@@ -36,9 +36,9 @@ def files(request: HttpRequest, name: str) -> HttpResponseBase:
         found = my_files.open_files(project, person(request))
         with my_files.translated(path):
             if found.kind(path) == FILE:
-                return my_files.file_response(found, path)
+                return my_files.file_response(found, path, project.owner)
             if "zip" in request.GET:
-                return my_files.folder_response(found, path or name)
+                return my_files.folder_response(found, path or name, project.owner)
             return render(request, "portal/files.html", _context(project, found, path))
     except NotYet as error:
         return _not_yet_response(request, project, error)
@@ -84,11 +84,13 @@ def files_address(name: str, path: str = "", **more: str) -> str:
 
 
 def _context(project: Project, found: PersonFiles, path: str) -> dict[str, Any]:
+    entries = found.entries(path)
     return {
         "project": project,
         "path": path,
         "way": list(_way(project.name, path)),
-        "entries": [_row(project.name, entry, path) for entry in found.entries(path)],
+        "entries": [_row(project.name, entry, path) for entry in entries],
+        "most": MAX_ENTRIES if len(entries) >= MAX_ENTRIES else None,
         "zip_address": files_address(project.name, path, zip="1") if path else "",
     }
 

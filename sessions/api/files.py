@@ -19,7 +19,7 @@ from keys.authentication import MissingScope
 from keys.models import Token
 from sessions.api.endpoint import NotJsonRenderer, current_user, get_project
 from sessions.lifecycle import my_files
-from sessions.repofiles.browse import FILE, FOLDER, LINK, OTHER, Entry
+from sessions.repofiles.browse import FILE, FOLDER, LINK, MAX_ENTRIES, OTHER, Entry
 
 NOTEBOOK_SCOPE = "notebook"
 
@@ -55,6 +55,9 @@ class ListingSerializer(serializers.Serializer[Any]):
 
     path = serializers.CharField()
     entries = EntrySerializer(many=True)
+    truncated = serializers.BooleanField(
+        help_text=f"Whether there may be more than these {MAX_ENTRIES} entries: fetch a ZIP."
+    )
 
 
 class AnyRenderer(NotJsonRenderer):
@@ -97,14 +100,16 @@ class FilesView(APIView):
         `Retry-After`: the volume is mounted in a pod, which takes a few seconds.
         """
         path, as_zip = self._wanted(request)
-        files = my_files.open_files(get_project(request, name), current_user(request))
+        user = current_user(request)
+        files = my_files.open_files(get_project(request, name), user)
         with my_files.translated(path):
             if files.kind(path) == FILE:
-                return my_files.file_response(files, path)
+                return my_files.file_response(files, path, user)
             if as_zip:
-                return my_files.folder_response(files, path or name)
+                return my_files.folder_response(files, path or name, user)
             found = [_serialize(entry) for entry in files.entries(path)]
-        return Response({"path": path, "entries": found})
+        truncated = len(found) >= MAX_ENTRIES
+        return Response({"path": path, "entries": found, "truncated": truncated})
 
     @extend_schema(
         operation_id="delete_files",

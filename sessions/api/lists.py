@@ -12,12 +12,14 @@ from functools import reduce
 from operator import or_
 from typing import Any
 
+from django import forms
 from django.core import signing
 from django.db.models import Model, Q
 from django.http import Http404
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django_filters import rest_framework as filters
+from django_filters.widgets import BooleanWidget
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -32,6 +34,29 @@ from sessions.providers import PROVIDERS
 from sessions.states import ProjectState
 
 ORDERS = ["-created", "created", "-last_activity", "last_activity", "name", "-name"]
+
+
+class YesNoWidget(BooleanWidget):  # type: ignore[misc]  # untyped
+    """Keeps what is neither true nor false, where the original would take it for absent."""
+
+    def value_from_datadict(self, data: Any, files: Any, name: str) -> Any:
+        found = super().value_from_datadict(data, files, name)
+        return data.get(name) if found is None else found
+
+
+class YesNoField(forms.NullBooleanField):
+    """A boolean in a query; anything else is refused."""
+
+    def clean(self, value: Any) -> Any:
+        if value not in {None, "", True, False}:
+            raise forms.ValidationError(_("Enter true or false."))
+        return super().clean(value)
+
+
+class YesNoFilter(filters.BooleanFilter):  # type: ignore[misc]  # untyped
+    """A filter that is true, false or absent."""
+
+    field_class = YesNoField
 
 
 class ProjectFilter(filters.FilterSet):  # type: ignore[misc]  # untyped
@@ -69,7 +94,8 @@ class ProjectFilter(filters.FilterSet):  # type: ignore[misc]  # untyped
         ),
     )
 
-    deleted = filters.BooleanFilter(
+    deleted = YesNoFilter(
+        widget=YesNoWidget,
         help_text=gettext_lazy(
             "`true`: list deleted projects that can be restored instead. Rows then have `owner`, "
             "`deleted` and `restorable_until`."

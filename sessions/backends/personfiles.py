@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import BinaryIO, Protocol
 
-from portal.lib.zipping import CHUNK_BYTES, File, zip_pieces
+from portal.lib.zipping import CHUNK_BYTES, REST, File, zip_pieces
 from sessions.repofiles.browse import Browser, Entry
+
+_MAX_NAMED = 1000
 
 
 class PersonFiles(Protocol):
@@ -29,7 +31,7 @@ class PersonFiles(Protocol):
         """Return a file's content in pieces, which are read as they are asked for."""
 
     def archive(self, path: str) -> Iterator[bytes]:
-        """Return a folder as a ZIP in pieces; what cannot be read is left out."""
+        """Return a folder as a ZIP in pieces; a file in it names what is left out."""
 
     def delete(self, path: str) -> bool:
         """Delete a file or a folder; return False if that is still going on."""
@@ -61,8 +63,39 @@ class FilesHere:
 
 
 def _named_pieces(browser: Browser, path: str) -> Iterator[File]:
-    for name, file in browser.files(path):
-        yield name, _pieces(file)
+    lacking = _Lacking()
+    for name, file in browser.files(path, lacking.add):
+        yield name, _readable_pieces(name, file, lacking)
+    if lacking.count:
+        yield REST, lacking.text()
+
+
+class _Lacking:
+    """What an archive lacks."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._lines: list[str] = []
+
+    def add(self, path: str, why: str) -> None:
+        self.count += 1
+        if len(self._lines) < _MAX_NAMED:
+            self._lines.append(f"{path} ({why})\n")
+
+    def text(self) -> Iterator[str]:
+        """Yield the text for whoever opens the archive."""
+        yield "These are not in this archive, or not all of it:\n\n"
+        yield from self._lines
+        if self.count > _MAX_NAMED:
+            yield f"\nand {self.count - _MAX_NAMED:,} more.\n"
+
+
+def _readable_pieces(name: str, file: BinaryIO, lacking: _Lacking) -> Iterator[bytes]:
+    """Yield a file's content; a disk that refuses some of it does not end the archive."""
+    try:
+        yield from _pieces(file)
+    except OSError as error:
+        lacking.add(name, f"cut, because of an error: {error.strerror}")
 
 
 def _closing(file: BinaryIO) -> Iterator[bytes]:

@@ -7,9 +7,11 @@ owner may: staff see a project, but nobody's files. A browser downloads them, an
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from threading import Lock
 
 from django.http import StreamingHttpResponse
 from django.utils.http import content_disposition_header
@@ -19,11 +21,14 @@ from portal.lib.streaming import iterate_in_thread, zip_response
 from portal.models import User
 from sessions.backends import PersonFiles, get_backend
 from sessions.backends.messages import printable
-from sessions.errors import BinderyError, NotAllowed, StateConflict, UserError
+from sessions.errors import BinderyError, NotAllowed, NotYet, StateConflict, UserError
 from sessions.models import Project
 from sessions.repofiles.browse import Entry
 
 from .files import volume_of
+
+MAX_DOWNLOADS = 6
+"""Of one person in one process, as many as a pod serves at once."""
 
 
 class NoSuchFile(UserError):
@@ -55,9 +60,10 @@ def modified_at(entry: Entry) -> datetime | None:
         return None
 
 
-def file_response(files: PersonFiles, path: str) -> StreamingHttpResponse:
-    """Return the file as a download. Raises `OSError` if it cannot be opened."""
-    pieces, name = files.content(path), printable(path.rpartition("/")[2])
+def file_response(files: PersonFiles, path: str, user: User) -> StreamingHttpResponse:
+    """Return the file as a download. Raises `NotYet`, and `OSError` if it cannot be opened."""
+    pieces = _downloads.counted(user, lambda: files.content(path))
+    name = printable(path.rstrip("/").rpartition("/")[2])
     return StreamingHttpResponse(
         iterate_in_thread(pieces),
         content_type="application/octet-stream",
@@ -69,10 +75,45 @@ def file_response(files: PersonFiles, path: str) -> StreamingHttpResponse:
     )
 
 
-def folder_response(files: PersonFiles, path: str) -> StreamingHttpResponse:
-    """Return the folder as a ZIP archive. Raises `OSError` if it cannot be opened."""
+def folder_response(files: PersonFiles, path: str, user: User) -> StreamingHttpResponse:
+    """Return the folder as a ZIP archive. Raises as `file_response`."""
     name = re.sub(r"[^A-Za-z0-9._-]", "-", path)
-    return zip_response(f"{name[-100:]}.zip", files.archive(path))
+    pieces = _downloads.counted(user, lambda: files.archive(path))
+    return zip_response(f"{name[-100:]}.zip", pieces)
+
+
+class _Downloads:
+    """Counts the downloads under way in this process: packing them takes a processor's time."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[int] = Counter()
+        self._lock = Lock()
+
+    def counted(self, user: User, begin: Callable[[], Iterator[bytes]]) -> Iterator[bytes]:
+        """Begin a download of this person's, and return its pieces; it counts until their end.
+
+        Raises `NotYet` if enough are under way, and what ``begin`` raises.
+        """
+        with self._lock:
+            if self._counts[user.pk] >= MAX_DOWNLOADS:
+                message = _("Other requests for files are still under way. Try again in a moment.")
+                raise NotYet("files.busy", message, 5)
+            self._counts[user.pk] += 1
+        counted = self._until_end(user.pk, begin)
+        next(counted)  # from here on, it is at its end at the latest when nobody has it any more
+        return counted
+
+    def _until_end(self, person: int, begin: Callable[[], Iterator[bytes]]) -> Iterator[bytes]:
+        try:
+            pieces = begin()
+            yield b""
+            yield from pieces
+        finally:
+            with self._lock:
+                self._counts -= Counter([person])
+
+
+_downloads = _Downloads()
 
 
 @contextmanager

@@ -11,7 +11,6 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import BinaryIO
@@ -30,6 +29,8 @@ _FILE_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 
 Discard = Callable[[int, str], None]
 """Removes an entry: gets the open folder that it is in, and its name."""
+LeftOut = Callable[[str, str], None]
+"""Is told what an archive lacks: its path, and why."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,10 @@ class Browser:
         raise FileNotFoundError(path)
 
     def entries(self, path: str) -> list[Entry]:
-        """Return a folder's entries, folders first; for "", the places. Raises `OSError`."""
+        """Return a folder's entries, folders first; for "", the places. Raises `OSError`.
+
+        `MAX_ENTRIES` of them mean that there may be more.
+        """
         parts = self._find(path)
         if not parts:
             mine = (name for name, place in self._places.items() if os.path.isdir(place))
@@ -81,8 +85,8 @@ class Browser:
         folder = self._open_folder(parts)
         try:
             with os.scandir(folder) as there:  # which may be millions
-                names = [each.name for each in islice(there, MAX_ENTRIES)]
-            names = [name for name in names if not self._hides([*parts, name])]
+                shown = (each.name for each in there if not self._hides([*parts, each.name]))
+                names = list(islice(shown, MAX_ENTRIES))
             found = [_entry(folder, name, parts) for name in names]
         finally:
             os.close(folder)
@@ -101,15 +105,17 @@ class Browser:
         finally:
             os.close(folder)
 
-    def files(self, path: str) -> Iterator[tuple[str, BinaryIO]]:
-        """Yield path and open file of everything below a folder; what cannot be read is left out.
+    def files(
+        self, path: str, left_out: LeftOut = lambda _path, _why: None
+    ) -> Iterator[tuple[str, BinaryIO]]:
+        """Yield path and open file of everything below a folder, and tell ``left_out`` the rest.
 
         Each file is closed when the next one is asked for. Paths are relative to the folder. Raises
         `OSError` if the folder itself cannot be read.
         """
         parts = self._find(path)
         folder = self._open_folder(parts)
-        yield from _files(folder, "", MAX_DEPTH, lambda name: self._hides([*parts, name]))
+        yield from _files(folder, "", MAX_DEPTH, left_out, lambda name: self._hides([*parts, name]))
 
     def delete(self, path: str) -> None:
         """Delete a file, a link, or a folder with everything in it, but not a place itself.
@@ -218,20 +224,35 @@ def _names(folder: int) -> Iterator[str]:
 
 
 def _files(
-    folder: int, prefix: str, depth: int, hides: Callable[[str], bool] = lambda _name: False
+    folder: int,
+    prefix: str,
+    depth: int,
+    left_out: LeftOut,
+    hides: Callable[[str], bool] = lambda _name: False,
 ) -> Iterator[tuple[str, BinaryIO]]:
     """Yield the files of an open folder, which is closed at the end, without what ``hides``."""
     try:
         for name in _names(folder):
             if hides(name):
                 continue
-            with suppress(OSError):
+            path = f"{prefix}{_shown(name)}"
+            try:
                 kind = _kind(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
                 if kind == FILE:
                     with _open_file(folder, name) as file:
-                        yield f"{prefix}{_shown(name)}", file
+                        yield path, file
                 elif kind == FOLDER and depth:
                     below = os.open(name, _FOLDER_FLAGS, dir_fd=folder)
-                    yield from _files(below, f"{prefix}{_shown(name)}/", depth - 1)
+                    yield from _files(below, f"{path}/", depth - 1, left_out)
+                else:
+                    left_out(path, _why_left_out(kind, folder, name))
+            except OSError as error:
+                left_out(path, error.strerror or type(error).__name__)
     finally:
         os.close(folder)
+
+
+def _why_left_out(kind: str, folder: int, name: str) -> str:
+    if kind == LINK:
+        return f"a link to {_shown(os.readlink(name, dir_fd=folder))}"
+    return "too many folders above it" if kind == FOLDER else "neither a file nor a folder"

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import io
+import os
 import zipfile
 from pathlib import Path
 
 import pytest
 from asgiref.sync import async_to_sync
 
+from portal.lib.zipping import REST
 from sessions.backends.personfiles import FilesHere
 from sessions.errors import NotYet
+from sessions.lifecycle import my_files
 from sessions.models import Project, Session
-from sessions.repofiles.browse import Browser
+from sessions.repofiles.browse import MAX_ENTRIES, Browser
 from tests.making import with_token
 
 pytestmark = pytest.mark.django_db
@@ -31,6 +34,43 @@ def stopped(ada, launch, backend, tmp_path: Path) -> Project:
         )
     )
     return launch(ada)[0]
+
+
+def test_a_list_that_is_cut_says_so(api, as_ada, stopped: Project, tmp_path: Path):
+    for number in range(MAX_ENTRIES - 1):
+        (tmp_path / "data" / f"{number}").touch()
+    address, wish = f"projects/{stopped.name}/files/", {"path": "project/data"}
+    words = f"Only {MAX_ENTRIES} entries are listed"
+    assert words in as_ada.get(f"/{address}", wish).content.decode()
+    assert words not in as_ada.get(f"/{address}", {"path": "project"}).content.decode()
+    assert api.get(f"/api/v1/{address}", wish).json()["truncated"] is True
+    (tmp_path / "data" / "0").unlink()
+    assert api.get(f"/api/v1/{address}", wish).json()["truncated"] is False
+
+
+def test_an_archive_names_what_is_not_in_it(api, stopped: Project, tmp_path: Path):
+    (tmp_path / "out").symlink_to("/etc")
+    os.mkfifo(tmp_path / "pipe")
+    address = f"/api/v1/projects/{stopped.name}/files/"
+    archive = content(api.get(address, {"path": "project", "zip": "true"}))
+    with zipfile.ZipFile(io.BytesIO(archive)) as files:
+        assert set(files.namelist()) == {"note.txt", "data/ü <b>.csv", REST}
+        text = files.read(REST).decode()
+    assert "out (a link to /etc)\n" in text and "pipe (neither a file nor a folder)\n" in text
+
+
+def test_a_person_has_only_so_many_downloads_at_a_time(api, as_ada, stopped: Project):
+    address, wish = f"projects/{stopped.name}/files/", {"path": "project", "zip": "1"}
+    under_way = [api.get(f"/api/v1/{address}", wish) for _time in range(my_files.MAX_DOWNLOADS)]
+    answer = api.get(f"/api/v1/{address}", wish)
+    assert (answer.status_code, answer.json()["code"]) == (503, "files.busy")
+    assert answer["Retry-After"] == "5"
+    assert as_ada.get(f"/{address}", wish).status_code == 202
+    assert api.get(f"/api/v1/{address}", {"path": "project"}).status_code == 200  # a list is short
+    assert content(under_way.pop())  # one has ended
+    assert content(api.get(f"/api/v1/{address}", wish))
+    del under_way, answer  # others were broken off
+    assert api.get(f"/api/v1/{address}", wish).status_code == 200
 
 
 class SlowFiles(FilesHere):

@@ -57,7 +57,9 @@ def test_projects_are_sorted_by_the_requested_field(api, two, order):
     assert shown == sorted(shown, reverse=order.startswith("-"))
 
 
-@pytest.mark.parametrize("asked", ["state=lost", "ordering=owner", "provider=x", "q=%00"])
+@pytest.mark.parametrize(
+    "asked", ["state=lost", "ordering=owner", "provider=x", "q=%00", "deleted=maybe", "deleted=tru"]
+)
 def test_an_invalid_filter_is_400_and_named(api, asked):
     answer = api.get(f"/api/v1/projects/?{asked}")
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid")

@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from portal.lib.zipping import REST
 from sessions.backends.kubernetes.homes import folders, program, remote, serve
 from sessions.backends.kubernetes.homes.remote import RemoteFiles, Turns
 from sessions.backends.personfiles import FilesHere
@@ -100,6 +101,8 @@ def test_nothing_outside_of_the_volume_is_shown_or_waited_for(files, volume):
         with pytest.raises(FileNotFoundError):
             files.content(path)
     found = unzipped(files, "project")
+    told = found.pop(REST).decode()
+    assert "out (a link to /" in told and "pipe (neither a file nor a folder)" in told
     assert sorted(found.values()) == [b"1,2", b"not UTF-8", b"odd"]
     files.delete("project/out")
     assert (volume.parent / "secret/key").read_text() == "private"

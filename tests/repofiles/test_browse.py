@@ -13,6 +13,8 @@ from sessions.repofiles.browse import (
     FILE,
     FOLDER,
     LINK,
+    MAX_DEPTH,
+    MAX_ENTRIES,
     MAX_PATH_LENGTH,
     MAX_SORTED,
     OTHER,
@@ -62,6 +64,29 @@ def test_a_file_is_read_and_a_folder_is_walked(browser: Browser):
         assert file.read() == b"1,2"
     found = {name: file.read() for name, file in browser.files("project")}
     assert found == {"data/deep/a.csv": b"1,2", "note.txt": b"hello"}
+
+
+def test_what_is_left_out_of_a_walk_is_told_with_its_reason(browser: Browser, home: Path, tmp_path):
+    left_out: dict[str, str] = {}
+    folder = home / "data" / "deep"
+    for _depth in range(MAX_DEPTH):
+        folder /= "d"
+        folder.mkdir()
+    list(browser.files("project", left_out.__setitem__))
+    assert left_out == {
+        "out": f"a link to {tmp_path}/secret",
+        "out.txt": f"a link to {tmp_path}/secret/key",
+        "pipe": "neither a file nor a folder",
+        f"data/deep{'/d' * (MAX_DEPTH - 1)}": "too many folders above it",
+    }
+
+
+def test_hidden_entries_take_no_room_in_a_long_list(home: Path):
+    (home / "many").mkdir()
+    for number in range(MAX_ENTRIES + 1):
+        os.mknod(home / "many" / f"{number}")
+    browser = Browser({"x": str(home / "many")}, lambda _folder, _name: None, ["x/0"])
+    assert len(browser.entries("x")) == MAX_ENTRIES
 
 
 def test_a_folder_with_very_many_files_is_walked_to_its_end(home: Path, browser: Browser):
