@@ -32,20 +32,26 @@ _EXTENSIONS = "labextensions"
 
 
 def config_files(
-    token: str, values: Mapping[str, object], folder: str, safe_mode: str = ""
+    token: str,
+    values: Mapping[str, object],
+    folder: str,
+    safe_mode: str = "",
+    *,
+    keeps_start: bool = False,
 ) -> dict[str, str]:
     """Return the text of each configuration file by its path in ``folder``.
 
     Requests must carry ``token``; it stands in a file because every process can see arguments and
     variables. ``values`` are further settings, by the names that jupyter_server has for them.
-    ``safe_mode`` is the reason for safe mode, "" for an ordinary start.
+    ``safe_mode`` is the reason for safe mode, "" for an ordinary start; ``keeps_start`` is whether
+    the start script runs even so.
     """
     extensions = jupyter_gateway.extension_files()
     text = _server_config(token, values)
     text += jupyter_gateway.config(f"{folder}/{_EXTENSIONS}", server="server")
     if safe_mode:
         text += _SAFE_CONFIG.format(allowed=_SAFE_EXTENSIONS, path=f"{folder}/{_EXTENSIONS}")
-        extensions |= _notice_files(safe_mode)
+        extensions |= _notice_files(safe_mode_notice(safe_mode, keeps_start=keeps_start))
     return {
         **dict.fromkeys((CONFIG_FILE, *_OTHER_CONFIG_FILES), text),
         OVERRIDES_FILE: lab_overrides(),
@@ -159,8 +165,8 @@ _NOTICE = """\
 """
 
 
-def _notice_files(reason: str) -> dict[str, str]:
-    """Return the files of the extension of JupyterLab that shows the reason for safe mode."""
+def _notice_files(notice: str) -> dict[str, str]:
+    """Return the files of the extension of JupyterLab that shows the notice of safe mode."""
     build = {"load": "static/remoteEntry.js", "extension": "./extension"}
     package = {
         "name": _EXTENSION,
@@ -169,16 +175,17 @@ def _notice_files(reason: str) -> dict[str, str]:
     }
     return {
         f"{_EXTENSION}/package.json": json.dumps(package),
-        f"{_EXTENSION}/static/remoteEntry.js": _NOTICE % json.dumps(safe_mode_notice(reason)),
+        f"{_EXTENSION}/static/remoteEntry.js": _NOTICE % json.dumps(notice),
     }
 
 
-def safe_mode_notice(reason: str) -> str:
+def safe_mode_notice(reason: str, *, keeps_start: bool = False) -> str:
     """Return what a notebook in safe mode tells its person."""
+    start = "" if keeps_start else "the repository's start script, "
     return (
         f"Safe mode. {reason}\n\n"
         "Left out: your Jupyter configuration, settings and IPython profile, packages and kernels "
-        "in your home (~/.local), the repository's start script, and the server and JupyterLab "
+        f"in your home (~/.local), {start}and the server and JupyterLab "
         "extensions that the repository installs. Your files are all here. When you have fixed "
         "what was wrong, stop the notebook and start it again."
     )

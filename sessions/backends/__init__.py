@@ -93,7 +93,8 @@ class ServerSpec:
     address, ``token`` the notebook server's own, ``volume_gb`` the size of the person's volume when
     it is first made. ``identity`` is the person's own, for git and ssh in the notebook;
     ``author`` and ``email`` are for their commits. ``safe_mode`` is why it starts in safe mode
-    (`sessions.jupyter`), "" for an ordinary start.
+    (`sessions.jupyter`), "" for an ordinary start; ``keeps_start`` is whether the start script of
+    the repository runs even so.
     """
 
     id: int
@@ -113,6 +114,7 @@ class ServerSpec:
     author: str = ""
     email: str = ""
     safe_mode: str = ""
+    keeps_start: bool = False
 
 
 class Backend(Protocol):

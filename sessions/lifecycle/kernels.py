@@ -7,12 +7,12 @@ project's page, while the notebook goes on.
 
 A person can end their notebook's kernels, so that proves nothing about the build: it is only
 **doubted**. The next start of a doubted build is held before anybody can reach it, until its kernel
-was tried (`release`). If that dies, too, the start is repeated in safe mode, without anything of
-the person's, and held again; the kernel is tried outside the repository's files. If even that
-kernel dies, the build is bad: it keeps its state and gets a code, with which later launches of it
-fail. A rebuild is another build. If it works, the reason is in files, such as an
-ipykernel_launcher.py of the repository's, which safe mode does not leave out: later starts are not
-held, since that would help nobody.
+was tried (`release`). If that dies, too, the start is repeated in safe mode, without anything of the
+person's but with the repository's start script, which may set what kernels need. It is held again,
+and the kernel is tried outside the repository's files. If even that kernel dies, the build is bad:
+it keeps its state and gets a code, with which later launches of it fail. A rebuild is another
+build. If it works, the reason is in files, such as an ipykernel_launcher.py of the repository's,
+which safe mode does not leave out: later starts are not held, since that would help nobody.
 """
 
 from __future__ import annotations
@@ -106,14 +106,15 @@ def release(report: ServerReport, *, works: bool | None) -> None:
 def _end_held(session: Session) -> bool:
     """End a start whose kernel has died, if another one is tried or the build is bad.
 
-    Whoever has asked for safe mode gets in all the same: it is their way to their files.
+    Whoever has asked for safe mode gets in all the same: it is their way to their files. Their
+    kernel says nothing about the build, as its start script is left out.
     """
     if not session.safe_mode:
         if repeated := safe_mode.repeat(session, DEAD, _dies(), by="watch"):
             get_backend().kill_server(session.pk)  # the next one uses the same files
         return repeated
-    message = _mark_bad(session)
-    if not message or not safe_mode.is_repeated(session, DEAD):
+    message = _mark_bad(session) if safe_mode.tries_kernel(session) else ""
+    if not message:
         return False
     fail(session, BAD_BUILD, message, by="watch")
     get_backend().remove_server(session.pk)
@@ -142,16 +143,12 @@ def _dies() -> str:
 
 
 def _advice(session: Session) -> str:
-    if session.safe_mode and session.build and session.build.code == BAD_BUILD:
-        return _(
-            "None of your own packages was loaded, so the reason is in the repository: change the "
-            "versions that it pins, and rebuild. Until then, launches of this environment fail."
-        )
     if session.safe_mode:
         return _(
-            "If a file in the notebook's folder has the name of a module that the kernel loads, "
-            "such as ipykernel_launcher.py, rename it. Otherwise, change the versions that the "
-            "repository pins, and rebuild."
+            "Nothing of yours was loaded. If the repository's start script sets what the kernel "
+            "needs, start the notebook as usual. If a file in the notebook's folder has the name "
+            "of a module that the kernel loads, such as ipykernel_launcher.py, rename it. "
+            "Otherwise, change the versions that the repository pins, and rebuild."
         )
     return _(
         "Packages in your home (~/.local) or your own configuration may be the reason: stop "

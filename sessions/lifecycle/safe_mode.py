@@ -57,11 +57,17 @@ def repeat(session: Session, code: str, message: str, *, by: str) -> bool:
     return True
 
 
-def is_repeated(session: Session, code: str) -> bool:
-    """Return whether the start repeats the project's last one, which failed for this reason."""
+def tries_kernel(session: Session) -> bool:
+    """Return whether the start repeats the project's last one, whose kernel had died.
+
+    The start script runs in it: it may set what the environment's kernels need, and the server had
+    started with it.
+    """
+    if not session.safe_mode:
+        return False
     earlier = Session.objects.filter(project=session.project_id, pk__lt=session.pk)
     last = earlier.order_by("-pk").first()
-    return last is not None and (last.state, last.code) == (SessionState.FAILED, code)
+    return last is not None and (last.state, last.code) == (SessionState.FAILED, DEAD_KERNEL)
 
 
 def blame_build(session: Session, code: str, message: str) -> tuple[str, str]:

@@ -14,7 +14,7 @@ from quotas.limits import limits_of
 from sessions.backends import BuildSpec, ServerSpec, get_backend
 from sessions.errors import BinderyError
 from sessions.jupyter import commit_email
-from sessions.lifecycle import files, observations, sshkey
+from sessions.lifecycle import files, observations, safe_mode, sshkey
 from sessions.lifecycle.ending import handle_failures
 from sessions.models import Build, Project, Session
 from sessions.names import owner_slug
@@ -101,6 +101,7 @@ def spawn(session_id: int) -> None:
                     project.owner.email, project.owner.username, settings.PORTAL_URL
                 ),
                 safe_mode=session.safe_mode,
+                keeps_start=safe_mode.tries_kernel(session),
             )
         )
         # The key may have been replaced in the meantime.

@@ -279,7 +279,7 @@ def test_the_start_script_runs_the_command():
         "/home/jovyan/binder/start",
     ]
     assert words[-2:] == ["/opt/env/bin/jupyter-lab", "--no-browser"]
-    safe = jupyter.command("3.11", "binder/start", is_safe=True)
+    safe = jupyter.command("3.11", "binder/start", runs_start=False)
     assert safe == words[6:]
 
 

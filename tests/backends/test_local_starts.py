@@ -94,6 +94,19 @@ def test_a_start_script_that_ends_is_named_and_left_out_in_safe_mode(lab: Lab, s
     assert lab.start(safe_mode="Asked for.").state == "ready"
 
 
+CHECKS = """#!/bin/sh
+[ "$PYTHONNOUSERSITE$BINDERY_SAFE_MODE" = 11 ] || exit
+exec "$@" %s
+"""
+
+
+def test_safe_mode_with_the_start_script_leaves_out_only_what_is_the_persons(lab: Lab):
+    lab.spec = replace(lab.spec, keeps_start=True)
+    for option, state in (("--no-such-option=1 --version", "gone"), ("", "ready")):
+        lab.write("start", CHECKS % option)
+        assert lab.start(safe_mode="Its kernel died.").state == state
+
+
 def test_a_start_has_the_same_documented_time_limit_and_tells_who_took_it(lab: Lab, settings):
     settings.PORTAL_SPAWN_TIMEOUT = 2
     lab.write("start", '#!/bin/sh\necho waiting for the data\nsleep 100\nexec "$@"\n')

@@ -199,6 +199,18 @@ def test_safe_mode_needs_neither_the_entry_point_nor_anything_of_the_persons():
     assert {each["key"] for each in shown["secret"]["items"]} == files.keys()
 
 
+def test_safe_mode_can_keep_the_entry_point_with_its_start_script():
+    spec = replace(SERVER, safe_mode="Its kernel died.", keeps_start=True)
+    safe, without = (
+        serverpod.pod(each, BARE, "u")["spec"]["containers"][0]
+        for each in (spec, replace(spec, keeps_start=False))
+    )
+    assert "command" not in safe
+    assert (safe["args"], safe["env"]) == (without["command"], without["env"])
+    for each, told in ((spec, False), (replace(spec, keeps_start=False), True)):
+        assert ("start script, " in "".join(serverpod.secret(each)["stringData"].values())) == told
+
+
 def test_the_start_in_safe_mode_does_without_programs_in_the_home(tmp_path: Path):
     for name in ("home/jovyan/.local/bin", "srv/conda/envs/notebook/bin"):
         (tmp_path / name).mkdir(parents=True)

@@ -106,7 +106,9 @@ def _configuration(spec: ServerSpec) -> dict[str, str]:
     }
     has_key = spec.identity is not None
     git = jupyter.git_settings(spec.author, spec.email, has_key=has_key)
-    files = jupyter.config_files(spec.token, values, CONFIG, spec.safe_mode)
+    files = jupyter.config_files(
+        spec.token, values, CONFIG, spec.safe_mode, keeps_start=spec.keeps_start
+    )
     return {**files, jupyter.GIT_FILE: git}
 
 
@@ -174,11 +176,13 @@ def _container(spec: ServerSpec, site: Site) -> dict[str, Any]:
 
 
 def _command(spec: ServerSpec) -> dict[str, list[str]]:
-    """Return the command; an ordinary start keeps the image's entry point, which may prepare it."""
+    """Return the command.
+
+    An ordinary start keeps the image's entry point, which may prepare it or run a start script.
+    """
     options = ["--no-browser", "--ip=*", f"--port={PORT}", "--port-retries=0"]  # IPv4 and IPv6
-    if spec.safe_mode:
-        return {"command": ["sh", "-c", _SAFE_START, "sh", *options]}
-    return {"args": ["sh", "-c", _START, "sh", *options]}
+    kind = "command" if spec.safe_mode and not spec.keeps_start else "args"
+    return {kind: ["sh", "-c", _SAFE_START if spec.safe_mode else _START, "sh", *options]}
 
 
 def _home(spec: ServerSpec) -> list[dict[str, Any]]:

@@ -143,6 +143,7 @@ def server_job(spec: ServerSpec, folders: Folders, toolbox: Path) -> ServerJob:
         closed=list(settings.PORTAL_CLOSED_PORTS),
         start_seconds=settings.PORTAL_SPAWN_TIMEOUT,
         safe_mode=spec.safe_mode,
+        keeps_start=spec.keeps_start,
     )
 
 

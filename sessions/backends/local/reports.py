@@ -136,9 +136,8 @@ def why_slow(folder: Path, seconds: float) -> tuple[str, str]:
         built = environments.read_result(Path(job.environment)) or {}
     except (OSError, ValueError, KeyError, TypeError):
         return why_ended(end)
-    script = (
-        "" if isinstance(job, jobs.ServerJob) and job.safe_mode else str(built.get("start", ""))
-    )
+    runs = not isinstance(job, jobs.ServerJob) or job.runs_start
+    script = str(built.get("start", "")) if runs else ""
     begun = not script or os.path.lexists(folder / "io" / BEGUN)
     return why_ended(replace(end, script=script, has_begun=begun))
 

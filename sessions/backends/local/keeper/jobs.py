@@ -90,7 +90,8 @@ class ServerJob:
 
     ``volume`` is the person's own folder, shown under their name ``owner`` and linked from the
     ``former`` ones. ``author`` and ``email`` are for their commits. ``safe_mode`` is the reason for
-    a start in safe mode, "" for an ordinary one.
+    a start in safe mode, "" for an ordinary one; ``keeps_start`` is whether the start script runs
+    even so.
     """
 
     name: str
@@ -111,6 +112,12 @@ class ServerJob:
     email: str = ""
     closed: list[int] = field(default_factory=list)
     safe_mode: str = ""
+    keeps_start: bool = False
+
+    @property
+    def runs_start(self) -> bool:
+        """Return whether the repository's start script runs, if there is one."""
+        return not self.safe_mode or self.keeps_start
 
 
 def write(folder: Path, job: BuildJob | ServerJob, owner: int | None = None) -> None:

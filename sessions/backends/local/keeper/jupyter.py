@@ -32,14 +32,15 @@ exec "$@"
 _JUPYTER = f'true >{IO_FOLDER}/{BEGUN} 2>/dev/null; exec "$@"'
 
 
-def command(python: str, start: str, *, is_safe: bool = False) -> list[str]:
+def command(python: str, start: str, *, runs_start: bool = True) -> list[str]:
     """Return the command that runs JupyterLab.
 
     ``python`` is the environment's version, such as ``3.12``. ``start`` is the path of the
-    repository's start script in it, "" if it has none; safe mode leaves the script out.
+    repository's start script in it, "" if it has none; safe mode leaves the script out unless it
+    ``runs_start``.
     """
     lab = ["sh", "-c", _JUPYTER, "sh", f"{ENVIRONMENT}/bin/jupyter-lab", "--no-browser"]
-    if is_safe:
+    if not runs_start:
         return lab
     script = f"{HOME}/{start}" if start else ""
     return ["sh", "-c", _START, "sh", user_site_packages(python), script, *lab]
@@ -70,7 +71,9 @@ def configuration(job: ServerJob) -> dict[str, str]:
         "ServerApp.allow_remote_access": True,
         "KernelManager.transport": "ipc",
     }
-    return jupyter.config_files(job.token, values, CONFIG, job.safe_mode)
+    return jupyter.config_files(
+        job.token, values, CONFIG, job.safe_mode, keeps_start=job.keeps_start
+    )
 
 
 def write_configuration(folder: Path, job: ServerJob, *, has_key: bool = False) -> None:

@@ -60,8 +60,9 @@ class Server:
         jupyter.write_configuration(self._folder / "config", self._job, has_key=has_key)
         rules = EgressRules(frozenset(self._job.trusted), frozenset(self._job.closed))
         way_out = await proxy.serve(rules, path=str(self._io_folder / "net"))
-        is_safe = bool(self._job.safe_mode)
-        command = jupyter.command(self._built["python"], self._built["start"], is_safe=is_safe)
+        command = jupyter.command(
+            self._built["python"], self._built["start"], runs_start=self._job.runs_start
+        )
         try:
             async with open_process(self._sandbox(home), command) as process:
                 try:
@@ -128,7 +129,7 @@ class Server:
 
     def _failure(self, code: str, message: str, status: int | None) -> JobFailed:
         """Return the end with all that is known about it; ``status`` is None if it still runs."""
-        script = "" if self._job.safe_mode else self._built["start"]
+        script = self._built["start"] if self._job.runs_start else ""
         return JobFailed(
             code,
             message,

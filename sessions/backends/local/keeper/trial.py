@@ -96,7 +96,7 @@ async def start_once(
 
     sandbox, command = (
         _sandbox(folder, notebook, limits, fault.home),
-        jupyter.command("", "", is_safe=True),
+        jupyter.command("", "", runs_start=False),
     )
     try:
         async with open_process(sandbox, command) as process:
