@@ -121,6 +121,7 @@ _PASSING = re.compile(
     r"error: (?:429|5\d\d)|hung up|early EOF|RPC failed|timed out|Connection (?:reset|closed)"
     r"|Empty reply|Could not (?:connect|resolve)|Failed to connect|kex_exchange"
 )
+_AWAY = re.compile(r"timed out|Could not (?:connect|resolve)|Failed to connect")
 _TOO_LARGE = re.compile(r"File too large|[Oo]ut of memory")
 _NO_ROOM = re.compile(r"No space left on device|Disk quota exceeded")
 # The last two mean that the commit's id has a different length from this repository's ids.
@@ -210,8 +211,11 @@ def _explain_stderr(stderr: str, url: str, host: str) -> BinderyError:
 def _passing(stderr: str, host: str, detail: str) -> TemporaryError:
     """Return the error for a server that is away, or that answers with an error for now."""
     status = _STATUS.search(stderr)
-    if status is None:
+    if status is None and _AWAY.search(stderr):
         return _unreachable(host, git=detail)
+    if status is None:
+        message = _("%(host)s broke off in the middle of its answer. Try again later.")
+        return TemporaryError("launch.host-unreachable", message % {"host": host}, git=detail)
     sentence = _("%(host)s answered with an error (%(status)s). Try again later.")
     if status[1] == "429":
         sentence = _("%(host)s is asked too often and refuses for now (%(status)s).")
