@@ -37,6 +37,7 @@ class Http(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._awaits_head, self._is_beyond, self._discards_input = True, False, False
+        self._is_in_body = False
         self._head = bytearray()
         self._unparsed = 0
         self._timer: TimerHandle | None = None
@@ -106,6 +107,7 @@ class Http(HttpToolsProtocol):
         if self._is_beyond or len(self.pipeline) >= MAX_PIPELINED:
             raise TooLarge
         super().on_headers_complete()
+        self._is_in_body = True
         if not self.parser.should_upgrade():
             self.headers = []  # headers that come later are trailers, which nobody reads
 
@@ -114,7 +116,7 @@ class Http(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self._awaits_head, self._unparsed = True, 0
+        self._awaits_head, self._is_in_body, self._unparsed = True, False, 0
         self._head.clear()
         super().on_message_complete()
 
@@ -122,13 +124,27 @@ class Http(HttpToolsProtocol):
     def _refuse(self, refusal: Refusal) -> None:
         self._stop_timer()
         self._discards_input = True
-        if self._is_answering():
-            self.transport.close()
+        if self._is_answering() and not self._withdraw():
             return
         words = heads.response_bytes(refusal, bytes(self._head), self.server_state.default_headers)
         self.transport.write(words)
         self.transport.write_eof()
         self.loop.call_later(LINGER, self.transport.close)
+
+    def _withdraw(self) -> bool:
+        """Return whether the refusal may be the answer to the last request.
+
+        Requests that are complete are answered, and the connection closes after that.
+        """
+        if not self._is_in_body:
+            self.cycle.keep_alive = False
+        elif self.pipeline or self.cycle.response_started:
+            self.transport.close()
+        else:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+            return True
+        return False
 
     def _is_answering(self) -> bool:
         cycle: RequestResponseCycle | None = self.cycle
