@@ -152,8 +152,8 @@ def _advice(session: Session) -> str:
         )
     return _(
         "Packages in your home (~/.local), your own configuration or the repository's start script "
-        "may be the reason: stop the notebook, and start it in safe mode, which leaves them out. If code runs there, "
-        "remove what you installed or changed last. If not, rename files in the notebook's folder "
-        "that have the name of a module that the kernel loads, such as ipykernel_launcher.py, or "
-        "change the versions that the repository pins."
+        "may be the reason: stop the notebook, and start it in safe mode, which leaves them out. "
+        "If code runs there, remove what you installed or changed last. If not, rename files in "
+        "the notebook's folder that have the name of a module that the kernel loads, such as "
+        "ipykernel_launcher.py, or change the versions that the repository pins."
     )
