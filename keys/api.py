@@ -5,6 +5,7 @@ The secret of a token is in the answer to making it, and nowhere else.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, cast
 
@@ -21,6 +22,23 @@ from rest_framework.response import Response
 from keys.issuing import expiry_in_days, issue
 from keys.models import SCOPES, Token, latest_expiry
 from portal.models import User
+
+CSRF_FIELD = "csrfmiddlewaretoken"
+"""In forms of a browser."""
+
+
+class KnownFieldsSerializer(serializers.Serializer[Any]):
+    """Base class of what a request may ask for: a misspelled wish is refused, not ignored."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return the native values. Raises `ValidationError` for a field that there is not."""
+        if isinstance(data, Mapping):
+            known = {*self.fields, CSRF_FIELD}
+            unknown = [str(name)[:100] for name in data if name not in known]
+            if unknown:
+                message = _("There is no field with this name.")
+                raise ValidationError({name: [message] for name in unknown[:10]})
+        return super().to_internal_value(data)
 
 
 def scopes_field(**options: Any) -> serializers.ListField:
@@ -51,7 +69,7 @@ class NewTokenSerializer(TokenSerializer):
 
 
 @extend_schema_serializer(component_name="TokenWish")
-class TokenRequestSerializer(serializers.Serializer[Any]):
+class TokenRequestSerializer(KnownFieldsSerializer):
     """A token to make.
 
     Without `scopes` it has all scopes of the token or person that makes it; without `expires` or

@@ -22,6 +22,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
 from rest_framework.response import Response
+from rest_framework.settings import api_settings
 from rest_framework.views import exception_handler
 
 from portal.lib.logs.context import reference
@@ -47,7 +48,9 @@ def _response(error: Exception, context: dict[str, Any]) -> Response | None:
         error = exceptions.PermissionDenied()
     response = exception_handler(error, context)
     if response is not None and isinstance(error, exceptions.ValidationError):
-        response.data = {"code": "invalid", "detail": _first(error.detail), "fields": error.detail}
+        found = error.detail
+        fields = found if isinstance(found, dict) else {api_settings.NON_FIELD_ERRORS_KEY: found}
+        response.data = {"code": "invalid", "detail": _first(found), "fields": fields}
     elif response is not None and isinstance(error, exceptions.APIException):
         response.data = {"code": _code(error), "detail": str(error.detail)}
     return response

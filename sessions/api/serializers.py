@@ -10,6 +10,7 @@ from django.utils import timezone
 from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
+from keys.api import KnownFieldsSerializer
 from quotas.limits import Limits, limits_of, limits_of_many
 from sessions.culling.policy import deletes_at
 from sessions.lifecycle import admission
@@ -19,7 +20,7 @@ from sessions.progress import journal
 from sessions.states import Phase, ProjectState
 
 
-class LaunchSerializer(serializers.Serializer[Any]):
+class LaunchSerializer(KnownFieldsSerializer):
     """A repository to launch. If its address, ref or path is not valid, the error says why."""
 
     repository = serializers.CharField(
@@ -41,7 +42,7 @@ class LaunchSerializer(serializers.Serializer[Any]):
     )
 
 
-class StartSerializer(serializers.Serializer[Any]):
+class StartSerializer(KnownFieldsSerializer):
     """How to start a notebook."""
 
     safe_mode = serializers.BooleanField(

@@ -8,11 +8,13 @@ import pytest
 from django.test import Client
 from django.urls import path
 
+from keys.models import Token
 from portal import urls
 from portal.lib.logs import context
 from portal.urls import handler500  # noqa: F401  this module is a test's ROOT_URLCONF
 from tests.api.conftest import post
 from tests.logs import written
+from tests.making import with_token
 
 pytestmark = pytest.mark.django_db
 
@@ -52,6 +54,29 @@ def test_an_anonymous_request_is_401_with_a_challenge():
     answer = Client().get("/api/v1/me/")
     _says(answer, 401, "not_authenticated")
     assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+
+
+@pytest.mark.parametrize(
+    ("address", "body", "field"),
+    [
+        ("tokens/", {"name": "t", "expires_in_days": 3}, "expires_in_days"),
+        ("projects/", {"repository": "ada/flowers", "branch": "dev"}, "branch"),
+        ("projects/x/start/", {"safemode": True}, "safemode"),
+        ("projects/", {"x" * 200: 1}, "x" * 100),
+    ],
+)
+def test_a_misspelled_field_is_named(api, ada, launch, address, body, field):
+    project = launch(ada)[0]
+    answer = post(api, address.replace("/x/", f"/{project.name}/"), body)
+    _says(answer, 400, "invalid")
+    assert list(answer.json()["fields"]) == [field]
+    assert not Token.objects.filter(name="t").exists()
+
+
+def test_fields_of_an_error_are_an_object_even_if_it_is_about_the_whole_body(ada, root):
+    answer = with_token(root).patch("/api/v1/users/ada/limits/", [], "application/json")
+    _says(answer, 400, "invalid")
+    assert list(answer.json()["fields"]) == ["non_field_errors"]
 
 
 def test_an_unsupported_method_is_405_and_lists_the_allowed_ones(api):
