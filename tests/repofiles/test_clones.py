@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from sessions.repofiles import gitclone
+from sessions.repofiles.gitclone import history
 from tests.githttp import GitServer
 from tests.repofiles.cloning import clone, clone_last
 
@@ -168,6 +170,50 @@ def test_branches_may_have_names_that_are_not_utf8_or_differ_by_case(
     assert got.git("symbolic-ref", "HEAD") == "refs/heads/Topic\n"
     assert (got.read("Read.txt"), got.read("read.txt")) == ("1", "2")
     assert (got.folder / os.fsdecode(b"caf\xe9.txt")).read_text() == "3"
+
+
+def test_names_that_are_too_long_for_linux_are_left_out_and_named(
+    git_server: GitServer, tmp_path: Path
+):
+    long = "\N{CJK UNIFIED IDEOGRAPH-6587}" * 90
+    git_server.repository("ada/east", {long: "1", f"data/{long}": "2", "a": "3"})
+    got = clone_last(tmp_path / "x", git_server, "ada/east")
+    assert got.read("a") == "3" and "fatal: " not in got.log
+    (note,) = got.notes
+    assert note.startswith("Left out, because Linux allows no file names of more than 255 bytes: ")
+    assert "data/\N{CJK UNIFIED IDEOGRAPH-6587}" in note
+    assert got.git("status", "--porcelain", "--branch") == "## main...origin/main\n"
+    (got.folder / "a").write_text("4")
+    got.git("commit", "--all", "--message=x")
+    assert got.git("show", "--format=", "--name-only") == "a\n"
+
+
+def test_a_repository_without_branches_is_cloned_with_its_history(
+    git_server: GitServer, tmp_path: Path
+):
+    git_server.repository("ada/bare", {"a": "1"})
+    url = git_server.repository("ada/bare", {"a": "2"})
+    commit = git_server.commit("ada/bare")
+    (git_server.folder("ada/bare") / "HEAD").write_text(f"{commit}\n")
+    git_server.drop_branch("ada/bare", "main")
+    got = clone(tmp_path / "x", url, commit)
+    assert got.notes == []
+    assert got.git("rev-list", "--count", "HEAD") == "2\n"
+
+
+def test_a_history_that_the_server_refuses_is_not_called_long(
+    git_server: GitServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    git_server.repository("ada/refused", {"a": "1"})
+    url = git_server.repository("ada/refused", {"a": "2"})
+    folder = str(tmp_path / "x")
+    subprocess.run(["git", "clone", "--quiet", "--depth=1", url, folder], check=True)
+    git_server.lock("ada/refused")
+    for name, value in gitclone.environment(plain_http=True).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(folder)
+    (note,) = history.fetch_history(folder, git_server.commit("ada/refused"), "main", 10**9)
+    assert note.startswith("The history could not be fetched (could not read Username for ")
 
 
 def test_links_out_of_the_repository_are_kept_and_named(git_server: GitServer, tmp_path: Path):

@@ -11,6 +11,7 @@ repository itself has stay as they are.
 
 from __future__ import annotations
 
+import errno
 import glob
 import json
 import os
@@ -19,7 +20,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 
-from .command import ask_git, disk_usage, git_folder, run_git, shown, shown_names
+from .command import Ended, ask_git, disk_usage, git_folder, run_git, shown, shown_names
 from .lfs import LfsTooLarge, fetch_lfs_files
 from .submodules import fetch_submodules
 
@@ -46,6 +47,7 @@ _OURS = (
     "/.ipython/", "/.jupyter/", "/.local/", "/.cache/", "/.config/", "/.npm/", "/.conda/",
     "/.virtual_documents/", "/.bindery-merge-*/", ".ipynb_checkpoints/", ".Trash-*/",
 )  # fmt: skip
+_CHECK_OUT = ("reset", "--hard", "--quiet")
 _EXCLUDE = "info/exclude"
 _MARK = "# Files of the notebook's own programs (added by the portal)"
 
@@ -59,9 +61,15 @@ def clone(folder: str, url: str, commit: str, ref: str, limit: int) -> tuple[boo
         print(f"The commit {commit} could not be fetched.", flush=True)  # noqa: T201
         return False, []
     ask_git(folder, "update-ref", "--no-deref", "HEAD", commit)
-    if not run_git(folder, "reset", "--hard", "--quiet").succeeded:
-        return False, []
-    notes = fetch_lfs_files(folder, folder, limit)
+    notes: list[str] = []
+    done = run_git(folder, *_CHECK_OUT, hides_failure=True)
+    if not done.succeeded:
+        notes = _leave_out_long_names(folder)
+        if not notes:
+            sys.stderr.buffer.write(done.last.encode())
+        if not notes or not run_git(folder, *_CHECK_OUT).succeeded:
+            return False, []
+    notes += fetch_lfs_files(folder, folder, limit)
     for submodule, note in fetch_submodules(folder):
         notes += [note] if note else fetch_lfs_files(submodule, folder, limit)
         if not note:
@@ -120,7 +128,7 @@ def _fetch_history(folder: str, commit: str, ref: str, room: int) -> list[str]:
     is_branch = f"refs/heads/{branch}" in found
     own = f"+refs/heads/{branch}:refs/remotes/origin/{branch}"
     notes = []
-    names = [_BRANCHES, _TAGS]
+    names = [_BRANCHES, _TAGS] if found else [commit]
     if len(found) > MAX_REFS:
         names = [own] if is_branch else []
         notes.append(
@@ -128,15 +136,21 @@ def _fetch_history(folder: str, commit: str, ref: str, room: int) -> list[str]:
             + (f"“{shown(branch)}” was fetched." if is_branch else "the commit was fetched.")
         )
     bound = min(room, MAX_HISTORY_BYTES)
-    if names and not (
-        bound > 0 and _fetch_bounded(folder, bound, *_whole(folder), "origin", *names)
-    ):
+    done = Ended(not names)
+    if names and bound > 0:
+        done = _fetch_bounded(folder, bound, *_whole(folder), "origin", *names)
+    if not done.succeeded:
         _remove_rests(folder)
+        why = _refusal(done)
         notes.append(
-            "The history is long, so only the latest commit was fetched. To get the rest, run "
-            "“git fetch --unshallow” in a terminal of the notebook."
+            (f"The history could not be fetched ({why})" if why else "The history is long")
+            + ", so only the latest commit was. To get the rest, run “git fetch --unshallow” in a "
+            "terminal of the notebook."
         )
-        if is_branch and not _fetch_bounded(folder, max(room, 1), "--depth=1", "origin", own):
+        if (
+            is_branch
+            and not _fetch_bounded(folder, max(room, 1), "--depth=1", "origin", own).succeeded
+        ):
             ask_git(folder, "update-ref", f"refs/remotes/origin/{branch}", commit)
         names = [own] if is_branch else names
     if own in names:
@@ -149,13 +163,19 @@ def _fetch_history(folder: str, commit: str, ref: str, room: int) -> list[str]:
 def _complete_submodule(folder: str, room: int) -> None:
     """Fetch the history of a submodule, if it is not long; it stays at its commit."""
     bound, whole = min(room, MAX_SUBMODULE_BYTES), _whole(folder)
-    if whole and bound > 0 and not _fetch_bounded(folder, bound, *whole, "origin"):
+    if whole and bound > 0 and not _fetch_bounded(folder, bound, *whole, "origin").succeeded:
         _remove_rests(folder)
 
 
-def _fetch_bounded(folder: str, file_bytes: int, *words: str) -> bool:
+def _fetch_bounded(folder: str, file_bytes: int, *words: str) -> Ended:
     command = (folder, *_FETCH, *words)
-    return run_git(*command, file_bytes=file_bytes, seconds=MAX_HISTORY_SECONDS).succeeded
+    return run_git(*command, file_bytes=file_bytes, seconds=MAX_HISTORY_SECONDS)
+
+
+def _refusal(done: Ended) -> str:
+    """Return why the server did not give the history; "" if it was too large or took too long."""
+    found = _GONE.search(done.last) and re.search(r"^fatal: (.+)", done.last, re.MULTILINE)
+    return shown(found[1]) if found else ""
 
 
 def _remove_rests(folder: str) -> None:
@@ -176,6 +196,31 @@ def _attach(folder: str, commit: str, branch: str, default: str) -> None:
         ask_git(folder, "symbolic-ref", "HEAD", f"refs/heads/{branch}")
         ask_git(folder, "config", f"branch.{branch}.remote", "origin")
         ask_git(folder, "config", f"branch.{branch}.merge", f"refs/heads/{branch}")
+
+
+def _leave_out_long_names(folder: str) -> list[str]:
+    """Have git leave out the files whose names are too long here; return a note if there are any.
+
+    Other systems count the characters of a name, Linux its bytes. Git takes such a file for
+    unchanged, so nobody commits its removal.
+    """
+    ask_git(folder, "read-tree", "HEAD")
+    paths = ask_git(folder, "ls-files", "-z").split(b"\0")
+    found = [path for path in paths if _is_too_long(os.path.join(os.fsencode(folder), path))]
+    if not found:
+        return []
+    stdin = b"".join(path + b"\0" for path in found)
+    ask_git(folder, "update-index", "--skip-worktree", "-z", "--stdin", stdin=stdin)
+    names = shown_names([os.fsdecode(path) for path in found])
+    return [f"Left out, because Linux allows no file names of more than 255 bytes: {names}."]
+
+
+def _is_too_long(path: bytes) -> bool:
+    try:
+        os.lstat(path)
+    except OSError as error:
+        return error.errno == errno.ENAMETOOLONG
+    return False
 
 
 def _notes_on_links(folder: str) -> list[str]:
