@@ -128,7 +128,7 @@ _NO_ROOM = re.compile(r"No space left on device|Disk quota exceeded")
 _NO_COMMIT = re.compile(r"not our ref|mismatched algorithms|expected sha/ref, got '[0-9a-f]{40}")
 _WITHHELD = re.compile(
     r"unadvertised object|want \S+ not valid|not support shallow|find remote ref"
-    r"|invalid refspec|not a tree object"
+    r"|invalid refspec|not a tree object|Not a valid object name"
 )
 
 

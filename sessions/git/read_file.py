@@ -124,7 +124,8 @@ class _PartialClone:
         await self._run([*self._settings(), *fetch], ["origin", *refspecs])
 
     async def file(self, name: str, max_bytes: int) -> TreeEntry | None:
-        ls_tree = ["--literal-pathspecs", "ls-tree", "-z", "--full-tree", self.commit]
+        commit = f"{self.commit}^{{commit}}"  # a tag may point to a tree, which cannot be built
+        ls_tree = ["--literal-pathspecs", "ls-tree", "-z", "--full-tree", commit]
         entry = _ENTRY.fullmatch(await self._run([*self._settings(), *ls_tree], [name]))
         if not entry or entry["name"] != os.fsencode(name):
             return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -116,6 +117,15 @@ def test_a_file_is_read_at_a_commit_that_is_no_branch_tip(server, flowers, ref):
 def test_a_missing_commit_is_ref_not_found(server, flowers, commit):
     error = refusal(server.url(flowers), commit)
     assert (type(error), error.code) == (UserError, "launch.ref-not-found")
+
+
+def test_a_tag_of_a_tree_is_no_commit(server):
+    server.repository("ada/of-tree", FILES)
+    folder = f"--git-dir={server.folder('ada/of-tree')}"
+    words = ["git", folder, "rev-parse", "HEAD^{tree}"]
+    tree = subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip()
+    subprocess.run(["git", folder, "update-ref", "refs/tags/tree", tree], check=True)
+    assert refusal(server.url("ada/of-tree"), tree).code == "launch.ref-not-found"
 
 
 def test_a_symlink_is_reported_as_a_link(server):
