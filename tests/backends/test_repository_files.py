@@ -191,6 +191,19 @@ def test_both_say_which_files_they_use(read: Read, files, lines):
         ({"Pipfile.lock": "{"}, "Pipfile.lock is not valid JSON"),
         ({"pyproject.toml": "x =\n"}, "pyproject.toml is not valid TOML"),
         ({"REQUIRE": "julia"}, "Write a Project.toml instead."),
+        ({"Pipfile": 'requires = "3.11"\n'}, "Pipfile is not a file of pipenv"),
+        ({"Pipfile": "[requires]\npython_version = 3.11\n"}, "Pipfile is not a file of pipenv"),
+        ({"Pipfile": "[requires]\npython_version = '9'\n"}, "a value of another kind"),
+        ({"Pipfile.lock": "null"}, "Pipfile.lock is not a file of pipenv"),
+        ({"Pipfile.lock": '{"_meta": []}'}, "Pipfile.lock is not a file of pipenv"),
+        ({"environment.yml": "- numpy\n"}, "environment.yml does not list packages"),
+        ({"environment.yml": "dependencies:\n"}, "environment.yml does not list packages"),
+        (
+            {"environment.yml": "dependencies:\n\t- x"},
+            "is not valid YAML (line 2): found character",
+        ),
+        ({"environment.yml": "dependencies: [a]\ndependencies: [b]\n"}, "duplicate key"),
+        ({"environment.yml": "dependencies: ['python=3.x']"}, "which is no version of python"),
         ({"apt.txt": "tree\n$(x)"}, "line 2 of apt.txt has “$(x)”"),
         ({"binder/x": "", ".binder/x": ""}, "only one of them can describe the environment"),
     ],
@@ -200,6 +213,13 @@ def test_both_refuse_a_file_that_they_would_use_in_the_same_words(read: Read, fi
     assert local == cluster
     assert local["error"] == "build.configuration"
     assert words in local["message"]
+
+
+def test_any_version_of_a_major_one_is_understood(read: Read):
+    local, cluster = read({"environment.yml": "dependencies:\n  - python=3.*\n  - r-base==4.*\n"})
+    assert local["pack"] == "CondaBuildPack" and cluster["pack"] == "conda"
+    assert "environment.yml was understood as: python=3" in local["report"]
+    assert local["rewritten"] and "r-base=4 r-irkernel" in cluster["text"]
 
 
 def test_packages_for_debian_are_the_same_however_they_are_written(read: Read):

@@ -7,8 +7,12 @@ machine, and the builder's `render`.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
+
+from ruamel.yaml import YAML, YAMLError
 
 from . import names, summary
 from .prepare import Prepared
@@ -18,6 +22,12 @@ _OLD_JULIA = (
     "REQUIRE lists packages for Julia before 1.0, which can no longer be installed. Write a "
     "Project.toml instead."
 )
+
+
+_VERSION = re.compile(r"(python|r-base)\s*=+\s*([\d.]*)")
+_MAJORS = ("2", "3", "4")
+_RIDDLES = (AttributeError, IndexError, KeyError, TypeError)
+"""Errors whose texts say nothing to people: a value of another kind than repo2docker expects."""
 
 
 class FileRefused(Exception):
@@ -62,6 +72,9 @@ def describe(pack: Any, prepared: Prepared) -> dict[str, Any]:
     for path, fault in prepared.faults.items():
         if summary.concerns(path, taken):
             raise FileRefused(fault)
+    for path in taken:
+        if os.path.basename(path) in names.ENVIRONMENT:
+            _check_environment(path)
     mistakes = prepared.mistakes.items()
     return {
         "report": summary.lines(name, prepared, taken),
@@ -71,8 +84,46 @@ def describe(pack: Any, prepared: Prepared) -> dict[str, Any]:
     }
 
 
+def _check_environment(path: str) -> None:
+    """Raise `FileRefused` unless an environment.yml is a list of packages, as conda reads it.
+
+    repo2docker's own messages about it are riddles, and are not the same for all build packs.
+    """
+    try:
+        found = YAML(typ="safe").load(Path(path))
+    except (YAMLError, ValueError, RecursionError) as error:
+        where = getattr(error, "problem_mark", None)
+        line = f" (line {where.line + 1})" if where else ""
+        what = getattr(error, "problem", None) or "it cannot be read"
+        raise FileRefused(f"{path} is not valid YAML{line}: {what}.") from None
+    packages = found.get("dependencies", []) if isinstance(found, dict) else found
+    if not (found is None or (isinstance(found, dict) and isinstance(packages, list))):
+        raise FileRefused(
+            f"{path} does not list packages as conda reads them. Write dependencies: and below it "
+            "one line for each package, such as - numpy=2.1"
+        )
+    for package in packages or []:
+        version = _VERSION.match(package) if isinstance(package, str) else None
+        if version and not _is_readable(version[2]):
+            raise FileRefused(
+                f"{path} says {package.strip()}, which is no version of {version[1]}. Write it "
+                "with two numbers, such as python=3.11 or r-base=4.4"
+            )
+
+
+def _is_readable(version: str) -> bool:
+    major, _dot, minor = version.partition(".")
+    return not version or (major.isdigit() and (minor[:1].isdigit() or version in _MAJORS))
+
+
 def error_message(error: Exception, prepared: Prepared | None) -> str:
     """Return what is wrong with the files: a known fault, else what the parser says of itself."""
     faults = prepared.faults.values() if prepared else ()
     known = "" if isinstance(error, FileRefused) else next(iter(faults), "")
+    if isinstance(error, _RIDDLES):
+        known = known or (
+            "A file that describes the environment has a value of another kind than expected "
+            f"({type(error).__name__}: {error}). Check versions and lists in environment.yml, "
+            "Pipfile, pyproject.toml or Project.toml."
+        )
     return (known or str(error) or type(error).__name__).strip()[:_MAX_MESSAGE_LENGTH]

@@ -14,12 +14,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from . import aptfile, encoding, hints, names, requirements, runtimefile
 
@@ -30,6 +32,8 @@ _RECORD = "plain.json"
 _KEPT_PLAIN = ("start", *names.IGNORES)
 _MAX_BYTES = 5_000_000
 _MAX_INCLUDED = 50
+_ANY_MINOR = re.compile(r"^(\s*-\s*[\"']?)(python|r-base)\s*={1,2}\s*(\d+)\.\*", re.MULTILINE)
+"""Any version of a major one, which repo2docker misreads: without the dot, it means the same."""
 
 
 @dataclass
@@ -160,6 +164,9 @@ def _plain(path: str, content: bytes, found: Prepared, mirror: str) -> bytes | N
     meant = requirements.use_mirror(text, mirror)
     if meant != text:
         found.notes[path] = f"{path} names PyPI's own address; this portal's mirror stands for it."
+    if name in names.ENVIRONMENT and (found_minor := _ANY_MINOR.search(meant)):
+        meant = _ANY_MINOR.sub(r"\1\2=\3", meant)
+        found.notes[path] = f"{path} was understood as: {found_minor[2]}={found_minor[3]}"
     if name in names.REQUIREMENTS or name not in names.ALL:
         _note_mistake(path, requirements.mistake(path, text), found)
         meant = encoding.without_invisible(meant)
@@ -170,12 +177,29 @@ def _check_syntax(path: str, text: str) -> None:
     """Raise `ValueError` with a sentence if a file is not what its name says: parsers name none."""
     try:
         if path.endswith(".toml") or os.path.basename(path) == "Pipfile":
-            tomllib.loads(text)
+            found = tomllib.loads(text)
         elif path.endswith(".lock"):
-            json.loads(text)
+            found = json.loads(text)
+        else:
+            return
     except (ValueError, RecursionError) as error:  # those of both parsers are
         kind = "JSON" if path.endswith(".lock") else "TOML"
         raise ValueError(f"{path} is not valid {kind}: {error}") from None
+    if os.path.basename(path) in {"Pipfile", "Pipfile.lock"}:
+        _check_pipenv(path, found)
+
+
+def _check_pipenv(path: str, found: Any) -> None:
+    """Raise `ValueError` with a sentence unless the version of Python is where it belongs."""
+    steps = ("requires",) if os.path.basename(path) == "Pipfile" else ("_meta", "requires")
+    for step in steps:
+        found = found.get(step, {}) if isinstance(found, dict) else None
+    versions = list(found.values()) if isinstance(found, dict) else [None]
+    if not all(isinstance(version, str) for version in versions):
+        raise ValueError(
+            f"{path} is not a file of pipenv: under requires, it must name versions as text, such "
+            'as python_version = "3.11". Write the file with pipenv.'
+        )
 
 
 def _packages(text: str) -> str:
