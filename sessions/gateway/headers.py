@@ -125,6 +125,9 @@ def from_notebook(
             onward += [(name, kept) for kept in [_host_only(value)] if kept]
         elif name == b"location":
             onward.append((name, _reachable(value, path.encode(), host.encode())))
+        elif name == b"refresh" and (after := _REFRESH.fullmatch(value)):
+            there = _reachable(after[3], path.encode(), host.encode())
+            onward.append((name, after[1] + there + after[2]))
         elif name not in ends_here:
             onward.append((name, value))
     if all(name != b"referrer-policy" for name, _value in onward):
@@ -139,6 +142,8 @@ _LOOPBACK = re.compile(
     (?::(\d{1,5}))?(?=[/?\#]|$)""",
     re.IGNORECASE | re.VERBOSE,
 )
+_REFRESH = re.compile(rb"""([^;,]*[;,]\s*(?:url\s*=\s*)?(["']?))(.*?)\2\s*""", re.IGNORECASE)
+"""A redirect after some seconds, as browsers read it: the time, then the address."""
 _PROXIED = re.compile(rb"/proxy/(absolute/)?\d+(?=/|$)")
 
 

@@ -191,6 +191,21 @@ def test_redirects_to_the_inside_lead_to_the_application(path, location, reached
     assert dict(answer)[b"location"].decode() == (reached or location)
 
 
+@pytest.mark.parametrize(
+    ("refresh", "reached"),
+    [
+        ("0; url=http://127.0.0.1:8000/x", "0; url=/proxy/8000/x"),
+        ("5;URL='http://localhost:8000/x'", "5;URL='/proxy/8000/x'"),
+        ("0, //0.0.0.0:8000", "0, /proxy/8000/"),
+        ("30", "30"),
+        ("0; url=https://example.org/?a=b;c", "0; url=https://example.org/?a=b;c"),
+    ],
+)
+def test_a_redirect_after_some_seconds_leads_to_the_application_too(refresh, reached):
+    sent = [(b"Refresh", refresh.encode())]
+    assert (b"refresh", reached.encode()) in from_notebook(sent, "/proxy/8000/a", "n.localhost")
+
+
 def test_a_notebooks_own_referrer_policy_is_kept():
     answer = from_notebook([(b"Referrer-Policy", b"no-referrer")])
     assert [value for name, value in answer if name == b"referrer-policy"] == [b"no-referrer"]
