@@ -117,3 +117,14 @@ def test_group_names_may_contain_spaces():
         "root": frozenset({"operator"}),
     }
     assert found.allows_everybody
+
+
+def test_group_names_with_commas_stand_in_quotes():
+    lab = "CN=Lab, the first,OU=Groups,DC=uni"
+    found = read_policy(
+        Environment(
+            {"OIDC_ALLOW_GROUPS": f'"{lab}", members\nstaff', "OIDC_VIEWERS": f'a, "{lab}"'}
+        )
+    )
+    assert found.allow_groups == {lab, "members", "staff"}
+    assert set(found.roles) == {"a", lab}

@@ -6,6 +6,7 @@ once.
 
 from __future__ import annotations
 
+import csv
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -49,7 +50,8 @@ class Policy:
 def read_policy(environment: Environment) -> Policy:
     """Return the policy that the variables set.
 
-    Group names may contain blanks, so only commas separate them.
+    Group names may contain blanks, so only commas separate them; one with a comma, such as the
+    name of a directory's entry, stands in double quotes.
     """
     roles: dict[str, frozenset[str]] = {}
     for variable, role in ROLE_VARIABLES.items():
@@ -70,7 +72,8 @@ def read_policy(environment: Environment) -> Policy:
 
 
 def _comma_separated(environment: Environment, name: str) -> list[str]:
-    return [each.strip() for each in environment.text(name).split(",") if each.strip()]
+    rows = csv.reader(environment.text(name).splitlines(), skipinitialspace=True)
+    return [each.strip() for row in rows for each in row if each.strip()]
 
 
 Claims = Mapping[str, Any]
