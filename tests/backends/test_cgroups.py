@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
+
 from sessions.backends.local.keeper import cgroups
 
 FIRST = """\
@@ -62,6 +64,22 @@ def test_under_version_2_the_keeper_has_a_group_beside_the_sandbox(tmp_path: Pat
     assert group.oom_kills() == 0
     (group.folder / "memory.events").write_text("low 0\nmax 7\noom 3\noom_kill 2\n")
     assert group.oom_kills() == 2
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root hands a group to somebody else")
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_keeper_reaches_its_group_whatever_the_portals_umask_is(tmp_path: Path, version: int):
+    (tmp_path / "cgroup.controllers").write_text("memory\n")
+    (tmp_path / "cgroup.subtree_control").write_text("memory\n")
+    mine = tmp_path / cgroups._name(Path("/data/run")) / "server-7"
+    for folder in (mine, mine / "sandbox"):  # as the kernel makes them, with this umask
+        folder.mkdir(mode=0o700, parents=True)
+        (folder / "cgroup.procs").touch()
+    mine.parent.chmod(0o700)
+    group = cgroups._create(tmp_path, version, Path("/data/run/server-7"), 5_000, os.geteuid())
+    assert {folder.stat().st_mode & 0o777 for folder in (mine.parent, mine, group.folder)} == {
+        0o755
+    }
 
 
 def test_each_run_folder_has_a_distinct_group_name(tmp_path: Path):

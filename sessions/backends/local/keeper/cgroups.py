@@ -144,17 +144,25 @@ def _create(base: Path, version: int, run_folder: Path, limit: int, uid: int) ->
     top = base / _name(run_folder.parent)
     mine = top / run_folder.name
     if version == 1:
-        mine.mkdir(parents=True, exist_ok=True)
+        for folder in (top, mine):
+            _make_folder(folder)
         return _set_limits(Group(mine, 1), limit, uid)
     _enable_memory_controller(base)
     for folder in (top, mine):
-        folder.mkdir(exist_ok=True)
+        _make_folder(folder)
         (folder / "cgroup.subtree_control").write_text("+memory")
     for name in (_KEEPER, _SANDBOX):
-        (mine / name).mkdir(exist_ok=True)
+        _make_folder(mine / name)
     _hand_over(mine / "cgroup.procs", uid)
     Group(mine / _KEEPER, 2).join()
     return _set_limits(Group(mine / _SANDBOX, 2), limit, uid)
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a group that a keeper can reach after dropping root, whatever the portal's umask is."""
+    folder.mkdir(exist_ok=True)
+    if os.geteuid() == 0:
+        folder.chmod(0o755)
 
 
 def _enable_memory_controller(base: Path) -> None:
