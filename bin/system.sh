@@ -25,8 +25,18 @@ nginx               nginx-light      nginx              nginx
 wrk                 wrk              wrk                wrk
 '
 
+family() { # what the system is, and what it is like
+    # shellcheck disable=SC1091  # the system's own file
+    (. "${BINDERY_ROOT:-}/etc/os-release" && echo "${ID:-} ${ID_LIKE:-}") 2>/dev/null || true
+}
+
+case $(family) in # some have apt-get as well, to make packages for others
+*fedora* | *rhel*) managers="dnf apt-get zypper" ;;
+*suse*) managers="zypper apt-get dnf" ;;
+*) managers="apt-get dnf zypper" ;;
+esac
 manager=""
-for each in apt-get dnf zypper; do
+for each in $managers; do
     [ -n "$manager" ] || ! command -v $each >/dev/null || manager=$each
 done
 
@@ -34,12 +44,16 @@ package() { # package NAME: its package here; the name itself where there is non
     case $manager in apt-get) column=2 ;; dnf) column=3 ;; zypper) column=4 ;; *) column=1 ;; esac
     found=$(printf '%s' "$packages" | awk -v name="$1" -v column=$column '$1 == name { print $column }')
     [ "$found" != - ] || found=$1
+    case $1-$manager-${python##*/} in # Debian has one for each version
+    venv-apt-get-python3.*) found=${python##*/}-venv ;;
+    esac
     printf '%s' "$found"
 }
 
 install_command() { # install_command PACKAGE…
     case $manager in
-    apt-get) echo "apt-get install --yes --no-install-recommends $*" ;;
+    # A new machine installs its updates by itself, and nobody else can install meanwhile.
+    apt-get) echo "apt-get install --yes --no-install-recommends -o DPkg::Lock::Timeout=300 $*" ;;
     dnf) echo "dnf install --assumeyes --setopt=install_weak_deps=False $*" ;;
     zypper) echo "zypper --non-interactive install --no-recommends $*" ;;
     esac

@@ -153,7 +153,7 @@ def test_a_complete_machine_gets_only_python_packages(tmp_path: Path):
     assert not any(" pip " in each for each in debian.calls)
 
 
-APT = "apt-get install --yes --no-install-recommends {} --quiet=2"
+APT = "apt-get install --yes --no-install-recommends -o DPkg::Lock::Timeout=300 {} --quiet=2"
 DNF = "dnf install --assumeyes --setopt=install_weak_deps=False {}"
 ZYPPER = "zypper --non-interactive install --no-recommends {}"
 COMMON = "git bubblewrap socat util-linux"
@@ -183,6 +183,32 @@ def test_a_python_without_venv_gets_it(tmp_path: Path, manager: str, package: st
     system = Machine(tmp_path, "A system", manager, has_venv=False)
     assert system.run()[0] == 0
     assert package in system.installed().split()
+
+
+def test_a_newer_python_beside_the_systems_gets_its_own_venv(tmp_path: Path):
+    ubuntu = Machine(tmp_path, "Ubuntu 22.04.5 LTS", "apt-get", minor=10, has_venv=False)
+    ubuntu.program("python3.11", PYTHON.replace("{minor}", "11"))
+    assert ubuntu.run()[0] == 0
+    assert "python3.11-venv" in ubuntu.installed().split()
+
+
+@pytest.mark.parametrize(
+    ("release", "manager"),
+    [
+        ("ID=fedora\n", "dnf"),
+        ('ID="rocky"\nID_LIKE="rhel centos fedora"\n', "dnf"),
+        ('ID="opensuse-leap"\nID_LIKE="suse opensuse"\n', "zypper"),
+        ("ID=linuxmint\nID_LIKE='ubuntu debian'\n", "apt-get"),
+        ("not a release", "apt-get"),
+    ],
+)
+def test_of_several_package_managers_the_systems_own_is_used(tmp_path: Path, release, manager):
+    files = {"etc/os-release": release}
+    system = Machine(tmp_path, "A system", manager, missing=("socat",), files=files)
+    for name in ("apt-get", "dnf", "zypper"):
+        system.program(name, CALLED)
+    system.run()
+    assert "socat" in system.installed().split()
 
 
 def test_a_machine_without_python_gets_the_systems(tmp_path: Path):
