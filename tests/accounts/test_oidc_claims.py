@@ -11,6 +11,7 @@ from portal.accounts.oidc.claims import (
     account_label,
     group_names,
     is_allowed,
+    memberships,
     parse_identity,
 )
 
@@ -36,6 +37,14 @@ ANYTHING = st.recursive(
 )
 def test_groups_claim_may_be_a_string_or_a_list(claims, found):
     assert group_names(claims, Policy()) == found
+
+
+@pytest.mark.parametrize("spelled", ["[members, staff]", '["members"]', " [members] "])
+def test_a_list_written_as_a_text_says_nothing(spelled):
+    found = memberships({"groups": spelled, "eduperson_entitlement": "urn:x"}, Policy())
+    assert (found.names, found.missing) == (("urn:x",), "unreadable")
+    assert not is_allowed({"groups": spelled}, Policy(allow_groups=frozenset({"members"})))
+    assert memberships({"groups": ["[members]"]}, Policy()).names == ("[members]",)
 
 
 def test_groups_claim_may_be_nested():

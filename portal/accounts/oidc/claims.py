@@ -141,7 +141,8 @@ def memberships(claims: Claims, policy: Policy, prefix: str = "") -> Memberships
 
 def group_names(claims: Claims, policy: Policy, prefix: str = "") -> list[str]:
     """Return the groups that an answer names, by their names here; each once."""
-    names = [name for claim in policy.groups_claims for name in claim_values(claims, claim)]
+    claimed = [claim for claim in policy.groups_claims if not _is_spelled_list(_raw(claims, claim))]
+    names = [name for claim in claimed for name in claim_values(claims, claim)]
     return list(dict.fromkeys(fit_group_name(prefix + name) for name in names))
 
 
@@ -167,7 +168,17 @@ def _is_overage(claims: Claims, claim: str) -> bool:
     return is_elsewhere or (claim == "groups" and str(claims.get("hasgroups")).lower() == "true")
 
 
+def _is_spelled_list(value: object) -> bool:
+    """Return whether a claim is a list written as one text, such as Amazon Cognito's ``[a, b]``.
+
+    Nobody can tell its commas from those in a name, and a group may have such a name.
+    """
+    return isinstance(value, str) and value.strip().startswith("[") and value.strip().endswith("]")
+
+
 def _is_list_of_texts(value: object) -> bool:
+    if _is_spelled_list(value):
+        return False
     values = value if isinstance(value, list) else [value]
     return all(isinstance(each, str) for each in values)
 
