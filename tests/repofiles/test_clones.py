@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from sessions.repofiles import gitclone
-from sessions.repofiles.gitclone import history
+from sessions.repofiles.gitclone import main
 from tests.githttp import GitServer
 from tests.repofiles.cloning import clone, clone_last
 
@@ -212,7 +212,7 @@ def test_a_history_that_the_server_refuses_is_not_called_long(
     for name, value in gitclone.environment(plain_http=True).items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(folder)
-    (note,) = history.fetch_history(folder, git_server.commit("ada/refused"), "main", 10**9)
+    (note,) = main._fetch_history(folder, git_server.commit("ada/refused"), "main", 10**9)
     assert note.startswith("The history could not be fetched (could not read Username for ")
 
 
@@ -235,7 +235,7 @@ def test_links_out_of_the_repository_are_kept_and_named(git_server: GitServer, t
 def test_files_of_the_notebooks_programs_are_ignored(git_server: GitServer, tmp_path: Path):
     git_server.repository("ada/own", {"a": "1", ".jupyter/shared.py": "", ".ssh/config": ""})
     got = clone_last(tmp_path / "x", git_server, "ada/own")
-    for path in (".ipython/profile_default/history.sqlite", ".ssh/ssh.priv", ".local/bin/x",
+    for path in (".ipython/profile_default/main.sqlite", ".ssh/ssh.priv", ".local/bin/x",
                  ".npm/x", ".cache/x", ".bash_history", "b/.ipynb_checkpoints/c"):  # fmt: skip
         (got.folder / path).parent.mkdir(parents=True, exist_ok=True)
         (got.folder / path).write_text("private")
