@@ -8,7 +8,7 @@ ARGS ?=
 # command takes twice as long, and pytest rewrites every assertion in each of its processes.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test test-fast test-all test-long test-cluster drill drill-data bench bench-quick lint format requirements setup-run setup-test \
+.PHONY: run test test-fast test-all test-long test-cluster drill drill-data bench bench-quick lint format manifests requirements setup-run setup-test \
 	setup-bench
 
 # Run the whole portal at http://localhost:8000
@@ -59,6 +59,10 @@ lint: setup-test
 format: setup-test
 	$(python) -m ruff check --fix .
 	$(python) -m ruff format .
+
+# Render the plain manifests of deploy/kubernetes and deploy/prometheus from the chart
+manifests: setup-test
+	$(python) deploy/kubernetes/render.py
 
 # Pin the newest versions that requirements*.in allow
 requirements: setup-test

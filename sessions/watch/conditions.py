@@ -212,7 +212,10 @@ def _of_installation(problem: str) -> tuple[str, str]:
         problem,
     )
     if problem == OwnershipStatus.UNREADABLE:
-        hint = _("Nothing unknown is removed in the meantime. Apply deploy/kubernetes/rbac.yaml.")
+        hint = _(
+            "Nothing unknown is removed in the meantime. Run “helm upgrade” again, or apply "
+            "deploy/kubernetes/rbac.yaml."
+        )
         return message, hint
     hint = _(
         "Nothing is removed or started; running notebooks continue. If DATABASE_URL, PORTAL_DATA "

@@ -94,7 +94,7 @@ REQUIRED_RIGHTS = {
     "configmaps": ("get", "create"),
     "events": ("list", "watch"),
 }
-"""The rights that ``deploy/kubernetes/rbac.yaml`` grants."""
+"""The rights that the chart grants (``deploy/chart/templates/rbac.yaml``)."""
 STORAGE_CLASSES = "/apis/storage.k8s.io/v1/storageclasses"
 
 
@@ -125,7 +125,7 @@ def _rights(cluster: Cluster) -> Iterator[Problem]:
         if missing := [verb for verb in verbs if not cluster.may(verb, kind)]:
             message = _("The portal may not %(verbs)s %(kind)s in its namespace.")
             words = {"verbs": ", ".join(missing), "kind": kind}
-            hint = _("Apply deploy/kubernetes/rbac.yaml.")
+            hint = _("Run “helm upgrade” again, or apply deploy/kubernetes/rbac.yaml.")
             yield Problem("kubernetes.rights", message % words, hint)
 
 
