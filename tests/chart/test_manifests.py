@@ -78,6 +78,27 @@ def test_no_object_is_rendered_twice(name, upgrade):
     assert [each for each, times in found.items() if times > 1] == []
 
 
+NO_CLUSTER = """
+clusters: [{name: none, cluster: {server: "http://127.0.0.1:9"}}]
+users: [{name: none, user: {}}]
+contexts: [{name: none, context: {cluster: none, user: none}}]
+current-context: none
+"""
+
+
+@SETS
+def test_a_release_has_everything_but_its_hooks(name):
+    """As Helm sorts it out for an installation, which is not carried out."""
+    with helm_python.Config(
+        kubeconfig_content=NO_CLUSTER, namespace="bindery", storage_driver="memory"
+    ) as config:
+        release = config.install(str(CHART), "bindery", values_of(name), dry_run="client")
+    found = {(each["kind"], each["metadata"]["name"])
+             for each in yaml.safe_load_all(release["manifest"]) if each}  # fmt: skip
+    assert found == {(each.kind, each.name) for each in objects(values_of(name)) if not each.hooks}
+    assert "://bindery.example.org/health" in release["notes"]
+
+
 @SETS
 def test_every_object_names_its_namespace(name):
     for each in objects(values_of(name)):

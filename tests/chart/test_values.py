@@ -8,6 +8,7 @@ from typing import Any
 
 import helm_python
 import pytest
+import yaml
 
 from tests.chart.rendering import (
     CHART,
@@ -156,6 +157,18 @@ def test_each_value_changes_what_is_rendered(name):
     assert texts(changed) != texts(values)
 
 
+def examples() -> list[dict[str, Any]]:
+    """Return the values in the documentation: whole ones, and parts of some."""
+    text = (ROOT / "docs/kubernetes.md").read_text().replace("…", "example")
+    return [yaml.safe_load(each) for each in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
+
+
+@pytest.mark.parametrize("example", examples(), ids="-".join)
+def test_the_documented_values_can_be_installed(example):
+    given = example if "host" in example else {**values_of("production"), **example}
+    assert [each for each in objects(given) if each.name == "web"]
+
+
 MISSING = {
     "host": "Set `host`",
     "registry.path": "Set `registry.path`",
@@ -208,6 +221,20 @@ def test_numbers_are_rendered_as_they_are_written():
     assert data["PORTAL_HSTS_SECONDS"] == "31536000"
     assert data["PORTAL_BUILD_CPU"] == "1.5"
     assert data["PORTAL_UNATTENDED_COUNTS"] == "true"
+
+
+def test_a_port_is_a_part_of_the_address_and_of_no_host_name():
+    values = with_value(values_of("everything"), "host", "bindery.example.org:8443")
+    values = with_value(values, "notebooksDomain", "notebooks.example.net:8443")
+    found = {each.kind: each.thing for each in objects(values)}
+    assert found["Ingress"]["spec"]["rules"][0]["host"] == "bindery.example.org"
+    hosts = ["bindery.example.org", "*.notebooks.example.net"]
+    [route] = [each.thing for each in objects(values)
+               if each.kind == "HTTPRoute" and each.name == "bindery"]  # fmt: skip
+    assert route["spec"]["hostnames"] == found["Ingress"]["spec"]["tls"][0]["hosts"] == hosts
+    [data] = [each.thing["data"] for each in objects(values) if each.name == "bindery-settings"]
+    assert data["PORTAL_URL"] == "https://bindery.example.org:8443"
+    assert data["PORTAL_GATEWAY_DOMAIN"] == "notebooks.example.net:8443"
 
 
 def test_notebooks_are_below_the_host_unless_they_have_a_domain():

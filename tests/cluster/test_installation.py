@@ -94,8 +94,8 @@ def settings(written: dict[str, str], environment: dict[str, str]) -> dict[str, 
 def containers(manifest: dict[str, Any]) -> list[dict[str, Any]]:
     if manifest["kind"] not in {"Job", "Deployment"}:
         return []
-    found: list[dict[str, Any]] = manifest["spec"]["template"]["spec"]["containers"]
-    return found
+    pod = manifest["spec"]["template"]["spec"]
+    return [*pod.get("initContainers", []), *pod["containers"]]
 
 
 def test_every_command_in_the_manifests_runs_in_the_documented_image(installed: Kube) -> None:

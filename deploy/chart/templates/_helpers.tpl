@@ -24,6 +24,13 @@ app.kubernetes.io/component: {{ . }}
 {{ .Values.notebooksDomain | default (printf "notebooks.%s" (include "bindery.host" .)) }}
 {{- end }}
 
+{{/* Both names without a port, as a list in JSON. */}}
+{{- define "bindery.hostnames" -}}
+{{- $portal := include "bindery.host" . | splitList ":" | first -}}
+{{- $notebooks := include "bindery.notebooksDomain" . | splitList ":" | first -}}
+{{ list $portal (printf "*.%s" $notebooks) | toJson }}
+{{- end }}
+
 {{- define "bindery.url" -}}
 {{ ternary "https" "http" .Values.tls.enabled }}://{{ include "bindery.host" . }}
 {{- end }}
@@ -177,7 +184,7 @@ capabilities:
     name: {{ .prefix }}bindery-settings
 {{- range include "bindery.secrets" .root | fromJsonArray }}
 - secretRef:
-    name: {{ ternary .  (print $prefix .) (ne . "bindery-connections") }}
+    name: {{ ternary . (print $prefix .) (ne . "bindery-connections") }}
 {{- end }}
 {{- end }}
 
@@ -269,9 +276,9 @@ affinity:
     - -c
     - |
       python manage.py check || exit 1
-      until python manage.py migrate --check >/tmp/migrate.log 2>&1; do
+      until why=$(python manage.py migrate --check 2>&1); do
         echo "Waiting for the database, and for the Job that migrates it."
-        tail -n 1 /tmp/migrate.log
+        echo "$why" | tail -n 1
         sleep 3
       done
   envFrom:
