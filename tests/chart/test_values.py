@@ -36,6 +36,7 @@ OTHERS: dict[str, Any] = {
     "registry.path": "other.example.org/other",
     "registry.environments": "other.example.org/environments",
     "image.pullPolicy": "Never",
+    "service.type": "NodePort",
     "storage.accessMode": "ReadWriteMany",
     "backup.accessMode": "ReadWriteOnce",
     "trustedProxies": ["203.0.113.0/24"],

@@ -15,6 +15,8 @@ from tests.stack import PROJECT, Stack
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow("a build and a notebook", seconds=120)]
 
+PATH = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+OLD = [f"nightly-2026-01-0{day}-021500" for day in (1, 2, 3)]
 LEFT = """
 from keys.models import Token
 from portal.models import User
@@ -65,11 +67,10 @@ def waiting(environment: dict[str, str]) -> subprocess.Popen[str]:
     [web] = [each for each in objects(values_of("production")) if each.name == "web" and each.pod]
     assert web.pod
     [container] = web.pod["spec"]["initContainers"]
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     return subprocess.Popen(
         container["command"],
         cwd=PROJECT,
-        env={**environment, "PATH": path},
+        env={**environment, "PATH": PATH},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -94,3 +95,26 @@ def test_a_pod_with_a_wrong_setting_names_it_and_does_not_begin(stack: Stack) ->
         said, _nothing = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "PORTAL_STOP_IDLE_HOURS" in said
+
+
+def test_a_backup_removes_the_oldest_only_when_it_is_complete(stack: Stack, tmp_path: Path) -> None:
+    values = {**values_of("production"), "backup": {"enabled": True, "keep": 2}}
+    [job] = [each for each in objects(values) if each.kind == "CronJob"]
+    assert job.pod
+    *shell, script = job.pod["spec"]["containers"][0]["command"]
+    backups, data = tmp_path / "backups", tmp_path / "data"
+    for name in (*OLD, "by-hand"):
+        (backups / name / "portal").mkdir(parents=True)
+    environment = {**stack.environment, "PATH": PATH, "PORTAL_DATA": str(data)}
+
+    def run() -> tuple[int, list[str]]:
+        command = [*shell, script.replace("/backups", str(backups))]
+        done = subprocess.run(command, cwd=PROJECT, env=environment, timeout=60)
+        return done.returncode, sorted(each.name for each in backups.glob("*-*"))
+
+    assert run() == (1, ["by-hand", *OLD])  # there is no database
+    migrate = [sys.executable, "manage.py", "migrate", "-v0"]
+    subprocess.run(migrate, cwd=PROJECT, env=environment, check=True)
+    status, (_by_hand, kept, made) = run()
+    assert (status, kept) == (0, OLD[-1])
+    assert (backups / made / "portal/manifest.json").exists()
