@@ -27,7 +27,7 @@ PUBLIC_CODES = frozenset(
         *("launch.repository-not-found", "launch.address-private", "launch.repository-banned"),
         *("launch.repository-not-allowed", "launch.repository-too-large"),
         *("spawn.lost", "spawn.node-lost", "spawn.deleted", "spawn.evicted", "spawn.volume"),
-        *("spawn.preempted", "spawn.drained", "spawn.ended"),
+        *("spawn.preempted", "spawn.drained", "spawn.cluster", "spawn.ended"),
         *("spawn.out-of-memory", "spawn.image-pull", "spawn.no-image", "spawn.no-jupyterlab"),
         *("spawn.no-shell", "kernel.dead", "build.kernel-dead"),
         *("spawn.volume-read-only", "spawn.volume-unknown"),

@@ -41,6 +41,7 @@ class Cause(StrEnum):
     DRAINED = "spawn.drained"
     NODE_LOST = "spawn.node-lost"
     DELETED = "spawn.deleted"
+    CLUSTER = "spawn.cluster"
     NO_JUPYTERLAB = "spawn.no-jupyterlab"
 
 
@@ -127,6 +128,12 @@ def _program_name(end: ServerEnd) -> str:
 
 def _cause_sentence(end: ServerEnd) -> str:
     detail = {"why": printable(end.detail.strip())[:300].rstrip(".")}
+    if end.cause == Cause.CLUSTER:
+        message = _(
+            "The cluster did not run the notebook, or ended it: %(why)s. The files in your own "
+            "folder are kept. Start it again; if it happens again, tell the staff."
+        )
+        return message % (detail if detail["why"] else {"why": _("no details are known")})
     if end.cause == Cause.EVICTED:
         message = _(
             "The notebook was stopped because it or its machine ran out of room: %(why)s. The "

@@ -151,6 +151,10 @@ def test_only_the_push_container_can_report_the_digest():
 
 
 ROOM = "The build was stopped because its machine ran out of room: "
+OUT_OF_SERVICE = (
+    "The build was interrupted because its machine in the cluster was taken out of service. Start "
+    "it again."
+)
 GONE = "The build was interrupted because its machine in the cluster is gone. Start it again."
 FULL = (
     "The build wrote more than it is allowed to. Have it write less, or ask the staff for more "
@@ -175,7 +179,8 @@ BY_POD = [
      "build.disk-full", FULL),
     ("Evicted", LOW_DISK, "build.lost", f"{ROOM}{LOW_DISK}"),
     ("Evicted", LOW_MEMORY, "build.lost", f"{ROOM}{LOW_MEMORY}"),
-    ("Shutdown", "Node is shutting, evicting pods", "build.lost", GONE),
+    ("Shutdown", "Node is shutting, evicting pods", "build.lost", OUT_OF_SERVICE),
+    ("OutOfmemory", "Node has not enough memory", "build.lost", GONE),
 ]  # fmt: skip
 
 

@@ -338,6 +338,15 @@ def disrupted(reason: str) -> Pod:
         (pod("Succeeded", {"terminated": {"exitCode": 0}}, leaves=5), "spawn.deleted"),
         (pod("Failed", {"terminated": {"exitCode": 143}}, leaves=5), "spawn.deleted"),
         (pod("Failed", reason="Evicted", message="The node was low."), "spawn.evicted"),
+        (pod("Failed", reason="Terminated", message="imminent node shutdown"), "spawn.drained"),
+        (pod("Failed", {"terminated": {"exitCode": 137}}, reason="NodeShutdown"), "spawn.drained"),
+        (pod("Failed", reason="Preempting", message="for a critical pod"), "spawn.preempted"),
+        (pod("Failed", reason="OutOfcpu", message="Node has not enough cpu"), "spawn.cluster"),
+        (pod("Failed", reason="UnexpectedAdmissionError"), "spawn.cluster"),
+        (
+            pod("Failed", {"terminated": {"exitCode": 137}}, reason="DeadlineExceeded"),
+            "spawn.cluster",
+        ),
         (pod("Failed"), "spawn.deleted"),
     ],
 )

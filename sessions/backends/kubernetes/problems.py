@@ -118,6 +118,15 @@ _DISRUPTIONS = {
     "TerminationByKubelet": Cause.EVICTED,
 }
 """https://kubernetes.io/docs/concepts/workloads/pods/disruptions/#pod-disruption-conditions"""
+_POD_REASONS = {
+    "Evicted": Cause.EVICTED,
+    "NodeLost": Cause.NODE_LOST,
+    "Preempting": Cause.PREEMPTED,
+    "Terminated": Cause.DRAINED,  # by the shutdown of its node, as the next two
+    "NodeShutdown": Cause.DRAINED,
+    "Shutdown": Cause.DRAINED,
+}
+"""What the kubelet has for a reason of the pod; it gives none where a program ends by itself."""
 _MIN_READY_RUN = timedelta(minutes=2)
 """A notebook that ran for this long had answered, even if this process has not seen it."""
 MAX_TAIL_LINES = 500
@@ -129,12 +138,14 @@ _WHOLE_MESSAGE_BYTES, _WHOLE_MESSAGE_LINES = 1900, 78
 def disruption(pod: Pod) -> Cause:
     """Return what took the pod away from outside; empty if it ended by itself."""
     status = pod.get("status", {})
-    if status.get("reason") in {"Evicted", "NodeLost"}:
-        return Cause.EVICTED if status["reason"] == "Evicted" else Cause.NODE_LOST
+    if known := _POD_REASONS.get(status.get("reason", "")):
+        return known
     target = condition(pod, "DisruptionTarget")
     if target.get("status") == "True":
         return _DISRUPTIONS.get(target.get("reason", ""), Cause.DELETED)
-    return Cause.DELETED if is_terminating(pod) else Cause.NONE
+    if is_terminating(pod):
+        return Cause.DELETED
+    return Cause.CLUSTER if status.get("reason") else Cause.NONE  # such as OutOfcpu
 
 
 def why_ended(pod: Pod, *, was_ready: bool = False) -> Reason:
@@ -145,6 +156,8 @@ def why_ended(pod: Pod, *, was_ready: bool = False) -> Reason:
     status = pod.get("status", {})
     if cause := disruption(pod):
         detail = str(status.get("message") or condition(pod, "DisruptionTarget").get("message", ""))
+        if cause == Cause.CLUSTER:
+            detail = f"{status['reason']}: {detail}"
         return endings.why_ended(ServerEnd(cause=cause, detail=detail))
     for name, each in container_statuses(pod):
         ended = each.get("state", {}).get("terminated")
