@@ -8,6 +8,7 @@ import ast
 import errno
 import json
 import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -55,6 +56,15 @@ def settled(image: Path, volume: Path, name: str = NAME, commit: str = COMMIT) -
 
 def home(volume: Path, name: str = NAME) -> Path:
     return volume / ".bindery/projects" / name
+
+
+def test_a_folder_that_its_owner_has_closed_is_opened_again(image, volume):
+    settled(image, volume)
+    for closed in (home(volume), home(volume).parent):
+        closed.chmod(0o000)
+    assert settled(image, volume)["merge"]["again"]
+    for opened in (home(volume).parent, home(volume)):
+        assert stat.S_IMODE(opened.stat().st_mode) == stat.S_IRWXU
 
 
 def test_only_the_first_start_fills_the_folder(image, volume):

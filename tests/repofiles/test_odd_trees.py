@@ -318,6 +318,17 @@ def test_permissions_removed_by_the_person_do_not_prevent_a_merge(owned: Sides):
     assert there[f"x{BESIDE}"] == b"2"
 
 
+@pytest.mark.parametrize("mode", [0o000, 0o200, 0o644])
+def test_a_folder_that_its_owner_has_closed_is_opened_again(owned: Sides, mode: int):
+    write(owned.built, {"a": b"1"})
+    assert unprivileged(owned, FIRST)[0] == 0
+    write(owned.built, {"a": b"2"})
+    owned.mine.chmod(mode)
+    status, said = unprivileged(owned, SECOND)
+    assert (status, owned.has()) == (0, {"a": b"2"}), said
+    assert stat.S_IMODE(owned.mine.stat().st_mode) == mode | stat.S_IRWXU
+
+
 def test_an_unwritable_record_fails_the_merge_with_a_code(owned: Sides):
     write(owned.built, {"a": b"1"})
     assert unprivileged(owned, FIRST)[0] == 0

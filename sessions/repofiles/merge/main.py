@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -24,6 +25,7 @@ _MAX_SYNCED_SINGLY = 300
 _MAX_NAMES = 20
 _MAX_NAME_LENGTH = 200
 _STAGING = b".bindery-merge-"
+_OPEN = stat.S_IRUSR | stat.S_IXUSR
 
 
 class MergeRun:
@@ -220,9 +222,17 @@ def sync_target(target: str, record: str) -> None:
 
 @contextmanager
 def _ensured_folder(target: str) -> Iterator[int]:
-    """Make the folder unless it exists, and yield its descriptor."""
-    with suppress(FileExistsError):
+    """Make the folder unless it exists, and yield its descriptor.
+
+    Its owner may have taken the right to read it away from themselves, as by ``chmod -R``.
+    """
+    try:
         os.mkdir(target, 0o755)
+    except FileExistsError:
+        there = os.lstat(target)
+        if stat.S_ISDIR(there.st_mode) and there.st_mode & _OPEN != _OPEN:
+            with suppress(OSError):  # it is somebody else's
+                os.chmod(target, stat.S_IMODE(there.st_mode) | stat.S_IRWXU)
     with opened_folder(target) as descriptor:
         yield descriptor
 

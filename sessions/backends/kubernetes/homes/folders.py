@@ -23,6 +23,7 @@ RECORDS = (".bindery", "records")
 """The folder that holds, for each project, a record of what it was filled with."""
 
 _FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_OPEN = stat.S_IRUSR | stat.S_IXUSR
 _MODE = 0o755
 """A node may access a shared volume as the user nobody, and still has to find what it mounts."""
 
@@ -67,7 +68,16 @@ def _open_part(folder: int, name: str, make: bool) -> int:
     if make:
         with suppress(FileExistsError):
             os.mkdir(name, _MODE, dir_fd=folder)
+        _let_owner_in(folder, name)
     return os.open(name, _FLAGS, dir_fd=folder)
+
+
+def _let_owner_in(folder: int, name: str) -> None:
+    """Give a folder's owner back the right to read it, as ``chmod -R`` may have taken it away."""
+    there = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    if stat.S_ISDIR(there.st_mode) and there.st_mode & _OPEN != _OPEN:
+        with suppress(OSError):  # it is somebody else's
+            os.chmod(name, stat.S_IMODE(there.st_mode) | stat.S_IRWXU, dir_fd=folder)
 
 
 _KILO = 1024
