@@ -58,6 +58,12 @@ async def _kernel_answers(folder: Path, token: str) -> None:
             await asyncio.sleep(0.05)
 
 
+@pytest.mark.long  # JupyterLab gives up on a kernel after 20 seconds
+def test_a_kernel_that_may_need_the_start_script_does_not_fail_the_build(backend, order):
+    spec = built(backend, order({"postBuild": BREAKS_KERNEL, "start": '#!/bin/sh\nexec "$@"\n'}))
+    assert "The kernel dies here." in log(backend, spec.id)
+
+
 @pytest.mark.parametrize(
     ("script", "words"),
     [

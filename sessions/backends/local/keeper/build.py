@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +100,8 @@ class Build:
             for step in asked:
                 await self._step(step)
             if asked:  # otherwise it is the base alone, which was tried when it was made
-                await self._start_once(asked[-1], trial.PACKAGES)
+                fault = replace(trial.PACKAGES, needs_kernel=not found["start"])
+                await self._start_once(asked[-1], fault)
             if found["rewritten"]:
                 await self._step(steps.restore_step(job))
         self._finish(found)

@@ -35,16 +35,24 @@ KERNEL_SECONDS = 45
 """Seconds after which a kernel counts as slow; JupyterLab gives up on a dead one after twenty."""
 _PAUSE = 0.05
 _LINES = 10
+_START_SCRIPT_NOTE = (
+    b"The kernel dies here. It is not held against the build, as the repository's start script, "
+    b"which has not run, may set what it needs.\n"
+)
 
 
 @dataclass(frozen=True)
 class Fault:
-    """Code and sentence of a trial that fails; ``home`` is the folder that it has as its home."""
+    """Code and sentence of a trial that fails; ``home`` is the folder that it has as its home.
+
+    Without ``needs_kernel``, a dead kernel is no failure.
+    """
 
     code: str
     sentence: str
     advice: str
     home: str
+    needs_kernel: bool = True
 
 
 PACKAGES = Fault(
@@ -104,7 +112,10 @@ async def start_once(
     except _AnsweredError:
         return
     except _KernelDiedError:
-        raise _failure(fault, "Its Python kernel dies at once.", recent.lines) from None
+        if fault.needs_kernel:
+            raise _failure(fault, "Its Python kernel dies at once.", recent.lines) from None
+        output(_START_SCRIPT_NOTE)
+        return
     except TimeoutError:
         raise _failure(
             fault, f"It did not answer within {SECONDS} seconds.", recent.lines
