@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 
 import hypothesis
@@ -75,6 +76,17 @@ def test_anything_in_the_place_of_a_keepers_file_hides_no_other_run(file, make, 
     backend.cancel_build(1)
     backend.forget_server(3)
     assert backend.servers() == []
+
+
+def test_what_is_no_folder_is_not_taken_for_a_keepers(run: Path):
+    (run / "server-7").write_text("x")
+    os.mkfifo(run / "build-8")
+    (run / "server-9").symlink_to("/etc")
+    (run / f"server-{'9' * 30}").mkdir()
+    backend = LocalBackend()
+    assert [report.id for report in backend.servers()] == [3]
+    assert sorted(report.id for report in backend.builds()) == [1, 2]
+    assert None in islice(backend.changes(), 4)
 
 
 def test_a_keeper_that_never_began_is_told_however_the_clock_is_set(run: Path):

@@ -169,7 +169,7 @@ def list_keepers(run: Path, kind: str) -> Iterator[tuple[int, Path]]:
 
     Those that were to be removed and have ended are removed now.
     """
-    for entry in sorted(os.listdir(run) if run.exists() else []):
+    for entry in sorted(run_folders(run)):
         found = parse_run_folder(entry)
         if not found or found[0] != kind:
             continue
@@ -186,9 +186,22 @@ def list_keepers(run: Path, kind: str) -> Iterator[tuple[int, Path]]:
 
 def running_folders(run: Path) -> Iterator[str]:
     """Yield the names of the folders in which a keeper works."""
-    for name in os.listdir(run) if run.exists() else []:
-        if parse_run_folder(name) and is_alive(run / name):
+    for name in run_folders(run):
+        if is_alive(run / name):
             yield name
+
+
+def run_folders(run: Path) -> set[str]:
+    """Return the names of keepers' folders; anything else of such a name is not the portal's."""
+    try:
+        with os.scandir(run) as entries:
+            return {
+                each.name
+                for each in entries
+                if parse_run_folder(each.name) and each.is_dir(follow_symlinks=False)
+            }
+    except FileNotFoundError:
+        return set()
 
 
 def is_starting(folder: Path) -> bool:

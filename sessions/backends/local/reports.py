@@ -265,7 +265,7 @@ class Changes:
                 yield name, (self._run / name / log.FILE).lstat().st_size
 
     def _folders(self) -> Set[str]:
-        return {name for name in os.listdir(self._run) if parse_run_folder(name)}
+        return keeper_processes.run_folders(self._run)
 
     def _changed_reports(self, grown: Set[str] = frozenset()) -> Iterator[Report]:
         """Yield reports that differ from those seen last, and builds whose log has grown."""
