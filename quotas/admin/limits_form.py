@@ -76,7 +76,10 @@ def owner_of(instance: models.Model) -> Owner:
 
 
 def limit_rows(form: forms.BaseForm, owner: Owner, usage: Usage | None = None) -> list[LimitRow]:
-    """Return the table: each limit, with its field in ``form`` if there is one."""
+    """Return the table: each limit, with its field in ``form`` if there is one.
+
+    ``owner`` is whose limits these are. With ``usage``, each row says what is in use, too.
+    """
     rows = []
     for name, found in effective_limits(owner).items():
         bound = form[PREFIX + name] if PREFIX + name in form.fields else None

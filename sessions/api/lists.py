@@ -128,7 +128,7 @@ class ProjectFilter(filters.FilterSet):  # type: ignore[misc]  # untyped
         return rows.filter(Q(name__icontains=text) | Q(repository__icontains=text))
 
     def in_order(self, rows: ProjectQuerySet, name: str, order: str) -> ProjectQuerySet:
-        """Return the rows in the given order."""
+        """Return the rows in the given order: a column, with ``-`` for descending."""
         return rows.order_by(order)
 
 

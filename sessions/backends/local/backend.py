@@ -270,7 +270,7 @@ class LocalBackend:
         )
 
     def why_slow(self, session_id: int, seconds: float) -> tuple[str, str]:
-        """Return code and sentence about the delay, from what the notebook has printed so far."""
+        """Return code and sentence about a notebook that has not answered for ``seconds``."""
         return reports.why_slow(self.folders.keeper(SERVER, session_id), seconds)
 
     def renew_identity(self, volume: str, identity: SshIdentity) -> None:

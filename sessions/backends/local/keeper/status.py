@@ -120,7 +120,10 @@ class JobFailed(Exception):
 
     @classmethod
     def from_disk(cls, kind: str, why: str) -> JobFailed:
-        """Return the end of a ``build`` or a ``spawn`` that a disk has caused."""
+        """Return the end of a ``build`` or a ``spawn`` (``kind``) that a disk has caused.
+
+        ``why`` is a reason of `files`, such as `files.FULL`.
+        """
         return cls(f"{kind}.{why}", files.failure_message(kind, why))
 
 

@@ -60,7 +60,10 @@ def sandbox_netlink_bytes(root: int, processes: Sequence[int] = ()) -> int:
 
 
 def count_open_files(root: int, processes: Sequence[int] = ()) -> int:
-    """Return how many descriptors the processes have; shared ones count once per process."""
+    """Return how many descriptors the processes have; shared ones count once per process.
+
+    These are ``processes``, or all below the process ``root``, and it itself.
+    """
     return sum(_count_descriptors(process) for process in processes or process_tree(root))
 
 
