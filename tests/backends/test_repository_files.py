@@ -125,10 +125,18 @@ def test_files_saved_for_windows_are_read_like_any(read: Read, tmp_path: Path):
 
 
 def test_files_that_are_plain_need_no_step_that_restores_them(read: Read, tmp_path: Path):
-    local, cluster = read({"requirements.txt": "idna\n", "postBuild": "ls\n"})
+    local, cluster = read({"requirements.txt": "idna\n", "start": "ls\n"})
     assert not local["rewritten"]
     assert "originals" not in cluster["text"]
     assert not (tmp_path / "cluster/context/originals").exists()
+
+
+def test_a_script_that_is_not_executable_is_restored_like_that(read: Read, tmp_path: Path):
+    local, cluster = read({"postBuild": "ls\n"})
+    assert local["rewritten"]
+    assert cluster["text"].endswith('COPY --chown=1000:1000 ["originals/", "/home/jovyan/"]\n')
+    modes = [tmp_path / "cluster/context" / name / "postBuild" for name in ("src", "originals")]
+    assert [oct(path.stat().st_mode & 0o777) for path in modes] == ["0o755", "0o644"]
 
 
 @pytest.mark.parametrize(

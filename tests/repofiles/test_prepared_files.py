@@ -96,7 +96,7 @@ def test_a_build_reads_a_plain_form_and_the_notebook_gets_the_original(
         ("requirements.txt", "numpy\r\n# Größe\r\n".encode()),
         ("runtime.txt", b"python-3.11\n"),
         ("apt.txt", b"tree\nunp\n"),
-        ("postBuild", b"#!/bin/sh\nprintf 'a\\r\\n'\n"),
+        ("start", b"#!/bin/sh\nprintf 'a\\r\\n'\n"),
         ("setup.py", b"# coding: latin-1\r\n# \xf6\r\n"),
         ("DESCRIPTION", b"Encoding: latin1\nTitle: Gr\xf6\xdfe\n"),
         ("requirements.txt", b"x" * 6_000_000),
@@ -157,6 +157,13 @@ def test_files_keep_their_modes(prepared: Make, kept: Path):
     assert Path("postBuild").stat().st_mode & 0o777 == 0o755
     restore(kept)
     assert Path("postBuild").stat().st_mode & 0o777 == 0o755
+
+
+def test_a_script_for_the_build_is_executable_only_there(prepared: Make, kept: Path):
+    assert prepared({"postBuild": "#!/bin/sh\n"}).digests
+    assert Path("postBuild").stat().st_mode & 0o777 == 0o755
+    restore(kept)  # or the person's git would report a change that is not theirs
+    assert Path("postBuild").stat().st_mode & 0o777 == 0o644
 
 
 def test_beside_a_dockerfile_nothing_else_is_changed(prepared: Make):

@@ -2,8 +2,9 @@
 
 Tools that parse these files are strict: some want UTF-8, some LF, all of them one grammar. So a
 build reads a plain form of each file, in its place, and the notebook gets the file as it is in the
-repository. Only a start script stays plain, because it runs again whenever the notebook starts, and
-so do lists of files to ignore, which the build of a Dockerfile reads.
+repository; a postBuild that is not executable becomes so in the same way. Only a start script stays
+plain, because it runs again whenever the notebook starts, and so do lists of files to ignore, which
+the build of a Dockerfile reads.
 
 All functions work on the current directory. It must not have been changed by strangers' code, and
 links that lead out of it have been refused.
@@ -134,17 +135,19 @@ def _prepare_file(path: str, found: Prepared, kept: Path, mirror: str) -> None:
         return
     if os.path.basename(path) in names.RUNNING and hints.expects_node(_text(path)):
         found.node.append(path)
-    if plain == content:
+    mode = os.stat(path).st_mode & 0o7777
+    runs_once = os.path.basename(path) == "postBuild"
+    needed = mode | 0o111 if runs_once else mode
+    if plain == content and needed == mode:
         return
     original = kept / ORIGINALS / path
     if os.path.basename(path) not in _KEPT_PLAIN:
         original.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(path, original, follow_symlinks=False)
-    mode = os.stat(path).st_mode & 0o7777
     os.unlink(path)
     if plain is not None:
         Path(path).write_bytes(plain)
-        os.chmod(path, mode)
+        os.chmod(path, needed)
     found.digests[path] = _digest(Path(path))
 
 
