@@ -172,6 +172,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "portal.pages.responses.Throttle",
+    "portal.pages.responses.WrongMethod",
     "axes.middleware.AxesMiddleware",
     "portal.accounts.audit_actor.AuditMiddleware",
 ]

@@ -153,6 +153,25 @@ def _too_many_requests(request: HttpRequest) -> HttpResponse:
     return answer
 
 
+class WrongMethod:
+    """Middleware that gives a page to a browser that opens what only forms send to.
+
+    That happens after a form that was not answered, or when an address comes from the history.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self._answer = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer the request; Django's own refusal of its method is empty."""
+        answer = self._answer(request)
+        if answer.status_code != 405 or getattr(answer, "content", b""):
+            return answer
+        page = render(request, "405.html", status=405)
+        page["Allow"] = answer["Allow"]
+        return page
+
+
 def outage_response(request: HttpRequest, error: BaseException | None) -> HttpResponse | None:
     """Return a 503 for an outage that passes by itself; None if ``error`` is anything else."""
     if not isinstance(error, DatabaseError | InterfaceError | OSError):

@@ -49,3 +49,20 @@ def test_head_has_the_status_and_the_type_of_get(request, ada, who, address):
     assert head.status_code == got.status_code
     assert head.headers.get("Content-Type") == got.headers.get("Content-Type")
     assert head.streaming or not head.content
+
+
+@pytest.mark.parametrize(
+    ("who", "address"),
+    [
+        ("as_eve", "/sign-out/"),
+        ("as_ada", "/projects/{name}/stop/"),
+        ("as_ada", "/account/sign-out-everywhere/"),
+        ("as_stan", "/admin/logout/"),
+    ],
+)
+def test_an_address_for_forms_is_explained_to_a_browser_that_opens_it(request, ada, who, address):
+    client = request.getfixturevalue(who)
+    answer = client.get(address.format(name=project_in(ProjectState.READY, ada).name))
+    assert answer.status_code == 405
+    assert "POST" in answer.headers["Allow"]
+    assert "so nothing was changed" in answer.content.decode()
