@@ -75,6 +75,7 @@ def test_a_build_may_reach_its_own_git_host_and_the_mirrors(settings, url, trust
 
 def test_only_harmless_site_variables_are_passed_on():
     environment = {
+        "LC_ALL": "C",  # of the shell in which somebody started the portal; notebooks have UTF-8
         "SSL_CERT_FILE": "/certs/all.pem",
         "PIP_INDEX_URL": "https://mirror.example.org/simple",
         "UV_INDEX": "own=https://mirror.example.org/simple",

@@ -33,8 +33,8 @@ _INDEX_VARIABLES = frozenset({
     "UV_DEFAULT_INDEX", "UV_EXTRA_INDEX_URL", "UV_INDEX", "UV_INDEX_URL",
 })  # fmt: skip
 _PLAIN_VARIABLES = frozenset({
-    "LC_ALL", "PIP_DEFAULT_TIMEOUT", "PIP_TRUSTED_HOST", "TZ", "UV_HTTP_TIMEOUT",
-    "UV_INSECURE_HOST", "UV_SYSTEM_CERTS",
+    "PIP_DEFAULT_TIMEOUT", "PIP_TRUSTED_HOST", "TZ", "UV_HTTP_TIMEOUT", "UV_INSECURE_HOST",
+    "UV_SYSTEM_CERTS",
 })  # fmt: skip
 
 _TRUST = {"UV_SYSTEM_CERTS": "true"}  # trust a site's own certificate authority as its machine does
