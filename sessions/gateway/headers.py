@@ -87,13 +87,21 @@ def to_notebook(headers: Headers, token: str) -> CIMultiDict[str]:
             continue
         if name == b"authorization" and portal_token(value.decode("latin-1")):
             continue
-        onward.add(name.decode("latin-1"), value.decode("utf-8", "replace"))
+        onward.add(name.decode("latin-1"), _text(value))
     onward["X-Forwarded-Proto"] = settings.GATEWAY_SCHEME
     if host := onward.get("Host"):
         onward["X-Forwarded-Host"] = host
     onward[TOKEN_HEADER] = token
     onward.setdefault("Authorization", f"token {token}")
     return onward
+
+
+def _text(value: bytes) -> str:
+    """Return a header's value; one in Latin-1, as scripts of a page send it, becomes UTF-8."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
 
 
 def check_size(target: str, fields: CIMultiDict[str]) -> None:

@@ -95,6 +95,12 @@ def test_the_notebook_receives_the_host_of_the_browser(browser):
     assert ["host", browser.host] in sent(browser, Connection="keep-alive, Host, X-Hop", X_Hop="1")
 
 
+def test_a_header_in_latin_1_reaches_the_application_in_utf8():
+    names = [(b"x-a", b"J\xfcrgen"), (b"x-b", b"J\xc3\xbcrgen")]
+    onward = to_notebook(names, "t")
+    assert onward["X-A"] == onward["X-B"] == names[1][1].decode()
+
+
 def test_headers_named_by_connection_are_removed_except_our_token(browser):
     received = dict(sent(browser, Connection="Authorization, Cookie, X-Hop, close", X_Hop="1"))
     assert received["authorization"].startswith("token ")
