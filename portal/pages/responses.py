@@ -22,7 +22,14 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import RequestDataTooBig
 from django.db import DatabaseError, InterfaceError
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    HttpResponseNotAllowed,
+    JsonResponse,
+)
 from django.shortcuts import redirect, render
 from django.template import loader
 from django.urls import reverse
@@ -165,7 +172,7 @@ class WrongMethod:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Answer the request; Django's own refusal of its method is empty."""
         answer = self._answer(request)
-        if answer.status_code != 405 or getattr(answer, "content", b""):
+        if not isinstance(answer, HttpResponseNotAllowed):
             return answer
         page = render(request, "405.html", status=405)
         page["Allow"] = answer["Allow"]
