@@ -178,6 +178,9 @@ def test_both_say_which_files_they_use(read: Read, files, lines):
     assert [line for line in lines if line not in local["report"]] == [], local["report"]
 
 
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize 9\n"
+
+
 @pytest.mark.parametrize(
     ("files", "words"),
     [
@@ -199,6 +202,9 @@ def test_both_say_which_files_they_use(read: Read, files, lines):
         ({"Pipfile.lock": "{"}, "Pipfile.lock is not valid JSON"),
         ({"pyproject.toml": "x =\n"}, "pyproject.toml is not valid TOML"),
         ({"REQUIRE": "julia"}, "Write a Project.toml instead."),
+        ({"requirements.txt": POINTER}, "requirements.txt is only a pointer of Git LFS"),
+        ({"postBuild": POINTER}, "postBuild is only a pointer of Git LFS"),
+        ({"environment.yml": POINTER}, "environment.yml is only a pointer of Git LFS"),
         ({"Pipfile": 'requires = "3.11"\n'}, "Pipfile is not a file of pipenv"),
         ({"Pipfile": "[requires]\npython_version = 3.11\n"}, "Pipfile is not a file of pipenv"),
         ({"Pipfile": "[requires]\npython_version = '9'\n"}, "a value of another kind"),

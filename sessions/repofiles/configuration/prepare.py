@@ -33,6 +33,7 @@ _RECORD = "plain.json"
 _KEPT_PLAIN = ("start", *names.IGNORES)
 _MAX_BYTES = 5_000_000
 _MAX_INCLUDED = 50
+_POINTER = b"version https://git-lfs.github.com/spec/v1"
 _ANY_MINOR = re.compile(r"^(\s*-\s*[\"']?)(python|r-base)\s*={1,2}\s*(\d+)\.\*", re.MULTILINE)
 """Any version of a major one, which repo2docker misreads: without the dot, it means the same."""
 
@@ -125,6 +126,7 @@ def _prepare_file(path: str, found: Prepared, kept: Path, mirror: str) -> None:
         return
     is_script = os.path.basename(path) in names.SCRIPTS
     try:
+        _require_content(path, content)
         plain = (
             _plain_script(path, content, found)
             if is_script
@@ -149,6 +151,15 @@ def _prepare_file(path: str, found: Prepared, kept: Path, mirror: str) -> None:
         Path(path).write_bytes(plain)
         os.chmod(path, needed)
     found.digests[path] = _digest(Path(path))
+
+
+def _require_content(path: str, content: bytes) -> None:
+    """Raise `ValueError` with a sentence for what stands for a file in Git LFS."""
+    if content.startswith(_POINTER):
+        raise ValueError(
+            f"{path} is only a pointer of Git LFS, because its content could not be fetched or "
+            ".gitattributes does not name it. Commit the file itself."
+        )
 
 
 def _plain(path: str, content: bytes, found: Prepared, mirror: str) -> bytes | None:
