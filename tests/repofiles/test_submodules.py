@@ -117,6 +117,20 @@ def test_a_strange_declaration_costs_its_submodule_only(
     assert not list(tmp_path.rglob("pwned"))
 
 
+def test_a_server_that_does_not_answer_is_asked_for_one_submodule(
+    git_server: GitServer, tmp_path: Path, part: str
+):
+    with GitServer() as dead:
+        modules = {f"m{number}": (dead.hang(f"ada/m{number}"), part) for number in range(4)}
+        there = {"there": (git_server.url("ada/submodule"), part)}
+        patience = {"GIT_HTTP_LOW_SPEED_TIME": "1"}
+        got = whole(git_server, tmp_path / "x", {**modules, **there}, **patience)
+        assert {path.split("/")[2] for path in dead.requests} == {"m0.git"}
+    assert got.read("there/part.txt") == "of the whole"
+    assert len(got.notes) == 4 and "too slow" in got.notes[0]
+    assert got.notes[3].endswith(f"is empty: fatal: http://{dead.host} has not answered before.")
+
+
 def test_an_unreadable_declaration_costs_the_submodules_only(
     git_server: GitServer, tmp_path: Path, part: str
 ):

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
-from .command import ask_git, git_folder, run_git, shown
+from .command import Ended, ask_git, git_folder, run_git, shown
 from .lfsserver import parse_ssh
 
 _WEB_HOSTS = {
@@ -23,6 +23,10 @@ _WEB_HOSTS = {
 }
 _GITLINK = re.compile(rb"160000 ([0-9a-f]+) 0\t(.+)", re.DOTALL)
 _DECLARED = re.compile(r"submodule\.(.+)\.(path|url)\n(.*)", re.DOTALL)
+_AWAY = re.compile(
+    r"too slow|[Tt]imed out|Could not resolve|Failed to connect|Connection (?:refused|reset)"
+    r"|HTTP code 50\d from proxy"
+)
 _WHYS = (
     (r"not our ref|did not contain|unable to find current revision|Unable to checkout",
      "its commit {commit} is not there"),
@@ -80,24 +84,32 @@ def addresses(url: str, parent: str, *, has_key: bool) -> list[str]:
     return [url, *found] if ssh and has_key else found
 
 
-def fetch_submodules(folder: str, above: str = "") -> Iterator[tuple[str, str]]:
+def fetch_submodules(
+    folder: str, above: str = "", away: set[str] | None = None
+) -> Iterator[tuple[str, str]]:
     """Fetch all submodules and theirs: yield the folder of each, and "" or a note.
 
-    ``above`` is the path of ``folder`` in the whole repository, with a slash, or "".
+    ``above`` is the path of ``folder`` in the whole repository, with a slash, or "". A server
+    without an answer takes minutes each time, so the others on it are not asked for: it is kept in
+    ``away``.
     """
+    away = set() if away is None else away
     for each in submodules(folder):
         path = f"{above}{each.path}"
         here = os.path.join(folder, each.path)
-        if why := _fetch(folder, each):
+        if why := _fetch(folder, each, away):
             where = f" ({shown(each.url)})" if each.url else ""
             yield here, f"The submodule {shown(path)}{where} is empty: {why}."
             continue
         yield here, ""
-        yield from fetch_submodules(here, f"{path}/")
+        yield from fetch_submodules(here, f"{path}/", away)
 
 
-def _fetch(folder: str, each: Submodule) -> str:
-    """Fetch one submodule; return "", or why it cannot be had."""
+def _fetch(folder: str, each: Submodule, away: set[str]) -> str:
+    """Fetch one submodule; return "", or why it cannot be had.
+
+    Servers that have not answered are added to ``away``, except the one of its parent, which has.
+    """
     if not each.url:
         return ".gitmodules has no address for it"
     print(f"Fetching the submodule {shown(each.path)}", flush=True)  # noqa: T201
@@ -109,18 +121,39 @@ def _fetch(folder: str, each: Submodule) -> str:
         return "its address is not one for https or ssh"
     last = ""
     for address in addresses(url, parent, has_key="GIT_SSH_COMMAND" in os.environ) if url else ():
-        ask_git(folder, "config", setting, address)
-        for depth in (["--depth=1"], []):  # not every server gives a commit that is no tip
-            done = run_git(folder, "submodule", "update", "--progress", *depth, "--", each.path)
-            if done.succeeded:
-                is_there = os.path.lexists(os.path.join(folder, each.path, ".git"))
-                return "" if is_there else ".gitmodules says not to fetch it"
-            last = done.last
-            _clear(folder, each)
-            if not re.search(_WHYS[0][0], last):
-                break
+        if (origin := _origin(address)) in away:
+            last = f"fatal: {origin} has not answered before"
+            continue
+        done = _update(folder, each, address)
+        if done.succeeded:
+            is_there = os.path.lexists(os.path.join(folder, each.path, ".git"))
+            return "" if is_there else ".gitmodules says not to fetch it"
+        last = done.last
+        if _AWAY.search(last) and origin != _origin(parent):
+            away.add(origin)
     ask_git(folder, "submodule", "deinit", "--force", "--", each.path)
     return _why(last, each.commit)
+
+
+def _update(folder: str, each: Submodule, address: str) -> Ended:
+    """Fetch one submodule from this address; return how the last attempt ended."""
+    ask_git(folder, "config", f"submodule.{each.name}.url", address)
+    for depth in (["--depth=1"], []):  # not every server gives a commit that is no tip
+        done = run_git(folder, "submodule", "update", "--progress", *depth, "--", each.path)
+        if done.succeeded:
+            break
+        _clear(folder, each)
+        if not re.search(_WHYS[0][0], done.last):
+            break
+    return done
+
+
+def _origin(url: str) -> str:
+    ssh = parse_ssh(url)
+    parts = urlsplit(url)
+    if ssh:
+        return f"ssh://{ssh.host}:{ssh.port or 22}"
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
 def _is_remote(url: str) -> bool:
