@@ -124,6 +124,7 @@ class Http(HttpToolsProtocol):
     def _refuse(self, refusal: Refusal) -> None:
         self._stop_timer()
         self._discards_input = True
+        self.flow.resume_reading()  # to notice that the client has gone
         if self._is_answering() and not self._withdraw():
             return
         words = heads.response_bytes(refusal, bytes(self._head), self.server_state.default_headers)
@@ -136,14 +137,13 @@ class Http(HttpToolsProtocol):
 
         Requests that are complete are answered, and the connection closes after that.
         """
-        if not self._is_in_body:
-            self.cycle.keep_alive = False
-        elif self.pipeline or self.cycle.response_started:
-            self.transport.close()
-        else:
-            self.cycle.disconnected = True
+        if self._is_in_body and not self.pipeline and not self.cycle.response_started:
+            self.cycle.disconnected = self.cycle.response_complete = True
             self.cycle.message_event.set()
             return True
+        self.cycle.keep_alive = False
+        if self._is_in_body:  # whose rest the request would wait for
+            self.loop.call_later(LINGER, self.transport.close)
         return False
 
     def _is_answering(self) -> bool:
