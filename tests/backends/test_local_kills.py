@@ -8,6 +8,7 @@ import random
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -16,16 +17,18 @@ from sessions.backends import BuildSpec
 from sessions.backends.local import LocalBackend, environments, keeper_processes
 from sessions.backends.local.keeper import files, jobs, status
 from sessions.backends.local.keeper.jupyter import SOCKET
+from sessions.backends.local.keeper.privileges import CAP_CHOWN, CAP_FOWNER
 from sessions.backends.local.orphans import sweep
 from sessions.lifecycle import observations, steps
 from sessions.models import Build
 from sessions.states import BuildState
 from tests.backends.waiting import build_report, built, finished, log, removed, settled, until
-from tests.processes import command, everything
+from tests.processes import command
 
 pytestmark = pytest.mark.slow("builds and notebooks are started and killed", seconds=240)
 
 SEED = random.randrange(10**6)
+LINKERS_RIGHTS = f"CapEff:\t{1 << CAP_CHOWN | 1 << CAP_FOWNER:016x}"
 
 
 def kill(backend: LocalBackend, kind: str, number: int) -> None:
@@ -63,12 +66,24 @@ def test_a_lost_build_is_not_taken_for_finished(backend, order):
     backend.forget_build(spec.id)
 
 
-def stopped_copy(partial: Path) -> int:
-    """Wait for the program that copies into a build's folder, and stop it; return its pid."""
+def stopped_copy(folder: Path) -> int:
+    """Stop the program that fills a build's environment, before or while it does; return its pid.
+
+    It is the keeper's linker if the portal is root, and cp otherwise.
+    """
+    partial = Path(jobs.read(folder).partial)
 
     def found() -> int | None:
-        words = f" {partial}/env "
-        return next((pid for pid in everything() if f"{command(pid)}".endswith(words)), None)
+        keeper, _started = status.read_holder(folder)
+        children = Path(f"/proc/{keeper}/task/{keeper}/children")
+        pids = [int(pid) for pid in children.read_text().split()] if keeper else []
+        return next((pid for pid in pids if copies(pid)), None)
+
+    def copies(pid: int) -> bool:
+        with suppress(OSError):
+            rights = Path(f"/proc/{pid}/status").read_text()
+            return LINKERS_RIGHTS in rights or command(pid).endswith(f" {partial}/env ")
+        return False
 
     copying = until(found)
     os.kill(copying, signal.SIGSTOP)
@@ -81,7 +96,8 @@ def test_no_process_writes_into_a_build_that_has_ended(backend, order, how):
     spec = order({"postBuild": "#!/bin/sh\n"})
     backend.ensure_build(spec)
     folder = backend.folders.keeper("build", spec.id)
-    copying = stopped_copy(Path(jobs.read(folder).partial))
+    copying = stopped_copy(folder)
+    until(lambda: "JupyterLab from an earlier build" in log(backend, spec.id), 60)
     if how == "kill":
         kill(backend, "build", spec.id)
     else:

@@ -16,15 +16,15 @@ pytestmark = pytest.mark.slow("packages are downloaded, and JupyterLab starts tw
 
 BREAKS_LAB = """#!/bin/sh
 folder=$(/opt/env/bin/python -c 'import jupyterlab; print(jupyterlab.__path__[0])')
-echo 'raise ImportError("no such thing as a lab")' >> "$folder/labapp.py"
+sed -i '$a raise ImportError("no such thing as a lab")' "$folder/labapp.py"
 """
 NEVER_ANSWERS = """#!/bin/sh
 folder=$(/opt/env/bin/python -c 'import jupyter_server; print(jupyter_server.__path__[0])')
-printf '\\nimport sys\\nprint("gone astray")\\nsys.exit(5)\\n' >> "$folder/serverapp.py"
+sed -i '$a import sys; print("gone astray"); sys.exit(5)' "$folder/serverapp.py"
 """
 BREAKS_KERNEL = """#!/bin/sh
 folder=$(/opt/env/bin/python -c 'import ipykernel; print(ipykernel.__path__[0])')
-echo 'raise ImportError("no kernel today")' >> "$folder/kernelapp.py"
+sed -i '$a raise ImportError("no kernel today")' "$folder/kernelapp.py"
 """
 
 

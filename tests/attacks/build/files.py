@@ -42,7 +42,7 @@ SCRIPTS = {
     "puts a link where the answer is read": (
         _POST + "ln -sf /etc/shadow /run/answer/detected.json; exit 3\n", ENDED),
     "ends the server's packages": (
-        _POST + "echo 'raise SystemExit' > $(python -c 'import jupyterlab; print(jupyterlab.__file__)')\n",
+        _POST + "sed -i '1i raise SystemExit' $(python -c 'import jupyterlab; print(jupyterlab.__file__)')\n",
         frozenset({"build.no-jupyterlab", "spawn.crashed"})),
 }  # fmt: skip
 _ITSELF = (
