@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.contrib.admin.apps import SimpleAdminConfig
 from django.contrib.admin.checks import check_admin_app, check_dependencies
 from django.core.checks import CheckMessage, Tags, register
+from django.core.paginator import Paginator
 
 
 class PortalConfig(AppConfig):
@@ -49,9 +50,7 @@ class PortalAdminConfig(SimpleAdminConfig):
     default_site = "portal.adminsite.site.PortalAdminSite"
 
     def ready(self) -> None:
-        from portal.lib import typing
-
-        typing.make_subscriptable()
+        make_subscriptable()
         register(check_dependencies, Tags.admin)
         register(_check_all, Tags.admin)
 
@@ -60,3 +59,22 @@ def _check_all(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[C
     admin.autodiscover()
     found: list[CheckMessage] = check_admin_app(app_configs, **kwargs)
     return found
+
+
+def make_subscriptable() -> None:
+    """Let Django classes take their model as a type argument: ``class Builds(ModelAdmin[Build])``.
+
+    Django's stubs declare them as generic, Django does not. `django-stubs-ext` does the same for
+    all of Django's classes; loading it would cost every process more than these three do. This
+    comes before modules that use them are loaded.
+    """
+    from django.contrib.admin.options import BaseModelAdmin
+    from django.forms.models import BaseModelForm
+
+    generic: list[Any] = [BaseModelAdmin, Paginator, BaseModelForm]
+    for each in generic:
+        each.__class_getitem__ = classmethod(_itself)
+
+
+def _itself(cls: type, _names: object) -> type:
+    return cls

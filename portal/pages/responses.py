@@ -6,7 +6,7 @@ out are counted by address, because a form of theirs may cost a password check.
 
 Requests that fail get a page, or JSON below ``/api/``: errors of ours, requests that nobody can
 read, and outages of the database or the disk, which pass by themselves. Errors carry the request's
-reference (`portal.lib.logs`).
+reference (`portal.lib.logs`). `site` is the context processor for what every page shows.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import logging
 import math
 import sys
 from collections.abc import Callable
-from functools import wraps
-from typing import Concatenate, ParamSpec, cast
+from functools import cache, partial, wraps
+from typing import Any, Concatenate, ParamSpec, cast
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -41,9 +41,11 @@ from django_htmx.middleware import HtmxDetails
 from rest_framework.permissions import SAFE_METHODS
 
 from portal.lib.logs import context
-from portal.models import User
+from portal.models import Announcement, User
+from quotas.models import LimitRequest
 from sessions import outages
 from sessions.api import throttles
+from sessions.backends import get_backend
 from sessions.errors import NotAllowed
 from sessions.models import Project
 
@@ -60,6 +62,29 @@ BAD_REQUESTS = {
     400: ("bad_request", gettext_lazy("The request could not be read. Check its address.")),
     413: ("too_large", gettext_lazy("The body is larger than the largest that is accepted here.")),
 }
+
+
+def site(request: HttpRequest) -> dict[str, Any]:
+    """Return the variables for every page.
+
+    - ``problems``: for staff, why launches cannot work now.
+    - ``announcements``: the current ones, for everybody.
+    - ``new_answers``: answers to this person's limit requests that they have not seen.
+    - ``expiring_projects``: their projects that are about to be deleted; queried only where a page
+      shows them.
+    """
+    user = getattr(request, "user", None)
+    staff = user is not None and user.is_staff
+    return {
+        "problems": get_backend().problems() if staff else [],
+        "announcements": Announcement.objects.current(),
+        "new_answers": LimitRequest.objects.unseen_answers_for(user).select_related("grant")
+        if isinstance(user, User)
+        else (),
+        "expiring_projects": cache(partial(Project.objects.expiring_of, user))
+        if isinstance(user, User)
+        else (),
+    }
 
 
 def htmx(request: HttpRequest) -> HtmxDetails:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from keys.checks import check_key_is_shared
+from keys.apps import check_key_is_shared
 from portal.lib.env import Environment
 from tests.stack import PROJECT
 
