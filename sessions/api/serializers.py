@@ -26,7 +26,7 @@ class LaunchSerializer(KnownFieldsSerializer):
     repository = serializers.CharField(
         allow_blank=True,
         trim_whitespace=False,
-        help_text="Its address, `owner/name` on GitHub, or a DOI.",
+        help_text="The address of it or of a page in it, a launch link, or GitHub's `owner/name`.",
     )
     ref = serializers.CharField(
         allow_blank=True,

@@ -14,8 +14,11 @@ from typing import Protocol
 from django.utils.translation import gettext as _
 
 from sessions.errors import UserError
-from sessions.providers.address import Address, Git, egress_rules, parse_address, refuse
-from sessions.providers.forges import Doi, GitHub, GitLab
+from sessions.providers.address import Address, egress_rules, parse_address, refuse
+from sessions.providers.archives import Doi, is_identifier
+from sessions.providers.binder import is_launch_link, launch_link, read_link
+from sessions.providers.forges import Gist, Git, GitHub, GitLab
+from sessions.providers.pasted import unwrap
 from sessions.providers.repository import (
     Repository,
     clean_path,
@@ -33,10 +36,13 @@ __all__ = [
     "describe",
     "egress_rules",
     "is_private",
+    "launch_link",
     "parse_repository",
 ]
 
 _COMMIT = re.compile(r"[0-9a-fA-F]{40}(?:[0-9a-fA-F]{24})?")
+_SHORT_COMMIT = re.compile(r"[0-9a-fA-F]{7,63}")
+_REQUEST = re.compile(r"(?:refs/)?(?P<kind>pull|merge-requests)/(?P<number>[0-9]+)(?:/head)?")
 
 
 class Provider(Protocol):
@@ -60,7 +66,7 @@ class Provider(Protocol):
 
 
 PROVIDERS: dict[str, Provider] = {
-    provider.key: provider for provider in (Doi(), GitHub(), GitLab(), Git())
+    provider.key: provider for provider in (Doi(), GitHub(), GitLab(), Gist(), Git())
 }
 
 
@@ -70,17 +76,38 @@ def parse_repository(text: str, ref: str = "", path: str = "", provider: str = "
     ``provider`` is a key of `PROVIDERS`, or "" to go by the text. A typed ``ref`` and ``path`` win
     over those in the address. Raises UserError with a message that says how to write it.
     """
-    text, ref, path = clean_repository(text), clean_ref(ref), clean_path(path)
+    ref, path = clean_ref(ref), clean_path(path)
+    pasted = unwrap(clean_repository(text))
+    found = _launched(pasted.address) or _named(pasted.address, provider)
+    return _with_typed(_with_typed(found, clean_ref(pasted.ref), ""), ref, path)
+
+
+def _launched(text: str) -> Repository | None:
+    """Return what a launch link names; None if the text is none. Raises UserError."""
+    if not is_launch_link(text):
+        return None
+    link = read_link(text)
+    named = clean_repository(link.repository)
+    found = _with_typed(_launched(named) or _named(named, link.provider), link.ref, "")
+    return replace(found, path=link.path or found.path, urlpath=link.urlpath)
+
+
+def _named(text: str, provider: str) -> Repository:
+    """Return the repository that a text names by its address. Raises UserError."""
     if has_invisible(text):
         refuse(
             _("The repository's address contains an invisible character. Type it again by hand.")
         )
-    address = None if _is_doi(text) else parse_address(text)
-    if re.search(r"\s", text):
+    address = None if is_identifier(text) else parse_address(text)
+    if re.search(r"\s", text) and not is_identifier(text):
         refuse(_("The repository's address contains a space. Remove it."))
     found = _provider(provider, text, address).parse(text, address)
     require_length(found.url)
-    return _with_typed(found, ref, path)
+    if is_launch_link(found.url):  # with escapes in it that hide what it is
+        refuse()
+    if address is None or not address.was_http:
+        return found
+    return replace(found, notice=_("over https, although the address says http"))
 
 
 def _provider(key: str, text: str, address: Address | None) -> Provider:
@@ -95,15 +122,11 @@ def _provider(key: str, text: str, address: Address | None) -> Provider:
     return PROVIDERS[key]
 
 
-def _is_doi(text: str) -> bool:
-    """Return whether the text is a bare DOI, which looks like other addresses."""
-    return PROVIDERS["doi"].claims(text, None)
-
-
 def _with_typed(found: Repository, ref: str, path: str) -> Repository:
     """Return the repository at the ref and path that were typed beside its address."""
+    found = replace(found, path=path or found.path, urlpath="" if path else found.urlpath)
     if not ref:
-        return replace(found, path=path or found.path)
+        return found
     candidates = dict(found.candidates())
     if found.ref and ref not in candidates:
         raise UserError(
@@ -114,20 +137,38 @@ def _with_typed(found: Repository, ref: str, path: str) -> Repository:
             )
             % {"found": found.ref, "typed": ref},
         )
-    return replace(found, ref=ref, path=path or candidates.get(ref, ""), ambiguous_tail="")
+    path = path or candidates.get(ref, found.path)
+    return replace(found, ref=ref, path=path, ambiguous_tail="")
 
 
 def describe(repository: Repository) -> tuple[str, ...]:
     """Return how the text was understood, in a few words each, to show while a person types."""
-    parts = [PROVIDERS[repository.provider].label, repository.repository]
-    if _COMMIT.fullmatch(repository.ref):
-        parts.append(_("commit %(commit)s") % {"commit": repository.ref[:10]})
-    elif repository.ref:
-        parts.append(_("branch or tag %(ref)s") % {"ref": repository.ref})
-    else:
-        parts.append(_("default branch"))
-    if repository.path:
-        parts.append(_("opens %(path)s") % {"path": repository.path})
+    parts = [
+        PROVIDERS[repository.provider].label,
+        repository.repository,
+        _described_ref(repository),
+    ]
+    if opened := repository.path or repository.urlpath:
+        parts.append(_("opens %(path)s") % {"path": opened})
     if is_private(repository.url):
         parts.append(_("with your SSH key"))
+    if repository.notice:
+        parts.append(repository.notice)
     return tuple(parts)
+
+
+def _described_ref(repository: Repository) -> str:
+    ref = repository.ref
+    if not ref:
+        return _("newest version") if repository.provider == "gist" else _("default branch")
+    if _COMMIT.fullmatch(ref):
+        return _("commit %(commit)s") % {"commit": ref[:10]}
+    if request := _REQUEST.fullmatch(ref):
+        number = {"number": request["number"]}
+        is_merge = request["kind"] == "merge-requests"
+        return (
+            _("merge request %(number)s") if is_merge else _("pull request %(number)s")
+        ) % number
+    if _SHORT_COMMIT.fullmatch(ref):
+        return _("branch, tag or commit %(ref)s") % {"ref": ref}
+    return _("branch or tag %(ref)s") % {"ref": ref}

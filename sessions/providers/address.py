@@ -2,8 +2,7 @@
 
 Accepted forms are ``https://``, ``ssh://``, ``git@host:path``, and bare ones without a scheme. An
 address is taken apart and put together again from its checked parts, so that git never gets
-anything that was not understood here. The provider `Git` takes a repository on any host, by the
-address that ``git clone`` accepts.
+anything that was not understood here.
 """
 
 from __future__ import annotations
@@ -20,42 +19,6 @@ from sessions.egress import addresses
 from sessions.errors import UserError
 from sessions.providers.repository import has_invisible
 
-from .repository import Repository
-
-_SEGMENT = re.compile(r"[\w.~+@=,: -]+")
-
-
-class Git:
-    """Any Git address; the provider of last resort."""
-
-    key = "git"
-    label = "Git"
-
-    def claims(self, text: str, address: Address | None) -> bool:
-        """Return whether the text is an address."""
-        return address is not None
-
-    def parse(self, text: str, address: Address | None) -> Repository:
-        """Return the repository at the address. Raises UserError for what cannot be cloned."""
-        if address is None:
-            refuse()
-        if address.query:
-            refuse(
-                _(
-                    "This address has a “?”, like that of a web page. Paste the address for "
-                    "cloning instead."
-                )
-            )
-        if not all(_SEGMENT.fullmatch(segment) for segment in address.segments):
-            refuse(
-                _(
-                    "The address contains characters that a repository's address cannot have. "
-                    "Check it and paste it again."
-                )
-            )
-        return Repository(self.key, address.url, address.url)
-
-
 _PORTS = {"https": 443, "http": 80, "ssh": 22}
 _URL = re.compile(
     r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?:(?P<user>[^/?#]*)@)?"
@@ -68,6 +31,17 @@ _HELPER = re.compile(r"[A-Za-z0-9+.-]*::.*|[A-Za-z][A-Za-z0-9+.-]*://.*")
 _LOCAL = re.compile(r"[./~\\].*|[A-Za-z]:[/\\].*")
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,31}")
 _FORBIDDEN = re.compile(r"[/\\]|^\.{1,2}$")
+_NAMES = 3
+"""Parts of a path in which ``%2F`` is refused: they may name a repository."""
+
+HTTPS_HOSTS = frozenset({
+    "github.com", "gist.github.com", "raw.githubusercontent.com", "gist.githubusercontent.com",
+    "github.dev", "gitlab.com", "codeberg.org", "bitbucket.org", "gitea.com", "git.sr.ht",
+    "huggingface.co", "framagit.org", "salsa.debian.org", "gitlab.gnome.org", "gitlab.inria.fr",
+    "nbviewer.org", "colab.research.google.com", "doi.org", "dx.doi.org", "zenodo.org",
+    "figshare.com", "hydroshare.org", "archive.softwareheritage.org",
+})  # fmt: skip
+"""Hosts that are known to serve https; each also goes by ``www.``."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +49,8 @@ class Address:
     """A repository's address in parts.
 
     ``host`` is in its canonical spelling; ``segments`` are the path's, without %-escapes.
-    ``without_scheme`` means that no scheme was written, so the host is a guess.
+    ``without_scheme`` means that no scheme was written, so the host is a guess. ``was_http`` means
+    that it began with ``http://``, and that its host is known to serve https.
     """
 
     scheme: str
@@ -85,6 +60,7 @@ class Address:
     segments: tuple[str, ...]
     query: str = ""
     without_scheme: bool = False
+    was_http: bool = False
 
     @property
     def url(self) -> str:
@@ -144,9 +120,12 @@ def _checked(found: re.Match[str], *, scheme: str, path: str, bare: bool = False
         _refuse_protocol(scheme)
     user = _user(scheme, groups["user"])
     host, port = _host(found["host"]), _port(scheme, groups.get("port"))
+    host = host.removeprefix("www.") if host.removeprefix("www.") in HTTPS_HOSTS else host
+    if was_http := scheme == "http" and port is None and host in HTTPS_HOSTS:
+        scheme = "https"
     _check_reachable(scheme, host, port or _PORTS[scheme], path)
     query = groups.get("query") or ""
-    return Address(scheme, user, host, port, _segments(path), query, bare)
+    return Address(scheme, user, host, port, _segments(path), query, bare, was_http)
 
 
 def _refuse_protocol(scheme: str) -> NoReturn:
@@ -230,15 +209,17 @@ def _refuse_portal(host: str) -> NoReturn:
 
 def _segments(path: str) -> tuple[str, ...]:
     """Return the parts of a path, without %-escapes and empty parts. Raises UserError."""
+    whole = [part for part in path.split("/") if part]
     try:
-        parts = [unquote(part, errors="strict") for part in path.split("/") if part]
+        parts = [unquote(part, errors="strict") for part in whole]
     except UnicodeDecodeError:
         refuse()
+    parts[_NAMES:] = [each for part in parts[_NAMES:] for each in part.split("/")]
     if not parts:
         refuse(
             _("This is the address of a whole site. Paste the address of one of its repositories.")
         )
-    if any(_FORBIDDEN.search(part) or has_invisible(part) for part in parts):
+    if any(not part or _FORBIDDEN.search(part) or has_invisible(part) for part in parts):
         refuse(
             _(
                 "The address contains characters that a repository's address cannot have. Check it "

@@ -1,27 +1,35 @@
-"""GitHub and GitLab: names with slashes, and pages below a repository.
+"""Sites that host repositories: the names of these, and the pages below them.
 
 People paste what is in the browser's address bar, and that is seldom the repository itself but one
 of its pages: a folder, a file, a commit. The branch and the file are taken from the address.
-`GitHub` has ``owner/repository``, `GitLab` ``group/subgroup/repository``. Digital object
-identifiers are recognised, too, to refuse them with a clear message.
+`GitHub` has ``owner/repository``, `GitLab` ``group/subgroup/repository``, `Gist` a user's snippets.
+`Git` takes a repository on any host, by the address that ``git clone`` accepts or by a page that
+looks like one of GitLab, Gitea, Forgejo, Bitbucket or GitHub.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import ClassVar, NoReturn
 
 from django.utils.translation import gettext as _
 
-from sessions.errors import UserError
-
-from .address import Address, Git, refuse
+from .address import Address, refuse
 from .repository import Repository, clean_path, clean_ref
 
-# Pages that show files at a ref; the ref and path follow.
-_FILES = {"tree", "blob", "blame", "edit", "raw"}
-_ONE_REF = {"commit", "commits", "tags"}
+_FILES = frozenset({"tree", "blob", "blame", "edit", "raw", "src", "media"})
+"""Pages that show files at a ref; the ref and path follow."""
+_ONE_REF = frozenset({"commits", "tags", "branch", "archive"})
+_KINDS_OF_REF = frozenset({"branch", "tag", "commit"})
+"""Follow ``src`` and others on Gitea and Forgejo, before the ref."""
+_REQUESTS = {"pull": "pull", "pulls": "pull", "merge_requests": "merge-requests"}
+_FULL_REF = (["refs", "heads"], ["refs", "tags"])
+_PAGES = _FILES | _ONE_REF | {"commit", "releases", *_REQUESTS, "pull-requests"}
+_FILE = "file"
+"""A page of ours for a file of a gist, which has no word for it."""
+_ARCHIVE = re.compile(r"\.(?:zip|tar\.gz|tar\.bz2|tgz|bundle)$")
 
 
 class Forge:
@@ -29,6 +37,7 @@ class Forge:
 
     key: ClassVar[str]
     label: ClassVar[str]
+    host: ClassVar[str]
     hosts: ClassVar[frozenset[str]]
 
     def claims(self, text: str, address: Address | None) -> bool:
@@ -47,15 +56,23 @@ class Forge:
         if address is not None and address.scheme == "ssh":
             return Git().parse(text, address)
         if address is not None and address.host in self.hosts:
-            segments: Sequence[str] = address.segments
+            segments: Sequence[str] = self.segments(address)
         elif address is None or address.without_scheme:
             segments = text.strip("/").split("/")
         else:
             self.refuse_host(address.host)
+        ref = ""
+        if len(segments) > 1 and "@" in segments[1]:  # owner/repository@ref
+            name, _at_sign, ref = "/".join(segments[1:]).partition("@")
+            segments = [segments[0], name]
         names, page = self.split(segments)
         name = "/".join(names).removesuffix(".git")
-        repository = Repository(self.key, name, f"https://{min(self.hosts, key=len)}/{name}.git")
-        return _at_page(repository, page)
+        repository = Repository(self.key, name, f"https://{self.host}/{name}.git")
+        return _at_page(repository, ["commits", ref] if ref else page)
+
+    def segments(self, address: Address) -> Sequence[str]:
+        """Return the names and the page in an address on one of the hosts."""
+        return address.segments
 
     def split(self, segments: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
         """Return the segments that name the repository, and those of the page. Raises UserError."""
@@ -70,24 +87,45 @@ class Forge:
 
 
 def _at_page(repository: Repository, page: Sequence[str]) -> Repository:
-    """Return the repository at the branch and file that a page shows."""
+    """Return the repository at the branch and file that a page shows. Raises UserError."""
     if not page:
         return repository
-    kind, rest = page[0], page[1:]
-    if kind == "releases" and rest and rest[0] == "tag":
-        kind, rest = "tags", rest[1:]
+    kind, rest = _plain_page(page)
+    whole = "/".join(rest)
+    if kind == "commit" and rest:
+        return _at(repository, rest[0], "/".join(rest[1:]))
     if kind in _ONE_REF and rest:
-        return _at(repository, "/".join(rest), "")
+        return _at(repository, _ARCHIVE.sub("", whole) if kind == "archive" else whole, "")
     if kind in _FILES and rest:
-        tail = "/".join(rest) if len(rest) > 1 else ""
-        return _at(repository, rest[0], "/".join(rest[1:]), tail)
-    return refuse(
-        _(
-            "This is a page about %(repository)s. Paste the address of its files or of a branch "
-            "instead."
-        )
-        % {"repository": repository.repository}
+        return _at(repository, rest[0], "/".join(rest[1:]), whole if len(rest) > 1 else "")
+    if kind in _REQUESTS and rest and re.fullmatch("[0-9]{1,12}", rest[0]):
+        return _at(repository, f"{_REQUESTS[kind]}/{rest[0]}", "")
+    return _at(repository, "", whole) if kind == _FILE else _refuse_page(repository, kind)
+
+
+def _plain_page(page: Sequence[str]) -> tuple[str, list[str]]:
+    """Return the kind of a page and what follows, without what each forge adds to a ref."""
+    kind, rest = page[0], list(page[1:])
+    if kind == "releases" and rest[:1] == ["tag"]:
+        kind, rest = "tags", rest[1:]
+    elif kind in _FILES | _ONE_REF and len(rest) > 1 and rest[0] in _KINDS_OF_REF:
+        kind, rest = ("commit" if rest[0] == "commit" else kind), rest[1:]
+    if rest[:2] in _FULL_REF and len(rest) > 2:
+        rest = rest[2:]
+    return kind, rest
+
+
+def _refuse_page(repository: Repository, kind: str) -> NoReturn:
+    sentence = _(
+        "This is a page about %(repository)s. Paste the address of its files or of a branch "
+        "instead."
     )
+    if kind == "pull-requests":
+        sentence = _(
+            "Bitbucket does not let Git fetch the pull requests of %(repository)s. Paste the "
+            "address of the pull request's branch instead."
+        )
+    refuse(sentence % {"repository": repository.repository})
 
 
 def _at(repository: Repository, ref: str, path: str, tail: str = "") -> Repository:
@@ -103,29 +141,26 @@ def _at(repository: Repository, ref: str, path: str, tail: str = "") -> Reposito
 
 _OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 _GITHUB_NAME = re.compile(r"(?!\.{1,2}(?:\.git)?$)[A-Za-z0-9._-]{1,100}")
+_RAW_GITHUB = "raw.githubusercontent.com"
 
 
 class GitHub(Forge):
-    """github.com; two words with a slash mean a repository here."""
+    """github.com and its other faces; two words with a slash mean a repository here."""
 
     key = "gh"
     label = "GitHub"
-    hosts: ClassVar = frozenset({"github.com", "www.github.com"})
+    host = "github.com"
+    hosts: ClassVar = frozenset({"github.com", "github.dev", _RAW_GITHUB})
 
     def claims(self, text: str, address: Address | None) -> bool:
-        """Return whether the text is ``owner/repository`` or an address on github.com.
-
-        Raises UserError for the address of a raw file, which names no repository.
-        """
-        if address is not None and address.host == "raw.githubusercontent.com":
-            refuse(
-                _(
-                    "This is the address of a raw file. Paste the address of the file's page on "
-                    "GitHub, or of its repository."
-                )
-            )
-        short = address is None and re.fullmatch("[^/]+/[^/]+/?", text) is not None
+        """Return whether the text is ``owner/repository[@ref]`` or an address on GitHub."""
+        short = address is None and re.fullmatch("[^/]+/(?:[^/]+/?|[^/@]+@.+)", text) is not None
         return short or super().claims(text, address)
+
+    def segments(self, address: Address) -> Sequence[str]:
+        """Return the names and the page; a raw file's address leaves out the word for it."""
+        found = address.segments
+        return (*found[:2], "raw", *found[2:]) if address.host == _RAW_GITHUB else found
 
     def split(self, segments: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
         """Return owner and repository, and the rest as the page. Raises UserError."""
@@ -151,37 +186,111 @@ class GitLab(Forge):
 
     key = "gl"
     label = "GitLab"
-    hosts: ClassVar = frozenset({"gitlab.com", "www.gitlab.com"})
+    host = "gitlab.com"
+    hosts: ClassVar = frozenset({"gitlab.com"})
 
     def split(self, segments: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
-        """Return groups and repository, and what follows ``/-/`` as the page. Raises UserError."""
-        end = segments.index("-") if "-" in segments else len(segments)
-        names = segments[:end]
+        """Return groups and repository, and the page. Raises UserError."""
+        names, page = split_page(segments)
         if not 2 <= len(names) <= _MAX_GROUPS or not all(map(_GITLAB_NAME.fullmatch, names)):
             refuse(_("Write a GitLab repository as group/repository, such as ada/flowers."))
-        return names, segments[end + 1 :]
+        return names, page
 
 
-_DOI = re.compile(r"(?:doi: *)?10\.[0-9]{4,9}/.+", re.IGNORECASE)
-_RESOLVERS = frozenset({"doi.org", "dx.doi.org", "www.doi.org"})
+_GIST_ID = re.compile(r"[0-9a-f]{1,64}", re.IGNORECASE)
+_GIST_COMMIT = re.compile(r"[0-9a-f]{40}", re.IGNORECASE)
+_RAW_GIST = "gist.githubusercontent.com"
 
 
-class Doi:
-    """Archives that give a repository a DOI."""
+class Gist(Forge):
+    """gist.github.com: a user's snippets, each a repository with a number for its name."""
 
-    key = "doi"
-    label = "DOI"
+    key = "gist"
+    label = "GitHub Gist"
+    host = "gist.github.com"
+    hosts: ClassVar = frozenset({"gist.github.com", _RAW_GIST})
+
+    def split(self, segments: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+        """Return user and number, and what follows as the page. Raises UserError.
+
+        A commit may follow the number, and a file the commit or the number.
+        """
+        names, rest = segments[:2], [each for each in segments[2:] if each != "raw"]
+        number = names[1].removesuffix(".git") if len(names) == 2 else ""
+        if not _GIST_ID.fullmatch(number) or not _OWNER.fullmatch(names[0]):
+            refuse(_("Write a gist as its user and number, such as ada/0123456789abcdef."))
+        if rest and _GIST_COMMIT.fullmatch(rest[0]):
+            return names, ["commit", *rest]
+        return names, [_FILE, *rest] if rest else []
+
+
+_SEGMENT = re.compile(r"[\w.~+@=,: -]+")
+
+
+class Git:
+    """Any Git address; the provider of last resort."""
+
+    key = "git"
+    label = "Git"
 
     def claims(self, text: str, address: Address | None) -> bool:
-        """Return whether the text is a DOI, or the address of one at a resolver."""
-        return bool(_DOI.fullmatch(text)) or (address is not None and address.host in _RESOLVERS)
+        """Return whether the text is an address."""
+        return address is not None
 
-    def parse(self, text: str, address: Address | None) -> NoReturn:
-        """Raise UserError: DOIs cannot be launched yet."""
-        raise UserError(
-            "launch.doi-not-supported",
-            _(
-                "DOIs cannot be launched yet. Open the DOI's page and paste the address of the "
-                "Git repository that it names."
-            ),
-        )
+    def parse(self, text: str, address: Address | None) -> Repository:
+        """Return the repository at the address. Raises UserError for what cannot be cloned."""
+        if address is None:
+            refuse()
+        names, page = split_page(address.segments, may_be_name=address.host != _BITBUCKET)
+        if address.query and not page:
+            refuse(
+                _(
+                    "This address has a “?”, like that of a web page. Paste the address for "
+                    "cloning instead."
+                )
+            )
+        if not all(_SEGMENT.fullmatch(segment) for segment in names):
+            refuse(
+                _(
+                    "The address contains characters that a repository's address cannot have. "
+                    "Check it and paste it again."
+                )
+            )
+        url = replace(address, segments=tuple(names)).url
+        return _at_page(Repository(self.key, url, url), page)
+
+
+_BITBUCKET = "bitbucket.org"
+
+
+def split_page(
+    segments: Sequence[str], *, may_be_name: bool = False
+) -> tuple[Sequence[str], Sequence[str]]:
+    """Return the segments that name the repository, and those of a page below it.
+
+    With ``may_be_name``, the word for a page counts only if what follows makes it one.
+    """
+    for place, word in enumerate(segments[2:], 2):
+        if word == "-":
+            return segments[:place], segments[place + 1 :]
+        if word in _PAGES and not (may_be_name and not _is_page(word, segments[place + 1 :])):
+            return segments[:place], segments[place:]
+    return segments, []
+
+
+def _is_page(word: str, rest: Sequence[str]) -> bool:
+    """Return whether a word that may also be a name is a page, by what follows it."""
+    if word in _REQUESTS:
+        return bool(rest) and rest[0].isdigit()
+    if word in {
+        "src",
+        "media",
+        "archive",
+        "commits",
+        "branch",
+        "releases",
+        "tags",
+        "pull-requests",
+    }:
+        return len(rest) > 1 and rest[0] in {*_KINDS_OF_REF, "tag", "refs"}
+    return bool(rest)

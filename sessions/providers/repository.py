@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from django.utils.translation import gettext as _
 
@@ -35,6 +35,10 @@ class Repository:
     The web address of a file does not say where the branch ends and the path begins, since both may
     contain slashes. Then ``ambiguous_tail`` keeps them together, and ``ref`` and ``path`` are the
     likely reading: a branch without slashes.
+
+    ``urlpath`` is where a launch link leads on the notebook's host, without the first slash: an
+    address there or, if there is a ``path``, the part of it above that path. "" is JupyterLab.
+    ``notice`` is a sentence for people about how the text was understood; "" if it is plain.
     """
 
     provider: str
@@ -43,6 +47,8 @@ class Repository:
     ref: str = ""
     path: str = ""
     ambiguous_tail: str = ""
+    urlpath: str = ""
+    notice: str = field(default="", compare=False)
 
     def candidates(self) -> list[tuple[str, str]]:
         """Return every (ref, path) that may be meant, the longest ref first; only one can exist."""
@@ -64,10 +70,9 @@ MAX_PATH_LENGTH = 1000
 _INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 _AROUND = " \t\r\n\u00a0\u200b\u2060\ufeff"
 _QUOTES = {'"': '"', "'": "'", "<": ">", "“": "”", "„": "“", "‘": "’"}
-_CLONE = re.compile(r"(?:\$ *)?git +clone +(?P<address>[^ -][^ ]*)(?: +[^ -][^ ]*)?")
 # Forbidden by git's check-ref-format, or starting with a minus sign.
 _BAD_REF = re.compile(r"^[-/]|[ ~^:?*\[\\]|\.\.|//|@\{|^@$|[/.]$|(?:^|/)\.|\.lock(?:/|$)")
-_BAD_PATH = re.compile(r"^[-/]|\\|//|(?:^|/)\.{1,2}(?:/|$)")
+_BAD_PATH = re.compile(r"^-|\\|//|(?:^|/)\.{1,2}(?:/|$)")
 
 
 def has_invisible(text: str) -> bool:
@@ -76,14 +81,12 @@ def has_invisible(text: str) -> bool:
 
 
 def clean_repository(text: str) -> str:
-    """Return the pasted text without surrounding blanks, quotes or ``git clone``.
+    """Return the pasted text without surrounding blanks and quotes.
 
     Raises UserError if it is empty or too long.
     """
-    text = _unquoted(text.strip(_AROUND))
+    text = unquoted(text.strip(_AROUND))
     require_length(text)
-    if command := _CLONE.fullmatch(text):
-        text = _unquoted(command["address"])
     if not text:
         raise UserError(
             "launch.repository-empty",
@@ -105,10 +108,11 @@ def require_length(text: str) -> None:
         )
 
 
-def _unquoted(text: str) -> str:
+def unquoted(text: str) -> str:
     """Return the text without one pair of quotation marks or angle brackets around it."""
-    if len(text) > 1 and _QUOTES.get(text[0]) == text[-1]:
-        return text[1:-1].strip(_AROUND)
+    inner = text[1:-1]
+    if len(text) > 1 and _QUOTES.get(text[0]) == text[-1] and text[0] not in inner:
+        return inner.strip(_AROUND)
     return text
 
 
@@ -128,9 +132,8 @@ def clean_ref(text: str) -> str:
 
 def clean_path(text: str) -> str:
     """Return a file or folder of the repository, relative to its root. Raises UserError."""
-    path = text.strip(_AROUND).removeprefix("./").rstrip("/")
-    absolute = text.strip(_AROUND).startswith("/")
-    if absolute or len(path) > MAX_PATH_LENGTH or _BAD_PATH.search(path) or has_invisible(path):
+    path = text.strip(_AROUND).removeprefix("./").strip("/")
+    if len(path) > MAX_PATH_LENGTH or _BAD_PATH.search(path) or has_invisible(path):
         raise UserError(
             "launch.path-not-understood",
             _(

@@ -49,7 +49,7 @@ def trusted(settings):
         ("ssh://git.example.org:2222/a/b", "ssh://git@git.example.org:2222/a/b"),
         ("ada@git.example.org:a/b.git", "ssh://ada@git.example.org/a/b.git"),
         ("git.example.org:a/b.git", "ssh://git@git.example.org/a/b.git"),
-        ("https://gist.github.com/ada/0a1b2c", "https://gist.github.com/ada/0a1b2c"),
+        ("https://gist.github.com/ada/0a1b2c", "https://gist.github.com/ada/0a1b2c.git"),
         ("http://git.intranet/a", "http://git.intranet/a"),
         ("http://127.0.0.1:5000/a.git", "http://127.0.0.1:5000/a.git"),
         ("http://0x7f.1:5000/a.git", "http://127.0.0.1:5000/a.git"),
@@ -197,11 +197,8 @@ PASSWORD = "launch.repository-has-password"
         ("https://h.org/`x`", REPOSITORY),
         ("https://h.org/a|b", REPOSITORY),
         ("https://github.com/ada", REPOSITORY),
-        ("https://github.com/ada/flowers/pull/7", REPOSITORY),
         ("https://github.com/ada/flowers/issues", REPOSITORY),
         ("https://github.com/ada/flowers/tree", REPOSITORY),
-        ("https://raw.githubusercontent.com/ada/flowers/main/a.ipynb", REPOSITORY),
-        ("https://gitlab.com/ada/flowers/-/merge_requests/7", REPOSITORY),
         ("https://github.com/ada/flowers/tree/-x", "launch.ref-not-understood"),
         ("https://github.com/ada/flowers/tree/a..b", "launch.ref-not-understood"),
         ("https://github.com/ada/flowers/blob/main/-x", "launch.path-not-understood"),
@@ -214,7 +211,8 @@ PASSWORD = "launch.repository-has-password"
         ("ftp://h.org/a", PROTOCOL),
         ("javascript://h.org/a", PROTOCOL),
         ("http://h.org/a", PROTOCOL),
-        ("http://github.com/ada/flowers", PROTOCOL),
+        ("http://github.com:8080/ada/flowers", PROTOCOL),
+        ("http://github.com.h.org/ada/flowers", PROTOCOL),
         ("https://ada:secret@h.org/a", PASSWORD),
         ("https://token@h.org/a", PASSWORD),
         ("https://@h.org/a", PASSWORD),
@@ -263,7 +261,7 @@ def test_an_invalid_ref_is_refused(ref: str):
 
 @pytest.mark.parametrize(
     "path",
-    ["/etc/passwd", "../x", "a/../b", "a/..", "..", ".", "a/./b", "a//b", "a\\b", "-x", "a\0b",
+    ["/../x", "../x", "a/../b", "a/..", "..", ".", "a/./b", "a//b", "a\\b", "-x", "a\0b",
      "a\nb", "a\u202eb", "a" * 1001],
 )  # fmt: skip
 def test_a_path_that_leads_out_of_the_repository_is_refused(path: str):

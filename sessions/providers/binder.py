@@ -1,0 +1,213 @@
+"""Binder's launch links: read those of any hub, and make our own. Pure functions of the text.
+
+A link is ``/v2/<provider>/<spec>``, below a hub's address or alone, with ``labpath=``,
+``filepath=`` or ``urlpath=`` in its query. Its escapes count: ``%2F`` does not separate names. So
+everything here takes and returns addresses as they are sent, with their escapes.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import NoReturn, Protocol
+from urllib.parse import parse_qsl, quote, unquote
+
+from django.utils.translation import gettext as _
+
+from sessions.errors import UserError
+
+from .archives import ARCHIVES, refuse_archive, refuse_doi
+from .repository import clean_path, clean_ref, has_invisible
+
+PREFIX = "/v2/"
+MAX_URLPATH_LENGTH = 2000
+LAB = "lab/tree"
+"""Where a notebook's host shows a file in JupyterLab; the others are Binder's words for one."""
+_ABOVE_FILES = {"labpath": "doc/tree", "filepath": "tree"}
+
+_LINK = re.compile(
+    r"(?:(?:https?://)?(?P<host>[^/?#\s@]+)(?P<base>(?:/+[^/?#\s]+)*?)/+|/*)v2/+"
+    rf"(?P<provider>gh|gl|git|gist|doi|{'|'.join(ARCHIVES)})/+"
+    r"(?P<spec>[^?#]+)(?:\?(?P<query>[^#]*))?(?:#.*)?",
+    re.DOTALL | re.IGNORECASE,
+)
+_ANY_LINK = re.compile(
+    r"/v2/(?P<provider>[^/?#]*)/*(?P<spec>[^?#]*)(?:\?(?P<query>.*))?", re.DOTALL
+)
+_FORGES = re.compile(
+    r"(?:.*\.)?(?:github|gitlab|bitbucket|codeberg|githubusercontent)\.(?:com|org)"
+)
+_PAGES = re.compile(r"/(?:-|tree|blob|src|raw|commits?|dataset)(?:/|$)")
+_FORMS = {"gh": "user/repo/ref", "gl": "namespace/ref", "git": "url/ref", "gist": "user/id/ref"}
+_NEWEST_OF_GIST = frozenset({"HEAD", "master", "main"})
+_ESCAPED = re.compile("%(?:2f|3a)", re.IGNORECASE)
+_ESCAPED_COLON = re.compile("^(https?|ssh)%3a(?=/)", re.IGNORECASE)
+_UNESCAPED_URL = re.compile(r"(?P<scheme>https?|ssh|git):/+(?P<rest>.+)", re.DOTALL | re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class LaunchLink:
+    """What a launch link names, like the fields of a launch; ``urlpath`` is as in `Repository`.
+
+    ``provider`` is "" if the repository's address says it.
+    """
+
+    repository: str
+    provider: str
+    ref: str
+    path: str
+    urlpath: str
+
+
+class Linkable(Protocol):
+    """A `Repository`, or a project."""
+
+    @property
+    def provider(self) -> str:
+        """Return the key of the provider."""
+
+    @property
+    def repository(self) -> str:
+        """Return the repository as it is stored and shown."""
+
+    @property
+    def url(self) -> str:
+        """Return the address to clone from."""
+
+    @property
+    def ref(self) -> str:
+        """Return the branch, tag or commit; "" is the default branch."""
+
+    @property
+    def path(self) -> str:
+        """Return the file or folder to open."""
+
+    @property
+    def urlpath(self) -> str:
+        """Return where to go on the notebook's host, as in `Repository`."""
+
+
+def is_launch_link(text: str) -> bool:
+    """Return whether a text is a launch link of this or any other hub."""
+    found = _LINK.fullmatch(text)
+    if not found or not found["host"]:
+        return found is not None
+    return not _FORGES.fullmatch(found["host"].lower()) and not _PAGES.search(found["base"])
+
+
+def read_link(text: str) -> LaunchLink:
+    """Return what a launch link names. Raises UserError, which says how to write it."""
+    found = _LINK.fullmatch(text) or _ANY_LINK.fullmatch(text)
+    provider, spec = (found["provider"], found["spec"].strip("/")) if found else ("", "")
+    if provider == "doi":
+        refuse_doi()
+    if provider in ARCHIVES:
+        refuse_archive(provider)
+    if provider not in _FORMS:
+        sentence = _(
+            "No provider found for prefix %(prefix)s. A launch link has gh, gl, git or gist after "
+            "/v2/, such as /v2/gh/owner/repository/HEAD."
+        )
+        prefix = "" if has_invisible(_decoded(provider)) else _decoded(provider)[:40]
+        raise UserError("launch.provider-unknown", sentence % {"prefix": f"“{prefix}”"})
+    repository, ref = _split(provider, spec)
+    path, urlpath = _place(found["query"] or "" if found else "")
+    ref = "" if provider == "gist" and ref in _NEWEST_OF_GIST else ref
+    return LaunchLink(repository, "" if provider == "git" else provider, ref, path, urlpath)
+
+
+def _split(provider: str, spec: str) -> tuple[str, str]:
+    """Return the repository and the ref in a spec. Raises UserError if either is missing."""
+    spec = _ESCAPED_COLON.sub(r"\1:", spec)
+    bare = _UNESCAPED_URL.fullmatch(spec) if provider == "git" else None
+    parts = [part for part in (bare["rest"] if bare else spec).split("/") if part]
+    if not bare and parts and _ESCAPED.search(parts[0]):
+        names = 1
+    elif provider in {"gh", "gist"}:
+        names = 2
+    else:
+        with_host = bare or (provider == "git" and ":" not in spec.partition("/")[0])
+        names = _length_of_repository(parts, 3 if with_host else 2)
+    name = (f"{bare['scheme']}://" if bare else "") + "/".join(parts[:names])
+    ref = _decoded("/".join(parts[names:]))
+    if len(parts) < names or (not ref and provider != "gist"):
+        _refuse_without_ref(provider, spec)
+    return _decoded(name), clean_ref(ref)
+
+
+def _length_of_repository(parts: list[str], usual: int) -> int:
+    """Return how many parts name a repository where nothing but ``.git`` says where it ends."""
+    ends = (n for n, part in enumerate(parts, 1) if part.endswith(".git"))
+    return next(ends, usual)
+
+
+def _refuse_without_ref(provider: str, spec: str) -> NoReturn:
+    shown = spec if len(spec) <= 200 and not has_invisible(_decoded(spec)) else "…"
+    sentence = _("Spec is not of the form “%(form)s”, provided: “%(spec)s”.")
+    details = {}
+    if shown != "…" and shown:
+        sentence += " " + _("Did you mean “%(spec)s/HEAD”?")
+        details = {"meant": f"{PREFIX}{provider}/{quote(spec, safe=_SAFE)}/HEAD"}
+    raise UserError(
+        "launch.link-without-ref", sentence % {"form": _FORMS[provider], "spec": shown}, **details
+    )
+
+
+def _place(query: str) -> tuple[str, str]:
+    """Return the file that a query opens, and the address on the notebook's host."""
+    found = dict(reversed(parse_qsl(query, errors="replace")))  # the first of each counts
+    for name, above in _ABOVE_FILES.items():
+        if path := clean_path(found.get(name, "")):
+            return path, above
+    urlpath = found.get("urlpath", "").strip("/")
+    if len(urlpath) > MAX_URLPATH_LENGTH or has_invisible(urlpath) or "\\" in urlpath:
+        raise UserError(
+            "launch.path-not-understood",
+            _(
+                "The link's urlpath is too long, or has characters that an address cannot have. "
+                "Open the repository without it."
+            ),
+        )
+    return _file_in_lab(urlpath) or ("", urlpath)
+
+
+def _file_in_lab(urlpath: str) -> tuple[str, str] | None:
+    """Return the file that an address opens just as its path alone would, and "" beside it."""
+    file = urlpath.removeprefix(f"{LAB}/")
+    path = _decoded(file)
+    if file == urlpath or "?" in file or "#" in file or quote(path) != quote(file, safe="/%"):
+        return None
+    try:
+        return (path, "") if clean_path(path) == path else None
+    except UserError:
+        return None
+
+
+def _decoded(text: str) -> str:
+    """Return the text without %-escapes; as it is if they stand for no text."""
+    try:
+        return unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        return text
+
+
+_SAFE = "/:@!$&'()*+,;=~%"
+
+
+def launch_link(of: Linkable) -> str:
+    """Return the launch link of a repository or project, without the portal's address."""
+    if of.provider == "gl":
+        spec = quote(of.repository, safe="")
+    elif of.provider in {"gh", "gist"}:
+        spec = quote(of.repository)
+    else:
+        spec = quote(of.url, safe="")
+    key = of.provider if of.provider in {"gh", "gl", "gist"} else "git"
+    place = ""
+    for name, above in _ABOVE_FILES.items():
+        if of.path and of.urlpath == above:
+            place = f"?{name}={quote(of.path)}"
+    if not place and (of.path or of.urlpath):
+        file = f"{LAB}/{quote(of.path)}" if of.path else of.urlpath
+        place = f"?urlpath={quote(file)}"
+    return f"{PREFIX}{key}/{spec}/{quote(of.ref or 'HEAD')}{place}"

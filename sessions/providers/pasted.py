@@ -1,0 +1,126 @@
+"""Take the address out of what people have in their clipboard. Pure functions of the text.
+
+It may stand in a badge or a link in Markdown, reStructuredText or HTML, in a command that clones,
+or in the address of a page that shows notebooks of repositories elsewhere.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from html import unescape
+from typing import NamedTuple, NoReturn
+
+from django.utils.translation import gettext as _
+
+from .address import refuse
+from .binder import is_launch_link
+
+_MARKDOWN = re.compile(r"\]\(\s*<?((?:[^\s()<>]|\([^\s()<>]*\))+)")
+_REST = re.compile(r":target:\s*(\S+)|<([^\s<>]+)>`_")
+_HTML = re.compile(r"\bhref\s*=\s*[\"']?([^\"'\s>]+)", re.IGNORECASE)
+_MARKUP = {"[": _MARKDOWN, ".": _REST, "`": _REST, ":": _REST, "<": _HTML}
+"""How links are found in a text that begins like this."""
+
+_COMMAND = re.compile(
+    r"(?:[$%>!#]\s*)*(?P<program>git\s+clone|(?:gh|glab)\s+repo\s+clone|hub\s+clone)(?:\s+(?P<words>.+))?",
+    re.DOTALL,
+)
+_NEXT_COMMAND = re.compile(r"\s*(?:&&|\|\||;(?=\s|$)|\s\|\s|\n).*", re.DOTALL)
+_BRANCH = re.compile(r"(?:-b|--branch)=?(?P<ref>.*)", re.DOTALL)
+_WITH_VALUE = frozenset({"--depth", "-j", "--jobs", "-o", "--origin", "--filter"})
+_WITHOUT_MEANING = re.compile(
+    r"--(?:recurs(?:iv)?e(?:-submodules)?|(?:no-)?single-branch|(?:no-)?shallow-submodules|quiet"
+    r"|verbose|progress|no-tags|no-checkout|sparse|depth|jobs|origin|filter)(?:=\S*)?"
+    r"|-(?:[qvnl]+|j[0-9]*|o)|--",
+)
+"""Options that change neither what is cloned nor from where."""
+
+_BEFORE_ADDRESS = re.compile(r"^(?:git\+(?=https?://)|https?://(?=https?://))+", re.IGNORECASE)
+"""Pip's word for git, and a scheme that was there already when the address was pasted."""
+_VIEWER = re.compile(
+    r"(?:https?://)?(?:www\.)?(?P<host>nbviewer\.(?:jupyter\.|ipython\.)?org|"
+    r"colab\.research\.google\.com)/+(?:format/[a-z]+/)?(?P<page>.*)",
+    re.IGNORECASE | re.DOTALL,
+)
+_VIEWED = {
+    "github/": "https://github.com/",
+    "gist/": "https://gist.github.com/",
+    "urls/": "https://",
+    "url/": "http://",
+}
+
+
+class Pasted(NamedTuple):
+    """The address in a pasted text, and the ref beside it in a command."""
+
+    address: str
+    ref: str = ""
+
+
+def unwrap(text: str) -> Pasted:
+    """Return the address in a text; the text itself if it is not wrapped in anything.
+
+    Raises UserError for a command that cannot be understood, and for a notebook elsewhere.
+    """
+    if pattern := _MARKUP.get(text[:1]):
+        text = _link_in(text, pattern) or text
+    if command := _COMMAND.fullmatch(text):
+        return _cloned(command["program"], command["words"] or "")
+    text = _BEFORE_ADDRESS.sub("", text)
+    if viewer := _VIEWER.fullmatch(text):
+        return Pasted(_viewed(viewer["page"]))
+    return Pasted(text)
+
+
+def _link_in(text: str, pattern: re.Pattern[str]) -> str:
+    """Return the launch link in a text, else its last link, which is the one around a picture."""
+    links = [unescape("".join(groups)) for groups in _groups(pattern, text)]
+    return next(filter(is_launch_link, links), links[-1] if links else "")
+
+
+def _groups(pattern: re.Pattern[str], text: str) -> Iterable[tuple[str, ...]]:
+    return (found.groups(default="") for found in pattern.finditer(text))
+
+
+def _cloned(program: str, text: str) -> Pasted:
+    """Return what a command clones, and the branch or tag that it names."""
+    words = iter(word.strip("\"'") for word in _NEXT_COMMAND.sub("", text).split())
+    named: list[str] = []
+    ref = ""
+    for word in words:
+        if not word.startswith("-"):
+            named.append(word)
+        elif branch := _BRANCH.fullmatch(word):
+            ref = branch["ref"] or next(words, "")
+        elif word in _WITH_VALUE:
+            next(words, "")
+        elif not _WITHOUT_MEANING.fullmatch(word):
+            _refuse_command()
+    if not 1 <= len(named) <= 2:  # the second is the folder
+        _refuse_command()
+    is_short = "/" in named[0] and ":" not in named[0] and named[0].count("/") == 1
+    host = "https://gitlab.com/" if program.startswith("glab") and is_short else ""
+    return Pasted(host + named[0], ref)
+
+
+def _refuse_command() -> NoReturn:
+    refuse(
+        _(
+            "This command has parts that mean nothing here. Paste only the repository's address, "
+            "and enter a branch in the field for it."
+        )
+    )
+
+
+def _viewed(page: str) -> str:
+    """Return the address of what a page on a viewer's site shows. Raises UserError."""
+    for start, address in _VIEWED.items():
+        if page.startswith(start):
+            return address + page.removeprefix(start)
+    return refuse(
+        _(
+            "This page shows a notebook that is in no Git repository. Save the notebook to a "
+            "repository, and paste the repository's address."
+        )
+    )
