@@ -112,7 +112,12 @@ def _projects(person: User, names: Names, alias: str) -> None:
     Event.objects.filter(project__in=theirs).delete()
     Session.objects.filter(project__in=theirs).update(message="", safe_mode="", address="")
     for project in theirs.iterator():
-        where: dict[str, Any] = {"name": f"{alias}-{project.pk}", "path": "", "tail": ""}
+        where: dict[str, Any] = {
+            "name": f"{alias}-{project.pk}",
+            "path": "",
+            "tail": "",
+            "urlpath": "",
+        }
         where |= {"files_volume": ""}  # nothing is stored there any more
         if project.is_private or _mentions(project.repository, names):
             where |= {"repository": alias, "url": "", "ref": "", "commit": ""}

@@ -99,7 +99,7 @@ EXPORT_FILES = (
     ExportFile("letters", "emails to you", _rows_of(Letter, "to"),
                ("subject", "text", "created", "sent"), ("portal.Letter.to",)),
     ExportFile("projects", "your projects, including deleted ones", _rows_of(Project, "owner"),
-               ("name", "provider", "repository", "ref", "commit", "path", "created",
+               ("name", "provider", "repository", "ref", "commit", "path", "urlpath", "created",
                 "last_activity", "removed", "drops"), ("notebook_sessions.Project.owner",)),
     ExportFile("sessions", "each run of your notebooks",
                _rows_of(Session, "project__owner"), _SESSION),

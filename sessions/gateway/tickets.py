@@ -31,6 +31,7 @@ from portal.models import User
 from sessions.errors import UserError
 from sessions.gateway.hosts import ENTER_PATH
 from sessions.models import Access, Project
+from sessions.providers import LAB
 
 LIFETIME_SECONDS = 30
 UNUSED_LIFETIME = timedelta(minutes=1)
@@ -71,14 +72,14 @@ def issue_ticket(
 
     ``session_key`` is the browser's portal session: access ends with it. ``entrant`` is the digest
     of the secret that this browser holds on the notebook's host. ``path`` is where to go on that
-    host; without it, the project's own file is opened.
+    host; without it, the project's own file or address is opened.
 
     Raises `NotOwner` if the project is not the user's.
     """
     _refuse_others(user, project)
     secret = secrets.token_urlsafe(32)
     Access.objects.create(user=user, project=project, browser=session_key, ticket=digest(secret))
-    target = safe_path(path) or _file_path(project.path)
+    target = safe_path(path) or _own_path(project)
     ticket = signing.dumps([secret, target, entrant], salt=SALT)
     return f"{project.notebook_url.rstrip('/')}{ENTER_PATH}?{urlencode({'ticket': ticket})}"
 
@@ -103,9 +104,11 @@ def safe_path(path: str) -> str:
     return iri_to_uri(path) if safe and path.isprintable() and "\\" not in path else ""
 
 
-def _file_path(path: str) -> str:
-    tidy = path.strip("/")
-    return f"/lab/tree/{quote(tidy)}" if tidy else "/lab"
+def _own_path(project: Project) -> str:
+    """Return where the project itself opens: its file, or where its launch link leads."""
+    if tidy := project.path.strip("/"):
+        return f"/{project.urlpath or LAB}/{quote(tidy)}"
+    return (project.urlpath and safe_path(f"/{project.urlpath}")) or "/lab"
 
 
 def redeem(ticket: str, label: str, entrant: str, held_cookie: str = "") -> Entry | None:

@@ -12,10 +12,10 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 from django.conf import settings
 
@@ -24,8 +24,11 @@ from keys.keypairs import SshIdentity
 from .errors import commit_not_found, failure, refuses_fetch
 from .process import FETCH_SETTINGS, Git, run_with_git
 
+QUICK_SECONDS = 5.0
+"""How long a server is asked whether a commit has a path."""
 DEADLINE_SECONDS = 30  # resolving may take 20 first, and the worker kills a task at 55
 
+T = TypeVar("T")
 Kind = Literal["file", "link", "folder"]
 _FetchArguments = tuple[list[str], list[str]]
 
@@ -80,20 +83,58 @@ def read_entry(
     Raises UserError if the commit or repository is not there for us or is too large, TemporaryError
     if the server is not there.
     """
+
+    async def find(copy: _PartialClone) -> EntryAndRest:
+        return EntryAndRest(await copy.file(name, max_bytes), await copy.rest_digest(name))
+
+    return _in_clone(find, url, commit, ref, seconds, identity)
+
+
+def first_entry(
+    url: str,
+    commit: str,
+    names: Iterable[str],
+    ref: str = "",
+    identity: SshIdentity | None = None,
+    seconds: float = QUICK_SECONDS,
+) -> str | None:
+    """Return the first of these paths that the commit has, or None.
+
+    ``names`` have passed `clean_path`. The other arguments and errors are those of `read_entry`.
+    """
+
+    async def find(copy: _PartialClone) -> str | None:
+        for name in names:
+            if await copy.listed(name):
+                return name
+        return None
+
+    return _in_clone(find, url, commit, ref, seconds, identity)
+
+
+def _in_clone(
+    find: Callable[[_PartialClone], Awaitable[T]],
+    url: str,
+    commit: str,
+    ref: str,
+    seconds: float,
+    identity: SshIdentity | None,
+) -> T:
+    """Return what ``find`` returns of the commit, fetched as well as the server allows."""
     if not _COMMIT.fullmatch(commit):
         raise commit_not_found(commit, url)
 
-    async def find(git: Git) -> EntryAndRest:
+    async def fetch(git: Git) -> T:
         for number, way in enumerate(_fetch_attempts(commit, ref)):
             copy = _PartialClone(git, f"{number}.git", commit)
             with suppress(_Withheld):
                 await copy.fetch(*way)
-                return EntryAndRest(await copy.file(name, max_bytes), await copy.rest_digest(name))
+                return await find(copy)
             copy.remove()
         raise commit_not_found(commit, url)
 
     limit = settings.PORTAL_REPOSITORY_LIMIT_MB * 10**6
-    return run_with_git(find, url, seconds, limit, identity)
+    return run_with_git(fetch, url, seconds, limit, identity)
 
 
 def _fetch_attempts(commit: str, ref: str) -> Iterator[_FetchArguments]:
@@ -123,11 +164,15 @@ class _PartialClone:
         fetch = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", *options]
         await self._run([*self._settings(), *fetch], ["origin", *refspecs])
 
-    async def file(self, name: str, max_bytes: int) -> TreeEntry | None:
+    async def listed(self, name: str) -> re.Match[bytes] | None:
         commit = f"{self.commit}^{{commit}}"  # a tag may point to a tree, which cannot be built
         ls_tree = ["--literal-pathspecs", "ls-tree", "-z", "--full-tree", commit]
         entry = _ENTRY.fullmatch(await self._run([*self._settings(), *ls_tree], [name]))
-        if not entry or entry["name"] != os.fsencode(name):
+        return entry if entry and entry["name"] == os.fsencode(name) else None
+
+    async def file(self, name: str, max_bytes: int) -> TreeEntry | None:
+        entry = await self.listed(name)
+        if entry is None:
             return None
         if entry["mode"] == _LINK or entry["type"] != b"blob":
             return TreeEntry("link" if entry["mode"] == _LINK else "folder")

@@ -21,6 +21,7 @@ MAX_OFFERED_LENGTH = 80
 FULL_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}", re.IGNORECASE)
 SHORT_COMMIT = re.compile(r"[0-9a-f]{7,63}", re.IGNORECASE)
 _BRANCH_OR_TAG = re.compile(r"refs/(?:heads|tags)/")
+_HEADS, _TAGS = "refs/heads/", "refs/tags/"
 _OF_A_REMOTE = re.compile(r"(?:refs/)?(?:remotes/)?(?:origin|upstream)/")
 _REQUEST = re.compile(r"(?:pull|merge-requests)/[0-9]+")
 _NOT_DECODED = "\N{REPLACEMENT CHARACTER}"
@@ -74,15 +75,24 @@ def short_name(full_name: str) -> str:
 def find(ref: str, refs: Mapping[str, str]) -> tuple[str, str] | None:
     """Return the commit that a typed ref means and its name there, or None.
 
-    An abbreviated commit counts if just one of the refs' commits begins like that.
+    An abbreviated commit counts if just one of the refs' commits begins like that. A tag keeps its
+    full name if there is a branch of the same name, which would be found instead of it later.
     """
     for name in full_names(ref):
         if name in refs:
-            return refs[name], short_name(name)
+            short = short_name(name)
+            hidden = name.startswith(_TAGS) and f"{_HEADS}{short}" in refs
+            return refs[name], name if hidden else short
     if not SHORT_COMMIT.fullmatch(ref):
         return None
     commits = {commit for commit in refs.values() if commit.startswith(ref.lower())}
     return (commit := commits.pop(), commit) if len(commits) == 1 else None
+
+
+def is_tag_too(branch: str, refs: Mapping[str, str]) -> bool:
+    """Return whether there is a tag of a branch's name, at another commit."""
+    of_branch, of_tag = refs.get(f"{_HEADS}{branch}"), refs.get(f"{_TAGS}{branch}")
+    return of_branch is not None and of_tag is not None and of_branch != of_tag
 
 
 def nearest(ref: str, refs: Iterable[str], kind: str) -> list[str]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from django.conf import settings
@@ -44,11 +44,13 @@ class ResolvedRef:
 
     ``ref`` is the name that the commit was found under: a branch or tag without ``refs/…`` but with
     all its slashes, another ref with ``refs/``, or the commit itself if that was asked for.
+    ``notice`` is a sentence for people about a choice between two; "" if there was none.
     """
 
     commit: str
     ref: str
     path: str
+    notice: str = field(default="", compare=False)
 
 
 def resolve(repository: Repository, identity: SshIdentity | None = None) -> ResolvedRef:
@@ -110,8 +112,8 @@ class _Search:
         if not outcome.succeeded:
             return None
         there = _listed(outcome.output.decode("utf-8", "replace"))
-        found = next((name for name in names if name in there), None)
-        return ResolvedRef(there[found], refs.short_name(found), path) if found else None
+        found = refs.find(ref, {name: there[name] for name in names if name in there})
+        return ResolvedRef(*found, path, _which(ref, there)) if found else None
 
     async def ref(self) -> ResolvedRef:
         """Return the commit of a ref that has a name, or that is an abbreviated commit."""
@@ -124,7 +126,7 @@ class _Search:
     def _match(self, found: Mapping[str, str]) -> ResolvedRef | None:
         for ref, path in self.repository.candidates():
             if match := refs.find(ref, found):
-                return ResolvedRef(*match, path)
+                return ResolvedRef(*match, path, _which(match[1], found))
         return None
 
     async def _other_ref(self) -> ResolvedRef | None:
@@ -167,6 +169,17 @@ def _listed(advertisement: str) -> dict[str, str]:
         if found := _LISTED.fullmatch(line):
             refs[found[2].removesuffix("^{}")] = found[1]  # the peeled line comes last
     return refs
+
+
+def _which(name: str, found: Mapping[str, str]) -> str:
+    """Return the sentence that says which was taken if a branch and a tag have one name."""
+    if not refs.is_tag_too(name, found):
+        return ""
+    message = _(
+        "“%(name)s” is a branch and a tag here. The branch is taken; for the tag, enter "
+        "refs/tags/%(name)s."
+    )
+    return message % {"name": name}
 
 
 def _valid_branch(branch: str) -> str:

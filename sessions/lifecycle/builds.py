@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from urllib.parse import urlsplit
 
@@ -30,12 +30,14 @@ from quotas.resources import Resources
 from sessions import capacity
 from sessions.backends import get_backend
 from sessions.backends.messages import BUILD_LIMIT, NO_SPACE
-from sessions.errors import TemporaryError
+from sessions.errors import BinderyError, TemporaryError
+from sessions.git.read_file import first_entry
 from sessions.git.resolve import ResolvedRef, require_reachable, resolve
 from sessions.models import Build, Project, RepositoryRule, Session
 from sessions.names import image_name
 from sessions.progress import journal
 from sessions.providers import Repository
+from sessions.providers.repository import path_spellings
 from sessions.states import BuildState, Phase, SessionState
 
 from . import admission, observations, sshkey
@@ -108,7 +110,24 @@ def _resolve(project: Project, *, again: bool) -> ResolvedRef:
         project.path,
         ambiguous_tail=project.tail,
     )
-    return resolve(repository, sshkey.fetch_identity(project))
+    found = resolve(repository, sshkey.fetch_identity(project))
+    return replace(found, path=_existing_path(project, found))
+
+
+def _existing_path(project: Project, found: ResolvedRef) -> str:
+    """Return the path to open: the file of that very name, else the one that its escapes mean.
+
+    Links are escaped once too often, or not at all. The server is asked only about such paths.
+    """
+    spellings = path_spellings(found.path)
+    if len(spellings) < 2:
+        return found.path
+    identity = sshkey.fetch_identity(project)
+    try:
+        there = first_entry(project.url, found.commit, spellings, found.ref, identity)
+    except BinderyError:  # whatever it is, reading the commit says so
+        return found.path
+    return there or found.path
 
 
 def _require_own_commit(project: Project, found: ResolvedRef) -> None:
@@ -148,7 +167,8 @@ def _attach_build(session: Session, resolved: ResolvedRef, contents: Contents) -
         build = (kept and _hold_image(kept)) or _active_build(session, resolved, contents, mine)
         if build is not None and _claim(session, build, wanted):
             _store_resolved(session.project, resolved, contents)
-            for said in (*warnings, *_reuse_message(build, resolved)):
+            notices = filter(None, [resolved.notice])
+            for said in (*notices, *warnings, *_reuse_message(build, resolved)):
                 journal.record(session, Phase.WAITING, said)
             if build.state != BuildState.BUILT:
                 _begin_build(session, build)

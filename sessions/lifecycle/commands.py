@@ -54,6 +54,7 @@ def launch(user: User, repository: str, ref: str = "", path: str = "") -> Projec
             ref=parsed.ref,
             path=parsed.path,
             tail=parsed.ambiguous_tail,
+            urlpath=parsed.urlpath,
         )
         session = _begin(project, user, mine)
     project.current = session

@@ -168,6 +168,7 @@ class Project(models.Model):
 
     - ``repository`` is the address as people write it, ``url`` what git clones.
     - ``ref`` is what was typed ("" is the default branch), ``commit`` what it resolved to.
+    - ``urlpath`` is where a launch link leads on the notebook's host (`sessions.providers`).
     - ``resources`` is the text of ``.resources`` there, None until a launch has read it;
       ``content`` is like `Build.content`.
     - ``files_volume`` names the volume that keeps its files ("" before the first run),
@@ -188,6 +189,9 @@ class Project(models.Model):
     commit = models.CharField(_("commit"), max_length=64, blank=True)
     path = models.CharField(_("path to open"), max_length=1000, blank=True)
     tail = models.CharField(max_length=2000, blank=True, editable=False)
+    urlpath = models.CharField(
+        max_length=2000, blank=True, default="", db_default="", editable=False
+    )
     current = models.OneToOneField(
         "notebook_sessions.Session", models.SET_NULL, null=True, related_name="+", editable=False
     )

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from sessions.errors import UserError
 from sessions.providers.address import Address, egress_rules, parse_address, refuse
 from sessions.providers.archives import Doi, is_identifier
-from sessions.providers.binder import is_launch_link, launch_link, read_link
+from sessions.providers.binder import LAB, is_launch_link, launch_link, read_link
 from sessions.providers.forges import Gist, Git, GitHub, GitLab
 from sessions.providers.pasted import unwrap
 from sessions.providers.repository import (
@@ -30,6 +30,7 @@ from sessions.providers.repository import (
 )
 
 __all__ = [
+    "LAB",
     "PROVIDERS",
     "Provider",
     "Repository",

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from contextlib import suppress
 from dataclasses import dataclass, field
+from urllib.parse import unquote, unquote_plus
 
 from django.utils.translation import gettext as _
 
@@ -142,3 +144,13 @@ def clean_path(text: str) -> str:
             ),
         )
     return path
+
+
+def path_spellings(path: str) -> list[str]:
+    """Return a path and what its %-escapes, and a ``+`` for a blank, may mean; each is valid."""
+    found = [path]
+    for decoded in (unquote(path), unquote_plus(path)):
+        with suppress(UserError):
+            if clean_path(decoded) == decoded:
+                found.append(decoded)
+    return list(dict.fromkeys(found))

@@ -22,6 +22,7 @@ pytestmark = pytest.mark.django_db
 
 NAME, OTHER, BROWSER = "ada-flowers", "ada-other", "the browser"
 ENTRANT = digest("a secret in a cookie")
+NBGITPULLER = "git-pull?repo=https%3A%2F%2Fgithub.com%2Fo%2Fc&urlpath=lab%2Ftree%2Fc%2F%3Fx"
 
 
 @pytest.fixture
@@ -206,6 +207,26 @@ def test_an_unsafe_path_leads_to_the_default_page(ada, project, path):
 
 def test_non_ascii_letters_in_a_path_are_percent_encoded():
     assert safe_path("/lab/tree/ä b") == "/lab/tree/%C3%A4%20b"
+
+
+@pytest.mark.parametrize(
+    ("path", "urlpath", "opens"),
+    [
+        ("a b.ipynb", "doc/tree", "/doc/tree/a%20b.ipynb"),
+        ("a.ipynb", "tree", "/tree/a.ipynb"),
+        ("", "rstudio", "/rstudio"),
+        ("", "lab/tree/a.ipynb?reset", "/lab/tree/a.ipynb?reset"),
+        ("", NBGITPULLER, f"/{NBGITPULLER}"),
+        ("", "/evil.example", "/lab"),
+        ("", "a\\b", "/lab"),
+        ("", "_bindery/enter?ticket=x", "/lab"),
+    ],
+)
+def test_a_launch_link_says_where_the_project_opens(ada, project, path, urlpath, opens):
+    project.path, project.urlpath = path, urlpath
+    entry = tickets.redeem(issued(ada, project), NAME, ENTRANT)
+    assert entry
+    assert entry.path == opens
 
 
 def test_without_a_path_the_projects_file_is_opened(ada, project):

@@ -74,7 +74,23 @@ def test_a_branch_wins_over_a_tag_of_the_same_name(server):
     url = server.repository("ada/twins", {"a": "1"})
     server.tag("ada/twins", "same")
     branch = server.branch("ada/twins", "same", {"a": "2"})
-    assert look_up(url, "same").commit == branch
+    found = look_up(url, "same")
+    assert found.commit == branch
+    assert "“same” is a branch and a tag here. The branch is taken" in found.notice
+    assert not look_up(url, "main").notice
+    tag = look_up(url, "refs/tags/same")
+    assert (tag.commit, tag.ref) == (server.commit("ada/twins", "main"), "refs/tags/same")
+    assert look_up(url, tag.ref) == tag
+    assert not tag.notice
+
+
+def test_a_branch_that_looks_like_a_commit_wins_over_a_tag_of_its_name_too(server):
+    url = server.repository("ada/hex-twins", {"a": "1"})
+    server.tag("ada/hex-twins", "d" * 40)
+    branch = server.branch("ada/hex-twins", "d" * 40, {"a": "2"})
+    found = look_up(url, "d" * 40)
+    assert (found.commit, found.ref) == (branch, "d" * 40)
+    assert "The branch is taken" in found.notice
 
 
 @pytest.mark.parametrize("ref", ["0123456789ABCDEF0123456789abcdef01234567", "a" * 64])

@@ -6,6 +6,7 @@ import pytest
 
 from sessions.errors import UserError
 from sessions.providers import describe, launch_link, parse_repository
+from sessions.providers.repository import path_spellings
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 GIST = "0a1b2c3d4e5f60718293a4b5c6d7e8f9"
@@ -304,3 +305,22 @@ def test_pages_of_a_forge_that_look_like_launch_links_are_pages():
 @pytest.mark.parametrize("word", ["tree", "src", "pull", "dataset.git", "v2"])
 def test_a_repository_may_be_called_like_a_page(word: str):
     assert parse_repository(f"https://git.h.org/a/b/{word}").url == f"https://git.h.org/a/b/{word}"
+
+
+@pytest.mark.parametrize(
+    ("path", "decoded"),
+    [
+        ("plain.ipynb", []),
+        ("a%20b.ipynb", ["a b.ipynb"]),
+        ("a+b.ipynb", ["a b.ipynb"]),
+        ("a+b%2Bc", ["a+b+c", "a b+c"]),
+        ("%C3%BC", ["ü"]),
+        ("%2", []),
+        ("%2520", ["%20"]),
+        ("%2e%2e/x", []),
+        ("a%00", []),
+        ("a%0Ab", []),
+    ],
+)
+def test_a_path_may_also_mean_what_its_escapes_say(path: str, decoded: list[str]):
+    assert path_spellings(path) == [path, *decoded]
