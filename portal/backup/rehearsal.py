@@ -30,7 +30,7 @@ from portal.backup import database, manifest
 from portal.backup.create import KEYS
 from portal.backup.postgresql import quote
 from portal.backup.programs import BackupError
-from portal.health.sealed import COLUMNS
+from portal.health.doctor.storage import SEALED_COLUMNS
 from portal.models import User
 from portal.run import static_files
 from sessions.models import Project
@@ -62,7 +62,7 @@ def _people() -> list[User]:
 
 def find_unreadable_columns() -> Iterator[str]:
     """Yield a sentence for each column that the encryption keys do not open."""
-    for column in COLUMNS:
+    for column in SEALED_COLUMNS:
         if lost := count_unreadable(column, MAX_SEALED_ROWS):
             text = _(
                 "%(what)s: %(lost)d cannot be decrypted with this encryption key. Pass the "

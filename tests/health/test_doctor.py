@@ -20,7 +20,6 @@ from django.utils import timezone
 from bench.harness.ports import free_port
 from keys import keypairs
 from portal.health import checks as health
-from portal.health import sealed
 from portal.health.doctor import Finding, configuration, network, services, storage
 from portal.health.doctor import services as of_backend
 from portal.health.doctor.runner import Check, all_checks, run_checks
@@ -80,10 +79,10 @@ def test_reports_a_key_that_others_can_read_or_guess(settings, tmp_path):
 
 def test_reports_values_that_the_encryption_keys_cannot_open(ada, settings):
     keypairs.ensure(ada)
-    assert ids(sealed.check_sealed()) == WELL
+    assert ids(storage.check_sealed()) == WELL
     settings.PORTAL_ENCRYPTION_KEYS = ["another key than the one that was"]
-    assert ids(sealed.check_sealed()) == {"doctor.unreadable"}
-    assert "1 of the newest" in next(iter(sealed.check_sealed())).message
+    assert ids(storage.check_sealed()) == {"doctor.unreadable"}
+    assert "1 of the newest" in next(iter(storage.check_sealed())).message
 
 
 # --- the database ---

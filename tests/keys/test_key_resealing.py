@@ -13,7 +13,7 @@ from keys import keypairs, sealing
 from keys.models import KeyPair
 from keys.sealing import BATCH, reseal
 from portal.accounts.oidc.signins import REFRESH_TOKEN
-from portal.health.sealed import COLUMNS
+from portal.health.doctor.storage import SEALED_COLUMNS
 from portal.models import SignIn, User
 from sessions.models import Session
 from sessions.states import ProjectState
@@ -94,7 +94,7 @@ def test_more_rows_than_one_batch_are_resealed(settings) -> None:
     sealed = sealing.seal("secret", keypairs.SEAL_PURPOSE)
     KeyPair.objects.bulk_create(KeyPair(user=user, sealed=sealed) for user in people)
     settings.PORTAL_ENCRYPTION_KEYS = [NEW, OLD]
-    assert reseal(COLUMNS[0]).resealed == BATCH + 5
+    assert reseal(SEALED_COLUMNS[0]).resealed == BATCH + 5
 
 
 @pytest.mark.django_db(transaction=True)
@@ -107,7 +107,7 @@ def test_a_key_replaced_during_resealing_is_kept(ada: User, settings) -> None:
         from django.db import connection
 
         while not over.is_set():
-            reseal(COLUMNS[0])
+            reseal(SEALED_COLUMNS[0])
         connection.close()
 
     settings.PORTAL_ENCRYPTION_KEYS = [NEW, OLD]

@@ -11,7 +11,6 @@ from threading import Thread
 from django.db import connections
 from django.utils.translation import gettext as _
 
-from portal.health import sealed
 from sessions.errors import BinderyError
 
 from . import Finding, configuration, network, services, short_message, storage
@@ -41,7 +40,7 @@ def all_checks(mail_to: str = "", patience: float = 10) -> list[Check]:
         Check("settings", configuration.check_settings),
         Check("keys", configuration.check_secrets),
         Check("database", storage.check_database),
-        Check("encrypted data", sealed.check_sealed, needs_database=True),
+        Check("encrypted data", storage.check_sealed, needs_database=True),
         Check("Redis", storage.check_redis),
         Check("back end", services.check_backend, seconds=60),
         Check("database and data", storage.check_installation, seconds=60, needs_database=True),

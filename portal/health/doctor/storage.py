@@ -1,6 +1,7 @@
-"""Check the database, Redis, the disk and the installation id.
+"""Check the database, what is encrypted in it, Redis, the disk and the installation id.
 
 Database: reachable, of a supported version, with all migrations, and its clock agrees with ours.
+Encrypted columns: the keys still open them; `manage.py reseal` goes through all rows of these.
 Redis: answers and passes messages on. Disk: has room, and is local where it has to be.
 Installation: database and data belong together; objects of other portals and volumes of nobody are
 reported.
@@ -25,16 +26,29 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from redis import Redis, RedisError
 
+from keys import keypairs
+from keys.models import KeyPair
+from keys.sealing import SealedColumn, count_unreadable
+from portal.accounts.oidc.signins import REFRESH_TOKEN
+from portal.models import SignIn
 from sessions import capacity
 from sessions.backends import get_backend
 from sessions.installation import ownership
 from sessions.installation.known import OwnershipStatus, having_rows
+from sessions.models import Session, session
 from sessions.watch.conditions import describe_problem
 
 from . import Finding, short_message
 
 OWN_APPS = frozenset({"portal", "notebook_sessions", "quotas", "keys"})
 MAX_CLOCK_SKEW = timedelta(seconds=5)
+SEALED_COLUMNS = (
+    SealedColumn(KeyPair, "sealed", keypairs.SEAL_PURPOSE, "user__username"),
+    SealedColumn(Session, "sealed_token", session.SEAL_PURPOSE, "project__owner__username"),
+    SealedColumn(SignIn, "sealed", REFRESH_TOKEN, "user__username"),
+)
+"""Every column that is stored encrypted."""
+SEALED_SAMPLE = 200
 
 
 def check_database() -> Iterator[Finding]:
@@ -221,3 +235,18 @@ def check_installation() -> Iterator[Finding]:
 
 def _named(names: Sequence[str]) -> dict[str, object]:
     return {"count": len(names), "names": ", ".join(names[:MAX_NAMES])}
+
+
+def check_sealed() -> Iterator[Finding]:
+    """Yield findings on the newest rows of each column; ``manage.py reseal`` checks all."""
+    for column in SEALED_COLUMNS:
+        if lost := count_unreadable(column, SEALED_SAMPLE):
+            yield _unreadable(column, lost)
+
+
+def _unreadable(column: SealedColumn, lost: int) -> Finding:
+    message = _("%(what)s: %(lost)d of the newest %(sample)d are encrypted with an unknown key.")
+    what = column.model._meta.verbose_name_plural
+    words = {"what": what, "lost": lost, "sample": SEALED_SAMPLE}
+    hint = _("Add the key that they were encrypted with to PORTAL_ENCRYPTION_KEYS (docs/keys.md).")
+    return Finding("doctor.unreadable", message % words, hint)

@@ -1,6 +1,6 @@
 """``manage.py reseal``: encrypt everything sealed with the first of ``PORTAL_ENCRYPTION_KEYS``.
 
-`portal.health.sealed` lists the columns, `keys.sealing` encrypts.
+`portal.health.doctor.storage` lists the columns, `keys.sealing` encrypts.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils.translation import gettext as _
 
 from keys.sealing import ResealResult, SealedColumn, reseal
-from portal.health.sealed import COLUMNS
+from portal.health.doctor.storage import SEALED_COLUMNS
 
 
 class Command(BaseCommand):
@@ -24,7 +24,7 @@ class Command(BaseCommand):
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        results = {column: reseal(column) for column in COLUMNS}
+        results = {column: reseal(column) for column in SEALED_COLUMNS}
         for column, result in results.items():
             self.stdout.write(_summary(column, result))
         lost = {
