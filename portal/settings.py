@@ -48,6 +48,9 @@ PORTAL_DATA = Path(ENVIRONMENT.text("PORTAL_DATA") or default_folder(BASE_DIR)).
 PORTAL_BACKEND = ENVIRONMENT.choice("PORTAL_BACKEND", "local", frozenset({"local", "kubernetes"}))
 PORTAL_ADMIN_PASSWORD = ENVIRONMENT.text("PORTAL_ADMIN_PASSWORD")
 
+# Whether following a launch link launches, or shows a button (portal/pages/links.py).
+PORTAL_LAUNCH_LINKS = ENVIRONMENT.choice("PORTAL_LAUNCH_LINKS", "ask", frozenset({"ask", "start"}))
+
 # --- What may be reached ---------------------------------------------------------------------
 # The portal serves the bundled examples itself, so its own address counts as a trusted one.
 PORTAL_OWN_ADDRESS = f"{_host}:{_address.port or (443 if GATEWAY_SCHEME == 'https' else 80)}"

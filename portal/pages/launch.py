@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from html import escape
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -26,6 +28,7 @@ from sessions import lifecycle, providers
 from sessions.errors import BinderyError
 from sessions.lifecycle.admission import default_resources
 from sessions.models import Project
+from sessions.providers import Linkable, Repository
 
 RECENT_PERIOD = timedelta(days=7)
 ROOM_ACTIONS: dict[str, Callable[[Project, User], Any]] = {
@@ -58,18 +61,34 @@ class LaunchFields:
 
     @property
     def description(self) -> tuple[str, ...]:
-        """Return what is to be launched, as `describe`; empty if it is not understood."""
+        """Return what is to be launched, in a few words a part; empty if it is not understood."""
         try:
-            return self.describe()
+            return providers.describe(self.parse())
         except BinderyError:
             return ()
 
-    def describe(self) -> tuple[str, ...]:
-        """Return what is to be launched, in a few words a part.
+    def parse(self) -> Repository:
+        """Return what is to be launched. Raises `UserError`, which says how to write it."""
+        return providers.parse_repository(self.repository, self.ref, self.path)
 
-        Raises `UserError`, which says how to write it.
-        """
-        return providers.describe(providers.parse_repository(self.repository, self.ref, self.path))
+
+class ShareText(NamedTuple):
+    """A text to copy: where it belongs, and the text."""
+
+    label: str
+    text: str
+
+
+def share_texts(request: HttpRequest, of: Linkable) -> list[ShareText]:
+    """Return the launch link of a repository or project, and its badge in three languages."""
+    link = request.build_absolute_uri(providers.launch_link(of))
+    picture = request.build_absolute_uri("/badge_logo.svg")
+    return [
+        ShareText(_("Address"), link),
+        ShareText("Markdown", f"[![Binder]({picture})]({link})"),
+        ShareText("reStructuredText", f".. image:: {picture}\n   :target: {link}"),
+        ShareText("HTML", f'<a href="{escape(link)}"><img src="{picture}" alt="Binder"></a>'),
+    ]
 
 
 def make_room(request: HttpRequest) -> None:
@@ -87,11 +106,7 @@ def understand(request: HttpRequest) -> HttpResponseBase:
     fields = LaunchFields.from_data(request.GET)
     if not htmx(request):
         return redirect(fields.link)
-    context: dict[str, object] = {}
-    try:
-        context["repository_summary"] = fields.describe() if fields else ()
-    except BinderyError as error:
-        context["error"] = error
+    context: dict[str, object] = {"is_fragment": True, **_understood(request, fields)}
     return render(request, "portal/_launch_preview.html", context)
 
 
@@ -123,12 +138,27 @@ def render_home(
     template = "portal/_launch_form.html" if htmx(request) and error else "portal/home.html"
     context = {
         "launch": fields,
-        "error": error,
-        "blocking_projects": _in_the_way(request, error),
+        **_understood(request, fields),
+        **({"error": error} if error else {}),
+        "blocking_projects": blocking_projects(request, error),
         **projects_of(person(request)),
         **deleted_context(person(request)),
     }
     return render(request, template, context, status=error.status if error else 200)
+
+
+def _understood(request: HttpRequest, fields: LaunchFields) -> dict[str, Any]:
+    """Return what is understood of the fields and how to share it, or the error instead."""
+    try:
+        found = fields.parse() if fields else None
+    except BinderyError as error:
+        return {"error": error}
+    if found is None:
+        return {}
+    return {
+        "repository_summary": providers.describe(found),
+        "share_texts": share_texts(request, found),
+    }
 
 
 def projects_of(user: User) -> dict[str, Any]:
@@ -144,7 +174,7 @@ def projects_of(user: User) -> dict[str, Any]:
     }
 
 
-def _in_the_way(request: HttpRequest, error: BinderyError | None) -> list[Project]:
+def blocking_projects(request: HttpRequest, error: BinderyError | None) -> list[Project]:
     """Return the projects that use up a limit, so that one of them can be given up."""
     named = [each["name"] for each in error.details.get("projects", [])] if error else []
     return list(Project.objects.visible_to(person(request)).filter(name__in=named))

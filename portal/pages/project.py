@@ -21,7 +21,7 @@ from django.views.decorators.http import require_safe
 
 from keys import keypairs
 from portal.models import User
-from portal.pages.launch import LaunchFields
+from portal.pages.launch import LaunchFields, share_texts
 from portal.pages.responses import find_project, htmx, person, redirect_to, signed_in
 from portal.pages.steps import Step, StepEvent, progress_of, steps_of
 from quotas.limits import limits_of
@@ -183,9 +183,7 @@ def _status(request: HttpRequest, project: Project) -> dict[str, Any]:
         "ref_choices": _ref_choices(project) if shows_log else [],
         "limits": limits_of(project.owner),
         **_refusal_context(project),
-        "launch_link": request.build_absolute_uri(
-            LaunchFields(project.repository, project.ref, project.path).link
-        ),
+        "share_texts": share_texts(request, project),
         "repository_page": repository_page(project),
     }
 

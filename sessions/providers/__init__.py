@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from sessions.errors import UserError
 from sessions.providers.address import Address, egress_rules, parse_address, refuse
 from sessions.providers.archives import Doi, is_identifier
-from sessions.providers.binder import LAB, is_launch_link, launch_link, read_link
+from sessions.providers.binder import LAB, Linkable, is_launch_link, launch_link, read_link
 from sessions.providers.forges import Gist, Git, GitHub, GitLab
 from sessions.providers.pasted import unwrap
 from sessions.providers.repository import (
@@ -32,12 +32,14 @@ from sessions.providers.repository import (
 __all__ = [
     "LAB",
     "PROVIDERS",
+    "Linkable",
     "Provider",
     "Repository",
     "describe",
     "egress_rules",
     "is_private",
     "launch_link",
+    "parse_launch_link",
     "parse_repository",
 ]
 
@@ -79,17 +81,19 @@ def parse_repository(text: str, ref: str = "", path: str = "", provider: str = "
     """
     ref, path = clean_ref(ref), clean_path(path)
     pasted = unwrap(clean_repository(text))
-    found = _launched(pasted.address) or _named(pasted.address, provider)
+    is_link = is_launch_link(pasted.address)
+    found = parse_launch_link(pasted.address) if is_link else _named(pasted.address, provider)
     return _with_typed(_with_typed(found, clean_ref(pasted.ref), ""), ref, path)
 
 
-def _launched(text: str) -> Repository | None:
-    """Return what a launch link names; None if the text is none. Raises UserError."""
-    if not is_launch_link(text):
-        return None
+def parse_launch_link(text: str) -> Repository:
+    """Return what a launch link, as in `binder`, names. Raises UserError."""
+    require_length(text)
     link = read_link(text)
     named = clean_repository(link.repository)
-    found = _with_typed(_launched(named) or _named(named, link.provider), link.ref, "")
+    is_link = is_launch_link(named)
+    found = parse_launch_link(named) if is_link else _named(named, link.provider)
+    found = _with_typed(found, link.ref, "")
     return replace(found, path=link.path or found.path, urlpath=link.urlpath)
 
 

@@ -98,7 +98,7 @@ def is_launch_link(text: str) -> bool:
 def read_link(text: str) -> LaunchLink:
     """Return what a launch link names. Raises UserError, which says how to write it."""
     found = _LINK.fullmatch(text) or _ANY_LINK.fullmatch(text)
-    provider, spec = (found["provider"], found["spec"].strip("/")) if found else ("", "")
+    provider, spec = (found["provider"].lower(), found["spec"].strip("/")) if found else ("", "")
     if provider == "doi":
         refuse_doi()
     if provider in ARCHIVES:
@@ -143,7 +143,9 @@ def _length_of_repository(parts: list[str], usual: int) -> int:
 
 def _refuse_without_ref(provider: str, spec: str) -> NoReturn:
     shown = spec if len(spec) <= 200 and not has_invisible(_decoded(spec)) else "…"
-    sentence = _("Spec is not of the form “%(form)s”, provided: “%(spec)s”.")
+    sentence = _(
+        "The link names no branch, tag or commit: “%(spec)s” is not of the form “%(form)s”."
+    )
     details = {}
     if shown != "…" and shown:
         sentence += " " + _("Did you mean “%(spec)s/HEAD”?")
@@ -208,6 +210,6 @@ def launch_link(of: Linkable) -> str:
         if of.path and of.urlpath == above:
             place = f"?{name}={quote(of.path)}"
     if not place and (of.path or of.urlpath):
-        file = f"{LAB}/{quote(of.path)}" if of.path else of.urlpath
-        place = f"?urlpath={quote(file)}"
+        file = quote(of.path) if re.search("[%?#]", of.path) else of.path
+        place = f"?urlpath={quote(f'{LAB}/{file}' if of.path else of.urlpath)}"
     return f"{PREFIX}{key}/{spec}/{quote(of.ref or 'HEAD')}{place}"

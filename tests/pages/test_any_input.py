@@ -58,7 +58,8 @@ def sent(clients: list[Client], project: str) -> Tries:
 def strange_addresses(clients: list[Client]) -> Tries:
     shapes = ("/projects/{}/", "/projects/{}/stop/", "/projects/{}/log.txt", "/examples/{}.git/x",
               "/examples/flowers.git/{}", "/oidc/{}/sign-in/", "/account/tokens/{}/revoke/",
-              "/account/requests/{}/seen/", "/{}", "/static/{}")  # fmt: skip
+              "/account/requests/{}/seen/", "/{}", "/static/{}", "/v2/{}", "/v2/gh/o/{}",
+              "/v2/git/{}/main", "/v2/gh/o/r/main?urlpath={}", "/repo/o/{}/x")  # fmt: skip
     for shape in shapes:
         for value in hostile.VALUES:
             address = shape.format(quote(value, safe=""))

@@ -44,7 +44,7 @@ ADMIN = (
 OF_PEOPLE = ("/", "/projects/", "/account/", "/understand/", "/going/", "/sign-in/",
              "/projects/{alice_project}/", "/projects/{alice_project}/log.txt",
              "/api/v1/projects/", "/api/v1/projects/{alice_project}/events/", "/api/v1/tokens/",
-             "/api/v1/me/", "/health", "/api/v1/schema/")  # fmt: skip
+             "/api/v1/me/", "/health", "/api/v1/schema/", "/v2/gh/o/r/main", "/repo/o/r/x", "/badge.svg")  # fmt: skip
 
 
 @dataclass(frozen=True)

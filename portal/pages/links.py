@@ -1,0 +1,140 @@
+"""Launch links, as Binder has them, and the badges for them; `sessions.providers` reads the links.
+
+Following a link starts nothing by itself, since any page can make a browser follow one. The page
+of a launch link shows what it launches, and launches it by a form. It sends that form itself only
+if its visitor came by a navigation of the whole window, and has launched this repository before or
+the site has chosen so (``PORTAL_LAUNCH_LINKS``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from typing import Any
+from urllib.parse import quote
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.template import loader
+from django.urls import reverse
+from django.utils.http import urlencode
+from django.views.decorators.cache import cache_control, never_cache
+from django.views.decorators.http import etag, require_http_methods, require_safe
+
+from portal.pages.launch import blocking_projects, make_room, projects_of
+from portal.pages.responses import person, redirect_to
+from sessions import lifecycle, providers
+from sessions.errors import BinderyError
+from sessions.models import Project, RepositoryRule
+from sessions.providers import Repository
+
+AS_SENT = "%/:@!$&'()*+,;=~-._"
+"""Characters of an address that are kept as they were sent; `quote` adds letters and digits."""
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def launch_link(request: HttpRequest) -> HttpResponseBase:
+    """Show what ``/v2/<provider>/<spec>`` launches; a POST launches it and goes to its project."""
+    address = sent_address(request)
+    if request.method == "POST" and not request.user.is_authenticated:
+        return redirect_to(request, _sign_in_address(address))
+    found: Repository | None = None
+    try:
+        found = providers.parse_launch_link(address)
+        if request.method == "POST":
+            return _launch(request, address)
+        if request.user.is_authenticated:
+            RepositoryRule.objects.require_allowed(found)
+    except BinderyError as error:
+        return _page(request, address, found, error)
+    return _page(request, address, found)
+
+
+def _launch(request: HttpRequest, address: str) -> HttpResponse:
+    make_room(request)
+    project = lifecycle.launch(person(request), address)
+    return redirect_to(request, reverse("project", args=[project.name]))
+
+
+def sent_address(request: HttpRequest) -> str:
+    """Return the path and query as they were sent: ``%2F`` is not the same as ``/`` in a link."""
+    scope: dict[str, Any] = getattr(request, "scope", {})
+    raw = scope.get("raw_path") or request.path_info.encode()
+    path = quote(raw, safe=AS_SENT) if scope.get("raw_path") else quote(raw, safe=AS_SENT[1:])
+    query = request.META.get("QUERY_STRING", "")
+    return f"{path}?{query}" if query else path
+
+
+def _sign_in_address(address: str) -> str:
+    return f"{reverse('sign-in')}?{urlencode({'next': address})}"
+
+
+def _page(
+    request: HttpRequest,
+    address: str,
+    found: Repository | None,
+    error: BinderyError | None = None,
+) -> HttpResponse:
+    context: dict[str, Any] = {
+        "error": error,
+        "sign_in_address": _sign_in_address(address),
+        "meant": _with_query(error.details.get("meant", ""), address) if error else "",
+    }
+    if found:
+        label = providers.PROVIDERS[found.provider].label
+        context["link_title"] = f"{label}: {found.repository}/{found.ref or 'HEAD'}"
+        context["repository_summary"] = providers.describe(found)
+        context["is_private"] = providers.is_private(found.url)
+    if found and request.user.is_authenticated:
+        context |= projects_of(person(request))
+        own = [each for each in context["projects"] if each.url == found.url]
+        context["same_projects"] = own
+        context["blocking_projects"] = blocking_projects(request, error)
+        context["starts"] = not error and _starts(request, found)
+    return render(
+        request, "portal/launch_link.html", context, status=error.status if error else 200
+    )
+
+
+def _with_query(link: str, address: str) -> str:
+    """Return a link of ours with the query of the one that was followed."""
+    query = address.partition("?")[2]
+    return f"{link}?{query}" if link and query else link
+
+
+def _starts(request: HttpRequest, found: Repository) -> bool:
+    """Return whether the page may send its form by itself."""
+    headers = request.headers
+    is_visit = (
+        headers.get("Sec-Fetch-Mode") == "navigate"
+        and headers.get("Sec-Fetch-Dest") == "document"
+        and "Sec-Purpose" not in headers  # the browser fetches it in case somebody looks at it
+    )
+    address = "" if found.path else found.urlpath
+    return is_visit and (
+        settings.PORTAL_LAUNCH_LINKS == "start"
+        or Project.objects.has_launched(person(request), found.url, found.ref, address)
+    )
+
+
+@require_safe
+def repository_link(request: HttpRequest, user: str, name: str, path: str | None) -> HttpResponse:
+    """Redirect ``/repo/<user>/<repository>[/<path>]`` to the launch link of its default branch."""
+    link = f"/v2/gh/{quote(user, safe='')}/{quote(name, safe='')}/HEAD"
+    file = (path or "").strip("/")
+    return redirect(f"{link}?urlpath={quote(f'/{file}', safe='')}" if file else link)
+
+
+@cache
+def _badge() -> bytes:
+    return loader.render_to_string("portal/badge.svg").encode()
+
+
+@require_safe
+@etag(lambda _request: f'"{hashlib.sha256(_badge()).hexdigest()[:32]}"')
+@cache_control(public=True, max_age=3600)
+def badge(request: HttpRequest) -> HttpResponse:
+    """Send the badge for launch links, at each address that Binder's badges have."""
+    return HttpResponse(_badge(), content_type="image/svg+xml")
