@@ -93,6 +93,19 @@ def test_invalid_input_is_400_with_a_code(ada, backend):
     assert not Project.objects.exists()
 
 
+def test_whatever_leads_to_a_repository_is_launched_or_refused_with_a_code(ada, backend):
+    badge = (
+        "[![Binder](https://mybinder.org/badge.svg)](https://mybinder.org/v2/gh/o/r/v1?labpath=a)"
+    )
+    told = post(with_token(ada), "projects/", repository=badge).json()
+    assert [told[each] for each in ("provider", "repository", "ref", "path")] == [
+        "gh", "o/r", "v1", "a",
+    ]  # fmt: skip
+    answer = post(with_token(ada), "projects/", repository="https://zenodo.org/records/1")
+    assert (answer.status_code, answer.json()["code"]) == (400, "launch.archive-not-supported")
+    assert answer.json()["archive"] == "zenodo"
+
+
 def test_a_sixth_project_is_409_and_lists_the_five_that_count(ada, url):
     api = with_token(ada)
     names = [post(api, "projects/", repository=url).json()["name"] for _ in range(5)]

@@ -48,6 +48,11 @@ def test_the_button_launches_what_the_link_says(as_ada):
     assert (answer.status_code, answer.url) == (303, f"/projects/{project.name}/")
     assert (project.repository, project.ref) == ("ada/flowers", "main")
     assert (project.path, project.urlpath) == ("a.ipynb", "doc/tree")
+    assert "Opens a.ipynb" in words_of(as_ada, answer.url)
+    as_ada.post("/v2/gh/ada/flowers/main?urlpath=rstudio/%3Fa%3Db")
+    newest = Project.objects.latest("id")
+    assert "Opens rstudio/?a=b" in words_of(as_ada, f"/projects/{newest.name}/")
+    assert (newest.path, newest.urlpath) == ("", "rstudio/?a=b")
 
 
 def test_the_form_has_a_token_and_needs_it(ada):
