@@ -9,11 +9,13 @@ the site has chosen so (``PORTAL_LAUNCH_LINKS``).
 from __future__ import annotations
 
 import hashlib
+import re
 from functools import cache
 from typing import Any
 from urllib.parse import quote
 
 from django.conf import settings
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.template import loader
@@ -22,6 +24,7 @@ from django.utils.http import urlencode
 from django.views.decorators.cache import cache_control, never_cache
 from django.views.decorators.http import etag, require_http_methods, require_safe
 
+from portal.models import User
 from portal.pages.launch import blocking_projects, make_room, projects_of
 from portal.pages.responses import person, redirect_to
 from sessions import lifecycle, providers
@@ -29,6 +32,7 @@ from sessions.errors import BinderyError
 from sessions.models import Project, RepositoryRule
 from sessions.providers import Repository
 
+_COMMIT_LIKE = re.compile(r"[0-9a-fA-F]{7,64}")
 AS_SENT = "%/:@!$&'()*+,;=~-._"
 """Characters of an address that are kept as they were sent; `quote` adds letters and digits."""
 
@@ -115,8 +119,28 @@ def _starts(request: HttpRequest, found: Repository) -> bool:
     address = "" if found.path else found.urlpath
     return is_visit and (
         settings.PORTAL_LAUNCH_LINKS == "start"
-        or Project.objects.has_launched(person(request), found.url, found.ref, address)
+        or _has_launched(person(request), found.url, found.ref, address)
     )
+
+
+def _has_launched(user: User, url: str, ref: str, urlpath: str) -> bool:
+    """Return whether this person has launched a repository, and its owner chose what is at ref.
+
+    With ``urlpath``, only launches that led to the same address count: it may be nbgitpuller's, and
+    bring in any other repository.
+
+    So no stranger can bring in code of their own. Branches and tags are the owner's. Commits may be
+    a fork's, and other refs anybody's, such as a pull request's: of these, only a commit counts
+    that the person has launched, and a name with a slash only if it was that one.
+    """
+    launched = Project.objects.filter(owner=user, url=url)
+    launched = launched.filter(urlpath=urlpath) if urlpath else launched
+    if re.fullmatch(r"[^/%]*", ref) and not _COMMIT_LIKE.fullmatch(ref):
+        return launched.exists()
+    same = Q(commit=ref)
+    if not ref.startswith("refs/"):
+        same |= Q(ref=ref)
+    return launched.filter(same).exists()
 
 
 @require_safe

@@ -5,7 +5,6 @@ It counts against the person's limit.
 
 from __future__ import annotations
 
-import re
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 VIEW_PERMISSION = "notebook_sessions.view_project"
 ACT_PERMISSION = "notebook_sessions.act_on_project"
 ALL_OWNERS = "all"
-COMMIT_LIKE = re.compile(r"[0-9a-fA-F]{7,64}")
 _STALE = timedelta(hours=1)
 """A mail sent this long before the warning belongs to an earlier one, as older code may leave it.
 Clocks of two machines differ by less.
@@ -129,25 +127,6 @@ class ProjectQuerySet(models.QuerySet["Project"]):
     def touch(self) -> int:
         """Note that the person has just done something with it, which cancels its deletion."""
         return self.update(last_activity=timezone.now(), warned=None, goes=None)
-
-    def has_launched(self, user: User, url: str, ref: str, urlpath: str = "") -> bool:
-        """Return whether this person has launched a repository, and its owner chose what is at ref.
-
-        With ``urlpath``, only launches that led to the same address count: it may be nbgitpuller's,
-        and bring in any other repository.
-
-        So no stranger can bring in code of their own. Branches and tags are the owner's. Commits
-        may be a fork's, and other refs anybody's, such as a pull request's: of these, only a commit
-        counts that the person has launched, and a name with a slash only if it was that one.
-        """
-        launched = self.filter(owner=user, url=url)
-        launched = launched.filter(urlpath=urlpath) if urlpath else launched
-        if re.fullmatch(r"[^/%]*", ref) and not COMMIT_LIKE.fullmatch(ref):
-            return launched.exists()
-        same = models.Q(commit=ref)
-        if not ref.startswith("refs/"):
-            same |= models.Q(ref=ref)
-        return launched.filter(same).exists()
 
     def expiring(self) -> ProjectQuerySet:
         """Return the projects whose owner knows that they will be deleted, the next one first."""
