@@ -104,11 +104,11 @@ def test_home_shows_used_resources_against_the_capacity(as_root, busy):
     assert "4 of 2 CPU <span" in home(as_root)
 
 
-def test_home_names_nodes_yaml_when_the_capacity_is_unknown(as_root, busy, backend):
+def test_home_names_the_missing_right_when_the_capacity_is_unknown(as_root, busy, backend):
     backend.there_is = None
     capacity.refresh()
     page = home(as_root)
-    assert "nodes.yaml" in page
+    assert "rbac.readNodes" in page
     assert "4 CPU" in page
 
 
