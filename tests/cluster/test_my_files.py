@@ -13,6 +13,7 @@ from http.client import HTTPConnection
 import httpx
 import pytest
 
+from portal.lib.zipping import REST
 from sessions.backends import BuildSpec, PersonFiles, ServerSpec
 from sessions.backends.kubernetes import KubernetesBackend
 from sessions.backends.kubernetes.homes import serve
@@ -61,7 +62,8 @@ def test_a_pod_serves_a_persons_files_until_they_launch_a_notebook(
     assert hashlib.sha256(b"".join(files.content("project/data/large"))).hexdigest() == DIGEST
     with zipfile.ZipFile(io.BytesIO(b"".join(files.archive("project/data")))) as archive:
         assert hashlib.sha256(archive.read("large")).hexdigest() == DIGEST
-        assert sorted(archive.namelist()) == ["large", "mine.txt"]
+        assert sorted(archive.namelist()) == [REST, "large", "mine.txt"]
+        assert {"out", "p"} <= set(archive.read(REST).decode().split())
     assert [each.path for each in files.entries("volume")] == ["volume/thesis"]
     with pytest.raises(FileNotFoundError):
         files.entries("project/data/out/etc")
