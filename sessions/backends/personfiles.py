@@ -71,7 +71,7 @@ def _named_pieces(browser: Browser, path: str) -> Iterator[File]:
 
 
 class _Lacking:
-    """What an archive lacks."""
+    """Collects what an archive lacks."""
 
     def __init__(self) -> None:
         self.count = 0

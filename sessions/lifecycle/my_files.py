@@ -28,7 +28,7 @@ from sessions.repofiles.browse import Entry
 from .files import volume_of
 
 MAX_DOWNLOADS = 6
-"""Of one person in one process, as many as a pod serves at once."""
+"""Downloads of one person in one process, as many as a pod serves at once."""
 
 
 class NoSuchFile(UserError):

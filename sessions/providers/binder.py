@@ -47,7 +47,7 @@ _UNESCAPED_URL = re.compile(r"(?P<scheme>https?|ssh|git):/+(?P<rest>.+)", re.DOT
 
 @dataclass(frozen=True)
 class LaunchLink:
-    """What a launch link names, like the fields of a launch; ``urlpath`` is as in `Repository`.
+    """Holds what a launch link names, like a launch's fields; ``urlpath`` is as in `Repository`.
 
     ``provider`` is "" if the repository's address says it.
     """

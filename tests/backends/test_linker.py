@@ -81,7 +81,7 @@ def test_packages_are_linked_and_all_else_is_copied(base, environment, process):
 
 
 def test_folders_are_the_builds_own_and_keep_their_times(base, environment, process):
-    """What is newer than the base is compiled, so times count."""
+    """Files newer than the base are compiled, so times count."""
     asyncio.run(process.link(base, environment))
     for path in (environment, *(each for each in environment.rglob("*") if not each.is_symlink())):
         assert path.stat().st_mtime == 1_700_000_000

@@ -22,7 +22,7 @@ HOOK = "helm.sh/hook"
 
 @dataclass(frozen=True)
 class Rendered:
-    """What a template rendered: one object."""
+    """Holds one object that a template rendered."""
 
     template: str
     thing: dict[str, Any]

@@ -1,4 +1,4 @@
-"""What the chart renders is valid, the same each time, and the source of the plain manifests."""
+"""Rendered objects are valid, the same each time, and the source of the plain manifests."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ NEEDS: dict[str, dict[str, Any]] = {
     "embedded": {"embedded.enabled": True},
     "tls.issuer": {"tls.clusterIssuer": ""},
 }
-"""What else must be so for a value, or a section, to have an effect."""
+"""Other values that a value, or a section, needs to have an effect."""
 
 
 def section(name: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a launch link opens: a file of that very name, else the one that its escapes mean."""
+"""A launch link opens a file of that very name, else the one that its escapes mean."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people have in their clipboard, and the provider, repository, ref and file in it."""
+"""Texts in people's clipboards, and the provider, repository, ref and file in them."""
 
 from __future__ import annotations
 

@@ -126,7 +126,7 @@ _POD_REASONS = {
     "NodeShutdown": Cause.DRAINED,
     "Shutdown": Cause.DRAINED,
 }
-"""What the kubelet has for a reason of the pod; it gives none where a program ends by itself."""
+"""Reasons that the kubelet gives a pod; a program that ends by itself has none."""
 _MIN_READY_RUN = timedelta(minutes=2)
 """A notebook that ran for this long had answered, even if this process has not seen it."""
 MAX_TAIL_LINES = 500

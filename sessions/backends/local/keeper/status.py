@@ -24,7 +24,7 @@ from .files import write_atomically
 
 LOCK = "lock"
 _NO_LOCK_ERRNOS = {errno.ENOENT, errno.EISDIR, errno.ELOOP, errno.ENXIO}
-"""Of a lock that is missing, or in whose place there is something else."""
+"""Errors for a lock that is missing, or in whose place there is something else."""
 _WHOLE_FILE = struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
 
 
