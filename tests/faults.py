@@ -13,6 +13,7 @@ from __future__ import annotations
 import socket
 import socketserver
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Self
 
@@ -44,6 +45,8 @@ class FaultyProxy:
     def __init__(self, target: tuple[str, int]) -> None:
         self.target = target
         self.accepted = 0
+        self.alter: Callable[[bytes], bytes] = bytes
+        """What becomes of each piece of an answer."""
         self.open: set[socket.socket] = set()
         self._fault = NONE
         self._changed = threading.Condition()
@@ -127,7 +130,7 @@ class _Connection(socketserver.BaseRequestHandler):
             while piece := upstream.recv(2**16):
                 if not self.server.owner.passes(answer=True):
                     break
-                self.request.sendall(piece)
+                self.request.sendall(self.server.owner.alter(piece))
         _shut(self.request)
 
 

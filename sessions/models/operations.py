@@ -83,6 +83,8 @@ class HeartbeatName(models.TextChoices):
     """The names of the processes and chores that give signs of life."""
 
     WATCH = "watch"
+    LEADER = "leader"
+    """The lease of the watch that leads (`sessions.watch.leader.Lease`)."""
     ACTIVITY = "activity"
     """Notebooks are probed for activity."""
     CULLING = "culling"

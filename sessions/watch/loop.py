@@ -1,24 +1,16 @@
 """Run the process that observes the back end and moves states: one is active, others stand by.
 
 ``manage.py watch`` starts it. It keeps no state: killed at any moment and started again, it
-continues from what the rows and the back end say.
-
-A lock that ends with its process lets one be active (`leader_lock`). On PostgreSQL the lock belongs
-to a connection, so a restart of the server releases it, and whoever comes first gets it. With any
-other database the data folder is on one machine, and the kernel keeps the lock.
+continues from what the rows and the back end say. `leader` decides which one is active.
 """
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 
-from django.conf import settings
-from django.db import InterfaceError, OperationalError, close_old_connections, connection
-from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db import close_old_connections
 
 from sessions.backends import BuildReport, ServerReport, get_backend
 from sessions.culling.activity import ProbeLoop
@@ -31,77 +23,10 @@ from sessions.statistics import counters
 
 from . import conditions, kernels
 from .handling import handle_safely
+from .leader import leader_lock
 from .reconcile import Alert, reconcile, refresh_sign_ins
 
 log = logging.getLogger(__name__)
-
-LOCK = 0x62696E64657279  # "bindery" as a number, for the advisory lock
-
-
-@contextmanager
-def leader_lock() -> Iterator[Callable[[], None]]:
-    """Wait for the lock and hold it.
-
-    Yield a function to call regularly: it takes a lost lock again, or ends the process if another
-    one has the lock by then.
-    """
-    if connection.vendor == "postgresql":
-        # A connection of its own: the lock survives when Django's connection is reopened.
-        holder = AdvisoryLock(connection.copy())
-        holder.acquire()
-        try:
-            yield holder.ensure_held
-        finally:
-            holder.close()
-    else:
-        with (settings.PORTAL_DATA / "watch.lock").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield _keep
-
-
-def _keep() -> None:
-    """Do nothing: the kernel keeps the lock."""
-
-
-class AdvisoryLock:
-    """Holds the lock through a connection that does nothing else."""
-
-    def __init__(self, connection: BaseDatabaseWrapper) -> None:
-        self._own = connection
-
-    def acquire(self) -> None:
-        """Return once nobody else has the lock."""
-        self._ask("SELECT pg_advisory_lock(%s)")
-
-    def ensure_held(self) -> None:
-        """Take the lock again if it was lost.
-
-        Raises `SystemExit` if another process has it, `OperationalError` while the database is
-        away.
-        """
-        if self._is_held():
-            return
-        self.close()
-        if not self._ask("SELECT pg_try_advisory_lock(%s)"):
-            raise SystemExit("Another watch has taken over.")
-        log.warning("the database was unavailable; watching continues")
-
-    def _is_held(self) -> bool:
-        """Return whether the connection that took the lock is still the same, and open."""
-        try:
-            return self._own.connection is not None and bool(self._ask("SELECT %s"))
-        except (OperationalError, InterfaceError):
-            return False
-
-    def close(self) -> None:
-        """Close the connection, which releases the lock."""
-        self._own.close()
-
-    def _ask(self, question: str) -> object:
-        with self._own.cursor() as cursor:
-            cursor.execute(question, [LOCK])
-            return cursor.fetchone()[0]
-
 
 BEAT_SECONDS = 5.0
 RECONCILE_SECONDS = 60.0
@@ -118,7 +43,6 @@ def run(alert: Alert) -> None:
         log.info("watching")
         every = {
             _beat: BEAT_SECONDS,
-            keep: BEAT_SECONDS,
             refresh_sign_ins: BEAT_SECONDS,
             ProbeLoop().run_if_due: BEAT_SECONDS,
             conditions.record_all: conditions.PAUSE,
@@ -132,7 +56,7 @@ def run(alert: Alert) -> None:
             run_safely(chore)
         ownership_check = ownership.OwnershipCheck()
         for report in _changes():
-            missed |= not _handle(report, ownership_check)
+            missed |= not (run_safely(keep) and _handle(report, ownership_check))
             for chore, pause in every.items():
                 if time.monotonic() >= due[chore]:
                     due[chore] = time.monotonic() + pause

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import fcntl
+import os
+import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,9 +16,12 @@ import pytest
 from django.db import InterfaceError, OperationalError, connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from sessions.models import Heartbeat, HeartbeatName
 from sessions.outages import run_safely
 from sessions.watch import loop
-from sessions.watch.loop import LOCK, AdvisoryLock, leader_lock
+from sessions.watch.leader import LOCK, AdvisoryLock, Leadership, leader_lock
+from tests.faults import NONE, SILENT, FaultyProxy
+from tests.pauses import looked
 
 
 class Server:
@@ -77,7 +83,7 @@ def server() -> Server:
 @pytest.fixture
 def active(server: Server) -> AdvisoryLock:
     holder = AdvisoryLock(Connection(server))  # type: ignore[arg-type]
-    holder.acquire()
+    assert holder.try_acquire()
     return holder
 
 
@@ -91,7 +97,7 @@ def test_the_lock_holder_continues(active, server):
 def test_a_watch_that_lost_the_lock_to_another_exits(active, server):
     server.restart()
     other = AdvisoryLock(Connection(server))  # type: ignore[arg-type]
-    other.acquire()
+    assert other.try_acquire()
     theirs = server.holder
     with pytest.raises(SystemExit, match="taken over"):
         active.ensure_held()
@@ -102,7 +108,7 @@ def test_a_watch_that_lost_the_lock_to_another_exits(active, server):
 def test_losing_the_lock_exits_even_inside_run_safely(active, server):
     """Everything that watch does is guarded, this too."""
     server.restart()
-    AdvisoryLock(Connection(server)).acquire()  # type: ignore[arg-type]
+    assert AdvisoryLock(Connection(server)).try_acquire()  # type: ignore[arg-type]
     with pytest.raises(SystemExit):
         run_safely(active.ensure_held)
 
@@ -169,6 +175,10 @@ def test_a_watch_whose_lock_was_taken_exits_at_its_next_pass(settings, tmp_path,
     def changes() -> Iterator[None]:
         looks.append(rob(other, tmp_path))
         yield None
+        until = time.monotonic() + 10
+        while connection.vendor == "postgresql" and time.monotonic() < until:
+            time.sleep(0.1)
+            yield None
         looks.append(True)  # it goes on
 
     backend.changes = changes
@@ -197,3 +207,117 @@ def rob(other: BaseDatabaseWrapper, folder: Path) -> bool:
         except BlockingIOError:
             return False
     return True
+
+
+# --- On PostgreSQL, where a leader can be lost without its connection ---
+SECONDS, RENEW_SECONDS = 1.0, 0.2
+on_postgresql = pytest.mark.skipif(
+    connection.vendor != "postgresql", reason="a file's lock needs no lease: it is on one machine"
+)
+
+
+def connected(port: int = 0) -> BaseDatabaseWrapper:
+    """Return a connection of its own, by way of a proxy if there is a port."""
+    own = connection.copy()
+    if port:
+        own.settings_dict = {**own.settings_dict, "HOST": "127.0.0.1", "PORT": str(port)}
+    return own
+
+
+def standby(port: int = 0) -> Leadership:
+    return Leadership(connected(port), seconds=SECONDS, renew_seconds=RENEW_SECONDS)
+
+
+@pytest.fixture
+def proxy() -> Iterator[FaultyProxy]:
+    there = connection.settings_dict
+    with FaultyProxy((there["HOST"], int(there["PORT"]))) as proxy:
+        yield proxy
+
+
+@on_postgresql
+@pytest.mark.django_db(transaction=True)
+def test_another_leads_soon_after_the_leaders_packets_are_dropped(proxy):
+    with standby(proxy.port) as lost:
+        proxy.fault = SILENT
+        begun = time.monotonic()
+        with standby():
+            assert time.monotonic() - begun < 5 * SECONDS
+            proxy.fault = NONE
+            with pytest.raises(SystemExit, match="taken over"):
+                looked(lost.ensure_held, 5)
+
+
+@on_postgresql
+@pytest.mark.django_db(transaction=True)
+def test_another_leads_soon_after_the_leader_freezes_and_that_one_exits():
+    ready, tell = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            with standby() as frozen:
+                os.write(tell, b"leads")
+                looked(frozen.ensure_held, 20)
+        except SystemExit:
+            os._exit(3)
+        os._exit(0)
+    try:
+        assert os.read(ready, 5) == b"leads"
+        os.kill(child, signal.SIGSTOP)
+        begun = time.monotonic()
+        with standby():
+            assert time.monotonic() - begun < 5 * SECONDS
+            os.kill(child, signal.SIGCONT)
+            _pid, status = os.waitpid(child, 0)
+            child = 0
+            assert os.waitstatus_to_exitcode(status) == 3
+    finally:
+        if child:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+
+
+@on_postgresql
+@pytest.mark.django_db(transaction=True)
+def test_leader_that_is_busy_for_long_stays_the_leader():
+    takes = threading.Event()
+
+    def stand_by() -> None:
+        with standby():
+            takes.set()
+
+    with standby() as busy:
+        second = threading.Thread(target=stand_by, daemon=True)
+        second.start()
+        assert not takes.wait(2 * SECONDS)
+        busy.ensure_held()
+    assert takes.wait(2 * SECONDS)
+    second.join(10)
+
+
+@on_postgresql
+@pytest.mark.django_db(transaction=True)
+def test_through_a_pooler_only_the_row_decides(proxy):
+    proxy.alter = name_another_process
+    with standby(proxy.port) as leads:
+        assert leads._lock.is_pooled()
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM pg_locks WHERE objid = %s", [LOCK & 0xFFFFFFFF])
+            assert cursor.fetchone() == (0,)
+        proxy.fault = SILENT
+        with standby():
+            assert Heartbeat.objects.filter(name=HeartbeatName.LEADER).exists()
+            proxy.fault = NONE
+            with pytest.raises(SystemExit, match="taken over"):
+                looked(leads.ensure_held, 5)
+    assert not Heartbeat.objects.filter(name=HeartbeatName.LEADER).exists()
+
+
+def name_another_process(answer: bytes) -> bytes:
+    """Change the number of the server's process in the message that begins a connection."""
+    begin = b"K\0\0\0\x0c"
+    where = answer.find(begin)
+    if where < 0:
+        return answer
+    where += len(begin)
+    return answer[:where] + b"\0\0\0\7" + answer[where + 4 :]
