@@ -82,7 +82,8 @@ class ServerReport:
     ``address`` is ``unix:/path`` or ``http://host:port``. ``code`` and ``message`` say why it is
     gone (``code`` is empty if it was told to stop), or what it waits for while it is starting.
     ``node`` is the machine that runs it, if known. ``files`` is None where the back end reports
-    nothing about files. ``has_installation_id`` as in `BuildReport`.
+    nothing about files. ``uid`` tells it from another of the same name, "" where there can be none.
+    ``has_installation_id`` as in `BuildReport`.
     """
 
     id: int
@@ -93,10 +94,11 @@ class ServerReport:
     message: str = ""
     node: str = ""
     files: FilesReport | None = None
+    uid: str = ""
     has_installation_id: bool = field(default=True, compare=False)
 
     def __post_init__(self) -> None:
-        _clean(self, "name", "address", "code", "message", "node")
+        _clean(self, "name", "address", "code", "message", "node", "uid")
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,8 @@ class Capacity:
     """Total resources of all machines for notebooks and builds.
 
     CPUs, memory in GB (10⁹ bytes) and GPUs; ``disk_gb`` and ``disk_free_gb`` describe the disk that
-    holds environments and people's files. None where a value is unknown.
+    holds environments and people's files. None where a value is unknown. ``machines`` are the
+    different kinds of machines that one notebook has to fit on, as CPUs, memory and GPUs.
     """
 
     cpu: float | None = None
@@ -130,6 +133,7 @@ class Capacity:
     gpu: float | None = None
     disk_gb: float | None = None
     disk_free_gb: float | None = None
+    machines: tuple[tuple[float, float, float], ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from portal.lib.db import retry_after_deadlock
-from sessions.backends import BuildReport, ServerReport, get_backend
+from sessions.backends import BuildReport, ServerReport, endings, get_backend
 from sessions.backends.messages import BUILD_LIMIT, NO_GPU, QUEUED
 from sessions.errors import BinderyError, TemporaryError
 from sessions.models import Build, Session
@@ -212,6 +212,8 @@ def handle_server_report(report: ServerReport) -> None:
         _drop_server(report)
     elif report.state == "ready" and session.state == SessionState.SPAWNING:
         _store_ready(session, report)
+    elif report.state == "ready" and session.state == SessionState.READY:
+        _compare_server(session, report)
     elif report.state == "starting" and session.state == SessionState.SPAWNING:
         _record_start_wait(session, report)
     elif report.state == "gone":
@@ -237,11 +239,27 @@ def _record_start_wait(session: Session, report: ServerReport) -> None:
 @retry_after_deadlock
 def _store_ready(session: Session, report: ServerReport) -> None:
     with transaction.atomic():
-        place = {"address": report.address, "node": report.node}
+        place = {"address": report.address, "node": report.node, "server_uid": report.uid}
         fields: dict[str, Any] = {**place, "ready": timezone.now(), **_NO_ERROR}
         if Session.objects.advance(session.pk, SessionState.READY, by="watch", **fields):
             files.record_report(session, report.files)
             journal.record(session, Phase.READY, _("Your notebook is ready."))
+
+
+def _compare_server(session: Session, report: ServerReport) -> None:
+    """Check that it is still the server that the session was given, and follow its address.
+
+    Another one of that name may be anybody's: the notebook is over, and nothing is sent to it.
+    """
+    same = session.server_uid == report.uid
+    if not same and (session.server_uid or session.address != report.address):
+        reason = endings.why_ended(endings.ServerEnd(cause=endings.Cause.DELETED))
+        handle_server_gone(session, *reason)
+    elif not same or session.address != report.address:
+        given = Session.objects.filter(
+            pk=session.pk, state=SessionState.READY, server_uid=session.server_uid
+        )
+        given.update(address=report.address, node=report.node, server_uid=report.uid)
 
 
 def handle_server_gone(session: Session, code: str, message: str) -> None:

@@ -26,8 +26,8 @@ class Capacity(models.Model):
     """The capacity of the back end, in one row.
 
     CPUs, memory in GB (10⁹ bytes) and GPUs are of all machines together; ``disk_gb`` and
-    ``disk_free_gb`` of where environments and people's files are kept. None stands for what the
-    back end may not look at.
+    ``disk_free_gb`` of where environments and people's files are kept; ``machines`` as in
+    `sessions.backends.Capacity`. None stands for what the back end may not look at.
     """
 
     at = models.DateTimeField()
@@ -36,6 +36,7 @@ class Capacity(models.Model):
     gpu = models.PositiveIntegerField(null=True)
     disk_gb = models.FloatField(null=True)
     disk_free_gb = models.FloatField(null=True)
+    machines = models.JSONField(null=True)
 
     def __str__(self) -> str:
         return f"{self.cpu} CPU, {self.memory_gb} GB, {self.gpu} GPU"

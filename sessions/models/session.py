@@ -61,7 +61,8 @@ class Session(models.Model):
 
     - ``sealed_token`` is the token that the notebook's server accepts, encrypted; only the gateway
       ever sends it.
-    - ``address`` is where the server answers, ``node`` the machine that it is on.
+    - ``address`` is where the server answers, ``node`` the machine that it is on, ``server_uid``
+      what tells it from another of the same name.
     - ``code`` and ``message`` say why it ended, what it waits for, or what is wrong with it while
       it runs; both are empty if it was told to end.
     - ``safe_mode`` is why it runs in safe mode, for its owner alone; "" for an ordinary run.
@@ -84,6 +85,9 @@ class Session(models.Model):
     sealed_token = models.TextField(default=new_token, editable=False)
     address = models.CharField(_("address"), max_length=255, blank=True)
     node = models.CharField(_("machine"), max_length=255, blank=True)
+    server_uid = models.CharField(
+        max_length=64, default="", db_default="", blank=True, editable=False
+    )
     code = models.CharField(_("error code"), max_length=64, blank=True)
     message = models.TextField(_("error"), blank=True)
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -64,7 +65,8 @@ def test_capacity_is_the_sum_over_schedulable_nodes():
     "away", [node(ready="False"), node(ready="Unknown"), node(unschedulable=True), {"spec": {}}]
 )
 def test_an_unschedulable_node_is_not_counted(away):
-    assert capacity([away], GPU) == Capacity(0, 0, 0)
+    kinds = capacity([away], GPU).machines
+    assert capacity([away], GPU) == Capacity(0, 0, 0, machines=kinds)
     assert capacity([away, node()], GPU).cpu == 4
 
 
@@ -107,3 +109,21 @@ def test_a_node_with_disk_pressure_is_not_counted():
 def test_no_disk_is_free_if_every_node_has_disk_pressure():
     assert capacity([node(pressed="True")], GPU).disk_free_gb == 0
     assert capacity([], GPU).disk_free_gb is None
+
+
+def test_the_kinds_of_machines_are_those_that_no_other_exceeds():
+    small = node("small", has={"cpu": "2", GPU: "0"})
+    same = [node(f"gpu-{number}", ready="False") for number in range(3)]
+    large = node("large", has={"cpu": "64", "memory": "256G", GPU: "0"})
+    assert capacity([small, *same, large], GPU).machines == ((4, 17.18, 1), (64, 256, 0))
+    assert capacity([small], GPU, [(8, 32, 4)]).machines == ((8, 32, 4),)
+
+
+def test_the_kinds_of_machines_are_unknown_if_one_cannot_be_read():
+    assert capacity([node(), node(has={"memory": "much"})], GPU).machines is None
+
+
+def test_named_machines_count_where_nodes_may_not_be_read(api, backend):
+    backend.site = replace(backend.site, machines=((64, 256, 0),))
+    api.fail(403, json.dumps({"message": "nodes is forbidden"}).encode())
+    assert backend.capacity() == Capacity(machines=((64, 256, 0),))

@@ -126,7 +126,7 @@ def test_every_combination_of_secret_and_pod_has_its_state(
 def test_a_notebook_that_answers_is_ready_with_address_and_node():
     found = seen(secret(), pod(state=RUNS), ready_uids=frozenset({"uid-9"}))
     address = "http://10.0.0.1:8888"
-    assert found == ServerReport(9, "project-9", "ready", address, node="node")
+    assert found == ServerReport(9, "project-9", "ready", address, node="node", uid="uid-9")
 
 
 def test_an_unscheduled_notebook_has_no_node():

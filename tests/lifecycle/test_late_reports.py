@@ -127,3 +127,39 @@ def test_continuing_a_build_twice_leaves_started_sessions_alone(ada, state):
     before = how_it_is()
     observations.continue_sessions(Build.objects.get())
     assert how_it_is() == before
+
+
+def running_at(address: str, uid: str, ada: User) -> Session:
+    session = project_in(ProjectState.SPAWNING, ada).current
+    assert session is not None
+    name = session.project.name
+    observations.handle_server_report(ServerReport(session.pk, name, "ready", address, uid=uid))
+    session.refresh_from_db()
+    assert (session.state, session.address) == (SessionState.READY, address)
+    return session
+
+
+def seen(session: Session, address: str, uid: str) -> Session:
+    name = session.project.name
+    observations.handle_server_report(ServerReport(session.pk, name, "ready", address, uid=uid))
+    session.refresh_from_db()
+    return session
+
+
+@pytest.mark.parametrize("address", ["http://10.0.0.1:8888", "http://10.0.0.2:8888"])
+def test_another_server_of_the_same_name_ends_the_notebook(ada, backend, address):
+    session = seen(running_at("http://10.0.0.1:8888", "ours", ada), address, "theirs")
+    assert (session.state, session.code) == (SessionState.FAILED, "spawn.deleted")
+    assert session.pk not in {report.id for report in backend.servers()}
+
+
+def test_the_address_of_the_same_server_is_followed(ada, backend):
+    session = seen(running_at("http://10.0.0.1:8888", "ours", ada), "http://10.0.0.2:8888", "ours")
+    assert (session.state, session.address) == (SessionState.READY, "http://10.0.0.2:8888")
+
+
+def test_a_server_from_before_the_update_is_known_by_its_address(ada, backend):
+    session = seen(running_at("http://10.0.0.1:8888", "", ada), "http://10.0.0.1:8888", "ours")
+    assert (session.state, session.server_uid) == (SessionState.READY, "ours")
+    session = seen(running_at("http://10.0.0.3:8888", "", ada), "http://10.0.0.4:8888", "theirs")
+    assert session.state == SessionState.FAILED

@@ -12,7 +12,8 @@ import pytest
 from django.db import connection
 
 from quotas.models import LimitSet
-from sessions import lifecycle
+from sessions import capacity, lifecycle
+from sessions.backends import Capacity
 from sessions.errors import QuotaExceeded
 from sessions.lifecycle import admission, builds
 from sessions.models import Build, Project, Session
@@ -206,3 +207,37 @@ def test_a_link_called_resources_is_refused_and_not_taken_for_no_request(ada, gi
     worker.run()
     project = Project.objects.get()
     assert (project.state, project.current.code) == ("failed", "resources.link")
+
+
+@pytest.mark.parametrize(
+    ("text", "refused"),
+    [
+        ("cpur=5\ncpul=6", True),  # there are more, but with too little memory
+        ("gpu=2", True),
+        ("memr=40\nmeml=40", False),
+        ("gpu=1", False),
+        ("cpur=1\ncpul=6", False),  # what is not guaranteed may be missing
+    ],
+)
+def test_more_than_any_machine_has_is_refused_before_the_build(
+    ada, asking, backend, worker, text, refused
+):
+    LimitSet.objects.update(max_cpu=64, max_memory_gb=512, max_gpu=8, total_memory_gb=1000)
+    backend.there_is = Capacity(machines=((4, 16, 1), (4, 64, 0), (64, 0.1, 0)))
+    capacity.refresh()
+    project = lifecycle.launch(ada, asking(text))
+    worker.run()
+    project.refresh_from_db()
+    assert (project.current.code == "resources.no-machine") is refused
+    assert Build.objects.exists() is not refused
+    if refused:
+        assert "4 CPUs, 16 GB of memory and 1 GPUs, or 4 CPUs" in project.current.message
+
+
+def test_nothing_is_impossible_where_no_machine_is_known(ada, asking, backend, worker):
+    LimitSet.objects.update(max_gpu=8)
+    backend.there_is = Capacity(cpu=4, memory_gb=16, gpu=0)
+    capacity.refresh()
+    lifecycle.launch(ada, asking("gpu=2"))
+    worker.run()
+    assert Build.objects.exists()

@@ -83,7 +83,9 @@ class KubernetesBackend(PeoplesVolumes, OwnedNamespace):
     def capacity(self) -> Capacity | None:
         """Return the total of all nodes that take pods, or None without the right to read nodes."""
         found = self._cluster.nodes()
-        return None if found is None else podstatus.capacity(found, self.site.gpu)
+        if found is None:
+            return Capacity(machines=self.site.machines) if self.site.machines else None
+        return podstatus.capacity(found, self.site.gpu, self.site.machines)
 
     def prepare(self) -> None:
         """Check the connection. Raises `TemporaryError` if the cluster cannot be reached."""

@@ -165,12 +165,18 @@ _UNITS = {
 """https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/"""
 
 
-def capacity(nodes: Iterable[Node], gpu: str) -> Capacity:
+Machine = tuple[float, float, float]
+
+
+def capacity(nodes: Iterable[Node], gpu: str, more: Iterable[Machine] = ()) -> Capacity:
     """Return the total of the nodes that take pods now; ``gpu`` is the resource's name there.
 
+    ``more`` are machines that an autoscaler can add. The kinds of machines include nodes that take
+    no pods now: they may again.
     Nodes do not say how much disk is free, only that it is too little: if all ready nodes report
     that, nothing is free. What a node says in a way that cannot be read makes the total unknown.
     """
+    nodes = list(nodes)
     ready = [node for node in nodes if _is_ready(node)]
     taking = [node for node in ready if not _is(node, "DiskPressure")]
     memory = _sum(taking, "memory")
@@ -179,6 +185,29 @@ def capacity(nodes: Iterable[Node], gpu: str) -> Capacity:
         memory_gb=None if memory is None else memory / 1e9,
         gpu=_sum(taking, gpu),
         disk_free_gb=0.0 if ready and not taking else None,
+        machines=_kinds(nodes, gpu, more),
+    )
+
+
+def _kinds(nodes: Iterable[Node], gpu: str, more: Iterable[Machine]) -> tuple[Machine, ...] | None:
+    """Return the kinds of machines, without those that another one exceeds in everything.
+
+    None if a node says how large it is in a way that cannot be read.
+    """
+    kinds = set(more)
+    for node in nodes:
+        sizes = [_sum([node], resource) for resource in ("cpu", "memory", gpu)]
+        if None in sizes:
+            return None
+        cpu, memory, gpus = (size or 0.0 for size in sizes)
+        kinds.add((cpu, round(memory / 1e9, 3), gpus))
+    return tuple(
+        kind
+        for kind in sorted(kinds)
+        if not any(
+            kind != other and all(a <= b for a, b in zip(kind, other, strict=True))
+            for other in kinds
+        )
     )
 
 

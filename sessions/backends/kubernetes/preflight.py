@@ -25,6 +25,7 @@ from .site import IMAGE_TAG, Site
 _IDS = {
     "PORTAL_POD_TEMPLATE": "kubernetes.template",
     "PORTAL_SITE_VARIABLES": "kubernetes.variables",
+    "PORTAL_MACHINES": "kubernetes.machines",
     "PORTAL_REGISTRY_AUTH": "kubernetes.registry-auth",
 }
 _HOST_NAMESPACES = ("hostNetwork", "hostPID", "hostIPC")

@@ -305,6 +305,7 @@ def _make_report(
         message,
         _node(thing),
         files,
+        uid=str(thing["metadata"].get("uid", "")) if state == "ready" else "",
         has_installation_id=bool(label(thing, INSTALLATION)),
     )
 

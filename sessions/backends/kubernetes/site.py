@@ -38,6 +38,7 @@ class Site:
     into build steps and notebooks. ``base_secret`` gives access to the images that repositories
     name, and to nothing of the portal's own. With ``keep_homes``, /home/jovyan is kept in the
     person's volume. ``pod_template`` is an operator's part of the notebooks' pods.
+    ``machines`` are CPUs, memory in GB and GPUs of the machines that an autoscaler can add.
     ``seccomp_profile`` is a file on each node, below the kubelet's folder of profiles.
     ``invalid_settings`` maps names of settings that could not be read to the reason.
     """
@@ -64,6 +65,7 @@ class Site:
     base_secret: str = ""
     keep_homes: bool = True
     seccomp_profile: str = ""
+    machines: tuple[tuple[float, float, float], ...] = ()
     variables: dict[str, str] = field(default_factory=dict)
     pod_template: dict[str, Any] = field(default_factory=dict)
     invalid_settings: dict[str, str] = field(default_factory=dict)
@@ -154,11 +156,28 @@ def _parse_variables() -> tuple[dict[str, str], str]:
     return found, _("“%(word)s” is not NAME=value") % {"word": wrong[0]} if wrong else ""
 
 
+def _parse_machines() -> tuple[tuple[tuple[float, float, float], ...], str]:
+    """Return CPUs, memory and GPUs of each kind of machine, or why they cannot be read."""
+    found = []
+    for word in settings.PORTAL_MACHINES:
+        try:
+            cpu, memory, gpu = (float(number) for number in word.split(":"))
+        except ValueError:
+            return (), _("“%(word)s” is not CPUS:GB:GPUS, such as 64:256:0") % {"word": word}
+        found.append((cpu, memory, gpu))
+    return tuple(found), ""
+
+
 def site_from_settings() -> Site:
     """Return the site from the settings; never fails, see `Site.invalid_settings`."""
     template, wrong_template = _read_template()
     variables, wrong_variables = _parse_variables()
-    wrong = {"PORTAL_POD_TEMPLATE": wrong_template, "PORTAL_SITE_VARIABLES": wrong_variables}
+    machines, wrong_machines = _parse_machines()
+    wrong = {
+        "PORTAL_POD_TEMPLATE": wrong_template,
+        "PORTAL_SITE_VARIABLES": wrong_variables,
+        "PORTAL_MACHINES": wrong_machines,
+    }
     return Site(
         namespace=settings.PORTAL_NAMESPACE or _own_namespace(),
         registry=settings.PORTAL_REGISTRY.strip("/"),
@@ -182,6 +201,7 @@ def site_from_settings() -> Site:
         ca_configmap=settings.PORTAL_CA_CONFIGMAP,
         keep_homes=settings.PORTAL_KEEP_HOMES,
         seccomp_profile=settings.PORTAL_SECCOMP_PROFILE,
+        machines=machines,
         variables=variables,
         pod_template=template,
         invalid_settings={name: why for name, why in wrong.items() if why},
