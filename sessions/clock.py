@@ -38,6 +38,8 @@ class SteadyClock:
         self._began = steady() if began is None else began
         self._seen = wall(), steady()
         self._jumps: deque[tuple[datetime, timedelta]] = deque(maxlen=MAX_JUMPS)
+        self._unseen: deque[tuple[datetime, timedelta]] = deque(maxlen=MAX_JUMPS)
+        self._looked, self._saw = steady(), True
 
     def detect_jump(self) -> None:
         """Notice whether the machine's clock has jumped; call this regularly."""
@@ -50,6 +52,16 @@ class SteadyClock:
             self._take_back(-ahead)
         self._seen = wall, steady
 
+    def note_look(self, *, saw: bool) -> None:
+        """Leave out the time since the last look if that one or this one saw nothing."""
+        now = self._steady()
+        if not (saw and self._saw):
+            unseen = timedelta(seconds=now - self._looked)
+            if not self._saw and self._unseen:
+                unseen += self._unseen.pop()[1]
+            self._unseen.append((self._wall(), unseen))
+        self._looked, self._saw = now, saw
+
     def _take_back(self, back: timedelta) -> None:
         """Forget jumps ahead that the clock has taken back: nothing is to be left out for those."""
         while self._jumps and back > timedelta():
@@ -59,8 +71,12 @@ class SteadyClock:
                 self._jumps.append((at, -back))
 
     def since(self, moment: datetime) -> timedelta:
-        """Return the time since ``moment`` without the clock's jumps ahead; never below zero."""
-        jumped = sum((ahead for at, ahead in self._jumps if moment < at), timedelta())
+        """Return the time since ``moment``; never below zero.
+
+        The clock's jumps ahead do not count, nor do the times in which nobody could look.
+        """
+        left_out = (*self._jumps, *self._unseen)
+        jumped = sum((ahead for at, ahead in left_out if moment < at), timedelta())
         return max(self._wall() - moment - jumped, timedelta())
 
     def has_elapsed(self, moment: datetime, seconds: float) -> bool:

@@ -59,6 +59,18 @@ class TemporaryError(BinderyError):
     status = 503
 
 
+class BackendAway(TemporaryError):
+    """A back end that does not answer: time passes, but none that counts."""
+
+
+class BackendRefuses(TemporaryError):
+    """A back end that does not let the portal do something: a right is missing, perhaps briefly."""
+
+
+class NoRoom(TemporaryError):
+    """Something that others hold: what asks for it waits in the queue until it is free."""
+
+
 class NotYet(TemporaryError):
     """Says that something is being prepared: ask again in ``retry_after`` seconds."""
 

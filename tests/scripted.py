@@ -49,6 +49,7 @@ class ScriptedBackend:
         self.foreign_volumes: dict[str, str] = {}
         self.troubles: list[Problem] = []
         self.there_is: Capacity | None = Capacity(cpu=16, memory_gb=64, gpu=2)
+        self.lacks: list[Problem] = []
         self.refusal: Exception | None = None
         self.builds_started = 0
         self.stubborn: set[int] = set()
@@ -100,6 +101,9 @@ class ScriptedBackend:
     # --- the seam ---
     def problems(self) -> list[Problem]:
         return self.troubles
+
+    def check_access(self) -> list[Problem]:
+        return self.lacks
 
     def examine(self) -> Iterator[Problem]:
         yield from ()

@@ -129,6 +129,12 @@ class Backend(Protocol):
         For `portal.health.doctor`; may take a minute. Raises `TemporaryError` when nobody can say.
         """
 
+    def check_access(self) -> list[Problem]:
+        """Return which rights or credentials the portal lacks there; asked for once a minute.
+
+        Raises `TemporaryError` when nobody can say.
+        """
+
     def capacity(self) -> Capacity | None:
         """Return the total capacity, in use or not; None where the portal may not look.
 

@@ -22,6 +22,8 @@ from sessions.backends import FilesReport
 
 NO_GPU = "spawn.no-gpu-free"
 NO_ROOM = "spawn.no-room"
+VOLUME_GONE = "spawn.volume-gone"
+"""The person's volume has to be made again."""
 NO_ROOM_TO_BUILD = "build.no-room"
 NO_SPACE = "build.no-space"
 BUILD_LIMIT = "quota.builds"

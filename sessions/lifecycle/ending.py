@@ -24,8 +24,9 @@ from portal.lib.logs import context
 from portal.lib.text import readable
 from portal.models import User
 from quotas.limits import lock_person
+from sessions.backends.messages import NO_ROOM
 from sessions.culling.policy import WARNING_PERIOD
-from sessions.errors import BinderyError, InternalError, TemporaryError
+from sessions.errors import BackendAway, BinderyError, InternalError, NoRoom, TemporaryError
 from sessions.lifecycle.queue import enqueue
 from sessions.models import Project, Session
 from sessions.models.project import ProjectQuerySet
@@ -148,10 +149,13 @@ def handle_failures(session: Session) -> Iterator[None]:
     """Run a step for a session and handle its errors.
 
     A permanent error fails the session. A temporary one leaves it for `sessions.watch.reconcile` to
-    try again, and so does an error of our own, which gets a reference number.
+    try again, and so does an error of our own, which gets a reference number. Those of a back end
+    without room, or that does not answer, pass however long they take: each has a time limit there.
     """
     try:
         yield
+    except (NoRoom, BackendAway) as error:
+        _wait(session, error)
     except TemporaryError as error:
         _retry(session, error)
     except BinderyError as error:
@@ -167,6 +171,22 @@ def handle_failures(session: Session) -> Iterator[None]:
             "reference %(reference)s."
         )
         _retry(session, InternalError("internal", message % {"reference": reference}))
+
+
+@retry_after_deadlock
+def _wait(session: Session, error: TemporaryError) -> None:
+    """Record once what a starting notebook waits for. While nobody answers, no time counts."""
+    if not session.build_id:
+        _retry(session, error)
+        return
+    waits = {"code": NO_ROOM if isinstance(error, NoRoom) else error.code}
+    starting = Session.objects.filter(pk=session.pk, state=SessionState.SPAWNING)
+    with transaction.atomic():
+        is_new = starting.exclude(**waits, message=error.message).exists()
+        begins = starting.exclude(**waits).exists() or isinstance(error, BackendAway)
+        now = {"changed": timezone.now()} if begins else {}
+        if starting.update(**waits, **now, message=error.message) and is_new:
+            journal.record(session, Phase.LAUNCHING, error.message, code=error.code)
 
 
 @retry_after_deadlock

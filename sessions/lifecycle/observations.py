@@ -5,9 +5,11 @@ Each observation may be reported again at any time: only the first report change
 
 from __future__ import annotations
 
+import logging
 from dataclasses import asdict
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -15,7 +17,7 @@ from django.utils.translation import gettext as _
 from portal.lib.db import retry_after_deadlock
 from sessions.backends import BuildReport, ServerReport, endings, get_backend
 from sessions.backends.messages import BUILD_LIMIT, NO_GPU, QUEUED
-from sessions.errors import BinderyError, TemporaryError
+from sessions.errors import BackendAway, BackendRefuses, BinderyError, NoRoom, TemporaryError
 from sessions.models import Build, Session
 from sessions.outages import run_safely
 from sessions.progress import journal
@@ -24,6 +26,8 @@ from sessions.states import BUILD_ACTIVE, BuildState, Phase, SessionState
 from . import admission, files, safe_mode
 from .ending import fail, handle_failures
 from .queue import enqueue
+
+log = logging.getLogger(__name__)
 
 MAX_BUILD_ATTEMPTS = 3
 BUILD_LOST = "build.lost"
@@ -38,7 +42,10 @@ def handle_build_report(report: BuildReport) -> None:
     if build.state not in BUILD_ACTIVE:
         _drop_build(report)
         return
-    read_log(build)
+    try:
+        read_log(build)
+    except BackendRefuses as error:  # the end can be seen without it
+        log.warning("the log of build %s cannot be read: %s", build.pk, error)
     _record_build_wait(build, report)
     if report.finished and report.code == BUILD_LOST and build.attempts < MAX_BUILD_ATTEMPTS:
         _retry_build(build)
@@ -95,12 +102,24 @@ def fail_server(session_id: int, code: str, message: str) -> None:
 
 
 def handle_refused_build(build: Build, error: BinderyError) -> None:
-    """Count a failed attempt of a build that the back end did not accept.
+    """Count a failed attempt of a build that the back end did not accept, and say why.
 
-    The build fails after a permanent error, or after `MAX_BUILD_ATTEMPTS` temporary ones.
+    The build fails after a permanent error, or after `MAX_BUILD_ATTEMPTS` temporary ones. One for
+    which there is no room waits as long as one that no machine takes.
     """
     attempts = build.attempts + 1
-    if isinstance(error, TemporaryError) and attempts < MAX_BUILD_ATTEMPTS:
+    if isinstance(error, TemporaryError):
+        _record_build_wait(build, BuildReport(build.pk, False, error.code, error.message))
+    if isinstance(error, BackendAway):
+        return
+    waited = (timezone.now() - build.created).total_seconds()
+    if isinstance(error, NoRoom) and waited < settings.PORTAL_QUEUE_TIMEOUT:
+        return
+    if (
+        isinstance(error, TemporaryError)
+        and not isinstance(error, NoRoom)
+        and attempts < MAX_BUILD_ATTEMPTS
+    ):
         Build.objects.filter(pk=build.pk).update(attempts=attempts)
     else:
         report = BuildReport(build.pk, finished=True, code=error.code, message=error.message)

@@ -21,6 +21,7 @@ from portal.mail import outbox
 from portal.models import SignIn
 from sessions import capacity
 from sessions.backends import Problem, get_backend
+from sessions.clock import SteadyClock
 from sessions.culling.policy import WARNING_PERIOD
 from sessions.errors import TemporaryError
 from sessions.installation.known import OwnershipStatus
@@ -68,14 +69,21 @@ def record_all() -> None:
 
 
 @contextmanager
-def record_backend_condition() -> Iterator[None]:
-    """Note whether the back end answers, and its problems if it does."""
+def record_backend_condition(clock: SteadyClock) -> Iterator[None]:
+    """Note whether the back end answers, and its problems if it does.
+
+    While it does not, time does not count.
+    """
+    backend = get_backend()
     try:
         yield
+        found = [*backend.problems(), *backend.check_access()]
     except TemporaryError as error:
+        clock.note_look(saw=False)
         Condition.objects.record(BACKEND, error.code)
         raise
-    Condition.objects.record(BACKEND, ", ".join(each.id for each in get_backend().problems()))
+    clock.note_look(saw=True)
+    Condition.objects.record(BACKEND, ", ".join(dict.fromkeys(each.id for each in found)))
 
 
 def worker_problem() -> str:

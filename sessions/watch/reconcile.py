@@ -17,6 +17,7 @@ from portal.models import SignIn
 from portal.privacy import erase
 from sessions import capacity, retention
 from sessions.backends import BuildReport, get_backend
+from sessions.backends.messages import VOLUME_GONE
 from sessions.clock import SteadyClock
 from sessions.culling import policy
 from sessions.gateway import tickets
@@ -127,7 +128,7 @@ def _reconcile_backend(clock: SteadyClock, requeue: Requeue) -> None:
     """
     behind = list(_under_way().values_list("pk", flat=True))
     backend = get_backend()
-    with conditions.record_backend_condition():
+    with conditions.record_backend_condition(clock):
         builds, servers = backend.builds(), backend.servers()
     status = ownership.check_and_record(ownership.found_in_reports(builds, servers))
     if status in ownership.MISMATCHED:
@@ -156,7 +157,7 @@ def _repeat(session: Session, clock: SteadyClock, requeue: Requeue, *, running: 
         if not timeouts.end_stop(session, clock):
             requeue("remove_server", session.pk)
     elif session.state == SessionState.SPAWNING and not timeouts.end_start(session, clock):
-        if not running:
+        if not running or session.code == VOLUME_GONE:
             requeue("spawn", session.pk)
     elif session.state != SessionState.SPAWNING and not running:
         observations.handle_server_gone(session, "spawn.lost", "")

@@ -16,6 +16,7 @@ from django_q.models import OrmQ, Task
 
 from portal.health import checks as health
 from sessions.backends import Problem
+from sessions.clock import SteadyClock
 from sessions.errors import TemporaryError
 from sessions.models import Condition, Heartbeat, HeartbeatName
 from sessions.watch import conditions
@@ -124,13 +125,21 @@ def test_problem_that_blocks_no_launch_still_answers_200(alive):
 
 
 def test_unreachable_backend_is_reported_by_reconcile(alive):
-    with pytest.raises(TemporaryError), conditions.record_backend_condition():
+    with pytest.raises(TemporaryError), conditions.record_backend_condition(SteadyClock()):
         raise TemporaryError("cluster.unreachable", "10.0.0.1 does not answer")
     assert answer()[0] == 503
     assert answer()[1]["backend"] == "cluster.unreachable"
-    with conditions.record_backend_condition():
+    with conditions.record_backend_condition(SteadyClock()):
         pass
     assert answer()[0] == 200
+
+
+def test_a_missing_right_is_reported_by_reconcile(alive, backend):
+    backend.lacks = [Problem("kubernetes.rights", "The portal may not create pods.", "")]
+    with conditions.record_backend_condition(SteadyClock()):
+        pass
+    assert answer()[0] == 503
+    assert answer()[1]["backend"] == "kubernetes.rights"
 
 
 def test_parts_observed_by_watch_are_unknown_without_it(alive):

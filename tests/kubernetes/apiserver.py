@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from sessions.backends.kubernetes.preflight import REQUIRED_RIGHTS
 from tests.threadserver import ThreadServer
 
 Manifest = dict[str, Any]
@@ -49,12 +50,17 @@ class Request(BaseHTTPRequestHandler):
         asked = f"{self.command} {'/'.join(self.names)}"
         self.server.asked.append(asked)
         self.server.bodies[asked] = self.body
-        if not self._goes_wrong():
+        if asked in self.server.refused:
+            self.answer(*self.server.refused[asked])
+        elif not self._goes_wrong():
             self._right()
 
     do_POST = do_PATCH = do_DELETE = do_GET
 
     def _goes_wrong(self) -> bool:
+        if self.server.token and self.headers["Authorization"] != f"Bearer {self.server.token}":
+            self.say(401, {"message": "Unauthorized", "reason": "Unauthorized"})
+            return True
         status, body = self.server.wrong.pop(0) if self.server.wrong else (200, b"")
         if status == 0:  # says nothing until the test is over
             self.server.over.wait()
@@ -71,6 +77,10 @@ class Request(BaseHTTPRequestHandler):
             wanted = self.body["spec"]["resourceAttributes"]
             right = f"{wanted['verb']} {wanted['resource']}/{wanted['subresource']}".rstrip("/")
             self.say(201, {"status": {"allowed": right not in self.server.denied}})
+        elif kind in self.server.answers:
+            self.say(201, self.server.answers[kind])
+        elif kind == "selfsubjectrulesreviews":
+            self.say(201, {"status": {"incomplete": False, "resourceRules": self._rules()}})
         elif self.command == "POST":
             self._create(kind)
         elif not name and "watch" in self.query:
@@ -80,6 +90,14 @@ class Request(BaseHTTPRequestHandler):
             self.say(200, {"items": items, "metadata": {"resourceVersion": str(version)}})
         else:
             self._one(kind, name)
+
+    def _rules(self) -> list[Manifest]:
+        return [
+            {"apiGroups": [""], "resources": [kind], "verbs": [verb]}
+            for kind, verbs in REQUIRED_RIGHTS.items()
+            for verb in verbs
+            if f"{verb} {kind}" not in self.server.denied
+        ]
 
     def _create(self, kind: str) -> None:
         if self.body["metadata"]["name"] in self.server.things[kind]:
@@ -184,6 +202,12 @@ class ApiServer(ThreadServer):
         self.asked: list[str] = []
         self.bodies: dict[str, Manifest] = {}
         self.since: list[str] = []
+        self.refused: dict[str, tuple[int, bytes]] = {}
+        """Status and body for each request of a kind, such as ``POST pods``."""
+        self.answers: dict[str, Manifest] = {}
+        """Answers to any request about objects of a kind."""
+        self.token = ""
+        """The only one that is accepted, "" for any."""
         self.oldest = 0
         self.watches = 0
         self.ends_well = True

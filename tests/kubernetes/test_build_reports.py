@@ -264,3 +264,16 @@ def test_a_deeply_nested_result_is_reported_as_a_failed_build(said):
     """A step may leave what it wants: the build is told to have failed all the same."""
     found = build_report(pod("Failed", DONE, ended(said, exitCode=1)))
     assert (found.finished, found.code) == (True, "build.failed")
+
+
+def test_an_object_that_a_build_waits_for_is_named():
+    waits = pod("Pending", WAITS)
+    waits["metadata"]["uid"] = "uid-7"
+    what = 'secret "registry-push" not found'
+    warnings = {"uid-7": f'FailedMount: MountVolume.SetUp failed for volume "push" : {what}'}
+    found = build_report(waits, warnings)
+    assert (found.finished, found.code) == (False, "cluster.missing-object")
+    assert what in found.message
+    begun = pod("Running", RUNS)
+    begun["metadata"]["uid"] = "uid-7"
+    assert build_report(begun, warnings).code == ""

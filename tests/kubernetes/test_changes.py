@@ -241,7 +241,9 @@ def test_a_notebook_is_ready_as_soon_as_it_answers(api, watch, backend, lab):
     api.put("pods", {**pod, "status": {"phase": "Running", "podIP": lab}})
     watch.until(lambda: watch.reports[-1].state == "ready")
     address = f"http://{lab}:8888"
-    assert watch.reports[-1] == ServerReport(9, SERVER.name, "ready", address)
+    assert watch.reports[-1] == ServerReport(
+        9, SERVER.name, "ready", address, uid=f"uid-{SERVER.name}-9"
+    )
     api.drop("pods", pod["metadata"]["name"])
     watch.until(lambda: watch.reports[-1].state == "gone")
     assert watch.reports[-1].code == "spawn.deleted"

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from sessions.errors import UserError
+from sessions.errors import NoRoom, UserError
 from tests.kubernetes.things import SERVER
 
 CLAIMS = "persistentvolumeclaims"
@@ -74,3 +74,22 @@ def test_a_renamed_person_keeps_claim_keys_node_and_both_home_paths(api, backend
     assert {"name": "JUPYTERHUB_USER", "value": "countess"} in pod["spec"]["containers"][0]["env"]
     labels = {each["metadata"]["labels"]["bindery/owner"] for each in api.things["pods"].values()}
     assert labels == {"ada"}  # by which all notebooks of a person find to one node
+
+
+def test_a_pod_that_the_cluster_has_no_room_for_leaves_no_run(api, backend, volume):
+    """Its Secret alone would be a notebook that somebody has removed."""
+    backend.ensure_server(replace(SERVER, id=8))  # makes what all runs share
+    said = b'{"message": "pods is forbidden: exceeded quota: small, requested: pods=1"}'
+    api.refused["POST pods"] = (403, said)
+    with pytest.raises(NoRoom):
+        backend.ensure_server(SERVER)
+    assert RUN not in api.things["secrets"]
+    del api.refused["POST pods"]
+    backend.ensure_server(SERVER)
+    assert RUN in api.things["pods"]
+
+
+def test_a_claim_that_exists_is_not_asked_for_again_however_full_the_quota_is(api, backend, volume):
+    api.refused[f"POST {CLAIMS}"] = (403, b'{"message": "exceeded quota: storage"}')
+    backend.ensure_server(SERVER)
+    assert RUN in api.things["pods"]

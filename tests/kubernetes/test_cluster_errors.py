@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
+from sessions.backends.kubernetes import refusals
 from sessions.backends.kubernetes.cluster import MAX_LINE_BYTES, Cluster, Expired
-from sessions.errors import InternalError, TemporaryError
+from sessions.disclosure import PUBLIC_CODES
+from sessions.errors import BackendAway, BackendRefuses, InternalError, NoRoom, TemporaryError
 from tests.kubernetes.apiserver import BREAK, END
 
 pytestmark = pytest.mark.servers
@@ -53,16 +56,48 @@ def test_a_list_has_the_selected_objects_and_a_resource_version(api, cluster):
     ("status", "body", "kind", "code"),
     [
         (400, message("no"), InternalError, "cluster.refused"),
-        (401, message("Unauthorized"), InternalError, "cluster.forbidden"),
-        (403, message('pods is forbidden: User "x" cannot'), InternalError, "cluster.forbidden"),
-        (403, message("exceeded quota: small, requested: cpu=8"), TemporaryError, "cluster.quota"),
+        (401, message("Unauthorized"), BackendRefuses, "cluster.forbidden"),
+        (403, message('pods is forbidden: User "x" cannot'), BackendRefuses, "cluster.forbidden"),
+        (403, message("exceeded quota: small, requested: cpu=8"), NoRoom, "cluster.quota"),
+        (
+            500,
+            message('Internal error occurred: failed calling webhook "x": no endpoints available'),
+            NoRoom,
+            "cluster.webhook",
+        ),
+        (
+            403,
+            message(
+                'pods "x" is forbidden: [maximum memory usage per Container is 4Gi, but limit is '
+                "8Gi, cpu max limit to request ratio per Container is 2]"
+            ),
+            InternalError,
+            "cluster.limit-range",
+        ),
+        (
+            403,
+            message(
+                'persistentvolumeclaims "x" is forbidden: minimum storage usage per '
+                "PersistentVolumeClaim is 20Gi, but request is 10Gi"
+            ),
+            InternalError,
+            "cluster.limit-range",
+        ),
+        (
+            400,
+            message('admission webhook "x" denied the request: no'),
+            InternalError,
+            "cluster.policy",
+        ),
+        (403, message('violates PodSecurity "restricted:latest"'), InternalError, "cluster.policy"),
+        (404, message('namespaces "bindery" not found'), BackendRefuses, "cluster.namespace"),
         (404, message("the server could not find it"), InternalError, "cluster.refused"),
         (409, message("conflict"), InternalError, "cluster.refused"),
         (422, message("Invalid value"), InternalError, "cluster.refused"),
-        (429, message("too many requests"), TemporaryError, "cluster.unreachable"),
-        (500, message("etcdserver: timed out"), TemporaryError, "cluster.unreachable"),
-        (503, b"<h1>Unavailable</h1>", TemporaryError, "cluster.unreachable"),
-        (502, b"\xff", TemporaryError, "cluster.unreachable"),
+        (429, message("too many requests"), BackendAway, "cluster.unreachable"),
+        (500, message("etcdserver: timed out"), BackendAway, "cluster.unreachable"),
+        (503, b"<h1>Unavailable</h1>", BackendAway, "cluster.unreachable"),
+        (502, b"\xff", BackendAway, "cluster.unreachable"),
         (400, b'["no status"]', InternalError, "cluster.refused"),
     ],
 )
@@ -84,7 +119,7 @@ def test_each_api_error_becomes_our_own_with_the_clusters_message(
 def test_a_refused_stream_raises_the_same_errors(api, cluster, status):
     for stream in (cluster.watch("pods", {}, "0"), cluster.log("build-7", "fetch")):
         api.fail(status, message("no"))
-        with pytest.raises(InternalError if status == 403 else TemporaryError):
+        with pytest.raises(BackendRefuses if status == 403 else BackendAway):
             next(stream)
 
 
@@ -200,3 +235,45 @@ def test_a_followed_log_that_breaks_off_raises(api, cluster):
 def test_an_endless_line_is_dropped(api, cluster):
     api.log("build-7", "fetch", b"x" * (MAX_LINE_BYTES + 1) + b"\\", b"rest", b"next", END)
     assert list(cluster.log("build-7", "fetch")) == [b"rest", b"next"]
+
+
+def with_token(api, token: str) -> None:
+    config = json.loads(Path(api.kubeconfig).read_text())
+    config["users"][0]["user"]["token"] = token
+    Path(api.kubeconfig).write_text(json.dumps(config))
+
+
+def test_credentials_are_read_again_once_the_old_ones_are_refused(api, cluster):
+    assert cluster.list("pods", {}).items == []
+    with_token(api, "another token")
+    api.token = "another token"
+    assert cluster.list("pods", {}).items == []
+    assert cluster.create("pods", POD)
+
+
+def test_a_stream_uses_new_credentials_the_next_time(api, cluster):
+    version = cluster.list("pods", {}).version
+    with_token(api, "another token")
+    api.token = "another token"
+    with pytest.raises(BackendRefuses):
+        next(cluster.watch("pods", {}, version))
+    watch = cluster.watch("pods", {}, version)
+    api.put("pods", POD)
+    assert next(watch)[0] == "ADDED"
+
+
+def test_rights_are_asked_for_in_one_request(api, cluster):
+    api.denied = {"create pods", "get pods/log"}
+    granted = cluster.rights()
+    assert (granted("create", "pods"), granted("list", "pods")) == (False, True)
+    assert granted("get", "pods/log") is False
+    assert len(api.asked) == 1
+
+
+def test_each_code_is_documented_and_may_be_read_by_staff():
+    codes = {code for _pattern, _kind, code, _sentence in refusals._REFUSALS}
+    codes |= {code for _pattern, code, _sentence in refusals._WARNINGS}
+    documented = (Path(__file__).parents[2] / "docs/kubernetes.md").read_text()
+    codes |= {refusals.FORBIDDEN, refusals.UNREACHABLE}
+    assert [code for code in sorted(codes) if f"| `{code}` |" not in documented] == []
+    assert codes <= PUBLIC_CODES

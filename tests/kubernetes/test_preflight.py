@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from sessions.backends.kubernetes.cluster import Cluster
-from sessions.backends.kubernetes.preflight import REQUIRED_RIGHTS, examine
+from sessions.backends.kubernetes.preflight import REQUIRED_RIGHTS, check_access, examine
 from sessions.backends.kubernetes.site import Site, site_from_settings
 from sessions.errors import TemporaryError
 from tests.kubernetes.apiserver import ApiServer
@@ -130,3 +130,27 @@ def test_the_required_rights_match_the_role_in_the_manifest():
     rules = next(each for each in documents if each["kind"] == "Role")["rules"]
     given = {rule["resources"][0]: set(rule["verbs"]) for rule in rules}
     assert given == {kind: set(verbs) for kind, verbs in REQUIRED_RIGHTS.items()}
+
+
+def lacking(cluster: Cluster, site: Site) -> dict[str, str]:
+    return {problem.id: problem.message for problem in check_access(cluster, site)}
+
+
+def test_missing_rights_and_objects_are_seen_each_minute(api, cluster, site):
+    api.denied = {"create pods"}
+    named = dataclasses.replace(site, ca_configmap="authorities")
+    found = lacking(cluster, named)
+    assert found.keys() == {"kubernetes.rights", "kubernetes.secret", "kubernetes.configmap"}
+    assert "may not create pods" in found["kubernetes.rights"]
+    assert "authorities" in found["kubernetes.configmap"]
+    assert len(api.asked) == 4
+
+
+def test_a_complete_cluster_lacks_nothing(well, api, cluster, site):
+    assert lacking(cluster, site) == {}
+
+
+def test_no_right_counts_as_missing_while_the_cluster_cannot_list_them(api, well, cluster, site):
+    rules = {"status": {"incomplete": True, "resourceRules": []}}
+    api.answers["selfsubjectrulesreviews"] = rules
+    assert lacking(cluster, site) == {}

@@ -398,3 +398,34 @@ def test_reports_cover_all_runs_ordered_by_id():
     secrets = [secret(number) for number in (3, 1, 2)]
     view = replace(sight(secrets, [pod(number=4)]))
     assert [each.id for each in reports(view, BARE)] == [1, 2, 3, 4]
+
+
+LOST = 'persistentvolumeclaim "ada-nfs-pvc" bound to non-existent persistentvolume "pv-1"'
+
+
+@pytest.mark.parametrize(
+    ("reason", "warning", "expected"),
+    [
+        ('persistentvolumeclaim "ada-nfs-pvc" not found', "", "spawn.volume-gone"),
+        ('persistentvolumeclaim "ada-nfs-pvc" is being deleted', "", "spawn.volume-gone"),
+        (LOST, "", "spawn.volume-lost"),
+        (CLAIM, 'ProvisioningFailed: storageclass "fast" not found', "spawn.storage-class"),
+        (CLAIM, "ProvisioningFailed: the backend is full", "spawn.volume"),
+        (CLAIM, "ClaimLost: Bound claim has lost its PersistentVolume.", "spawn.volume-lost"),
+    ],
+)
+def test_what_is_wrong_with_a_claim_is_said(reason, warning, expected):
+    waits = unplaced(reason)
+    waits["spec"]["volumes"] = [{"persistentVolumeClaim": {"claimName": "ada-nfs-pvc"}}]
+    found = seen(secret(), waits, warnings={"claim ada-nfs-pvc": warning} if warning else {})
+    assert (found.state, found.code) == ("starting", expected)
+    assert (warning or reason).rstrip(".") in found.message
+
+
+@pytest.mark.parametrize("what", ['secret "key" not found', 'configmap "authorities" not found'])
+def test_an_object_that_a_notebook_waits_for_is_named(what):
+    waits = pod("Pending", {"waiting": {"reason": "ContainerCreating"}})
+    event = f'FailedMount: MountVolume.SetUp failed for volume "x" : {what}'
+    found = seen(secret(), waits, warnings={"uid-9": event})
+    assert (found.state, found.code) == ("starting", "cluster.missing-object")
+    assert what in found.message

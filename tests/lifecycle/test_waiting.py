@@ -10,7 +10,7 @@ from django.utils import timezone
 from sessions import lifecycle
 from sessions.backends import ServerReport
 from sessions.backends.messages import NO_GPU, NO_ROOM
-from sessions.errors import TemporaryError
+from sessions.errors import BackendAway, BackendRefuses, NoRoom, TemporaryError
 from sessions.lifecycle import builds, observations
 from sessions.models import Build, Session
 from sessions.watch.reconcile import reconcile
@@ -167,3 +167,98 @@ def test_an_image_counts_as_present_while_the_registry_is_unreachable(backend):
     assert builds._is_absent("flowers")
     backend.__class__ = Unreachable
     assert not builds._is_absent("flowers")
+
+
+QUOTA = NoRoom("cluster.quota", "The portal has used up its quota.")
+AWAY = BackendAway("cluster.unreachable", "The cluster does not answer.")
+FORBIDDEN = BackendRefuses("cluster.forbidden", "The cluster does not let the portal do this.")
+
+
+def refused(backend, worker, error: Exception, *, minutes: int) -> None:
+    """Have the back end refuse everything new for some minutes."""
+    backend.refusal = error
+    for _minute in range(minutes):
+        old = timezone.now() - timedelta(minutes=1)
+        Session.objects.update(changed=old)
+        reconcile(long_watched())
+        worker.run()
+    backend.refusal = None
+
+
+@pytest.fixture
+def built(ada, url, backend, worker, watch):
+    """A project whose environment is ready, before its notebook is started."""
+    project = lifecycle.launch(ada, url)
+    worker.run()
+    backend.finish(Build.objects.get().pk)
+    watch.look()
+    return project
+
+
+@pytest.mark.parametrize("error", [QUOTA, AWAY])
+def test_a_start_without_room_waits_and_says_so_once(built, backend, worker, error):
+    backend.refusal = error
+    worker.run()
+    refused(backend, worker, error, minutes=5)
+    session = Session.objects.get()
+    assert (session.state, session.message) == ("spawning", error.message)
+    assert told(built) == [(error.code, error.message)]
+    Session.objects.update(changed=timezone.now() - timedelta(minutes=1))
+    reconcile(long_watched())
+    worker.run()
+    assert backend.server_reports.keys() == {session.pk}
+
+
+def test_a_start_without_room_ends_with_the_limit_of_the_queue(built, backend, worker, settings):
+    settings.PORTAL_QUEUE_TIMEOUT = 30
+    refused(backend, worker, QUOTA, minutes=2)
+    session = Session.objects.get()
+    assert (session.state, session.code) == ("failed", NO_ROOM)
+    assert QUOTA.message in session.message
+
+
+def test_a_right_that_is_missing_for_a_moment_fails_no_start(built, backend, worker):
+    backend.refusal = FORBIDDEN
+    worker.run()
+    assert Session.objects.get().state == "spawning"
+    refused(backend, worker, FORBIDDEN, minutes=5)
+    session = Session.objects.get()
+    assert (session.state, session.code) == ("failed", "cluster.forbidden")
+
+
+@pytest.mark.parametrize("error", [QUOTA, AWAY])
+def test_a_build_without_room_waits_and_says_so_once(ada, url, backend, worker, error):
+    backend.refusal = error
+    project = lifecycle.launch(ada, url)
+    worker.run()
+    refused(backend, worker, error, minutes=5)
+    assert Build.objects.get().state == "building"
+    events = project.events.filter(code=error.code).values_list("message", flat=True)
+    assert list(events) == [error.message]
+    reconcile(long_watched())
+    worker.run()
+    assert backend.builds_started == 1
+
+
+def test_a_log_that_may_not_be_read_hides_no_end(ada, url, backend, worker, watch):
+    class Mute(ScriptedBackend):
+        def read_log(self, build_id: int, position: str) -> None:
+            raise FORBIDDEN
+
+    backend.__class__ = Mute
+    lifecycle.launch(ada, url)
+    worker.run()
+    backend.finish(Build.objects.get().pk)
+    watch.look()
+    assert Build.objects.get().state == "built"
+
+
+def test_a_volume_that_is_gone_is_made_again(project, say, backend, worker):
+    say("spawn.volume-gone", "The volume was deleted.")
+    Session.objects.update(changed=timezone.now() - timedelta(minutes=1))
+    backend.asked_again = []
+    original = backend.ensure_server
+    backend.ensure_server = lambda spec: (backend.asked_again.append(spec.id), original(spec))
+    reconcile(long_watched())
+    worker.run()
+    assert Session.objects.get().pk in backend.asked_again

@@ -111,3 +111,22 @@ def test_time_without_watch_does_not_count_at_once(clocks):
 def test_a_limit_of_days_is_over_within_an_hour_of_a_restart(clocks):
     clocks.pass_by(60)
     assert clocks.is_over(NOON - timedelta(days=1), 24 * 60)
+
+
+def test_time_in_which_nobody_could_look_does_not_count(clocks):
+    clocks.pass_by(4)
+    clocks.elapsed.note_look(saw=True)
+    for _minute in range(30):
+        clocks.pass_by(1)
+        clocks.elapsed.note_look(saw=False)
+    clocks.pass_by(1)
+    clocks.elapsed.note_look(saw=True)
+    assert clocks.elapsed.since(NOON) == timedelta(minutes=4)
+    clocks.pass_by(5)
+    clocks.elapsed.note_look(saw=True)
+    assert not clocks.is_over(NOON, 10)
+    clocks.pass_by(1)
+    assert clocks.is_over(NOON, 10)
+    began = clocks.wall
+    clocks.pass_by(10)
+    assert clocks.is_over(began, 10)

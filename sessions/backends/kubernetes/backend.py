@@ -8,10 +8,10 @@ It only writes the wanted objects and reads the actual ones; the cluster does th
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from django.conf import settings
-from django.utils.translation import gettext as _
 
 from keys.keypairs import SshIdentity
 from sessions.backends import (
@@ -24,11 +24,11 @@ from sessions.backends import (
     ServerReport,
     ServerSpec,
 )
-from sessions.errors import TemporaryError
+from sessions.errors import BinderyError
 
 from . import keysecret, namespace, output, podstatus, preflight, problems, reports, serverpod
 from .buildpod import build_pod
-from .changes import WARNING_EVENTS, Changes, latest_warnings, probe_addresses
+from .changes import Changes, probe_addresses, read_warnings
 from .cluster import Cluster, Manifest
 from .homes import program
 from .homes.volumes import PeoplesVolumes
@@ -80,6 +80,10 @@ class KubernetesBackend(PeoplesVolumes, OwnedNamespace):
             self._cluster, self.site, lambda: self.site.registry and self.has_image("doctor")
         )
 
+    def check_access(self) -> list[Problem]:
+        """Return missing rights, and the Secrets and the ConfigMap that settings name in vain."""
+        return list(preflight.check_access(self._cluster, self.site))
+
     def capacity(self) -> Capacity | None:
         """Return the total of all nodes that take pods, or None without the right to read nodes."""
         found = self._cluster.nodes()
@@ -125,19 +129,9 @@ class KubernetesBackend(PeoplesVolumes, OwnedNamespace):
         if spec.identity:  # first, or the pod would wait for it
             self._cluster.put("secrets", keysecret.build_secret(spec.id, spec.identity))
         if not self._cluster.create("pods", build_pod(spec, self.site)):
-            self._require_own(self._cluster.get("pods", build_name(spec.id)))
+            self._namespace.require_own(self._cluster.get("pods", build_name(spec.id)))
         if spec.identity:
             self._set_key_owner(spec.id)
-
-    def _require_own(self, there: Manifest | None) -> None:
-        """Raise `TemporaryError` if the existing object belongs to another portal."""
-        if there and self._namespace.is_foreign(there):
-            message = _(
-                "Another portal already has %(name)s in this namespace. Tell the staff, who can "
-                "fix this."
-            )
-            words = {"name": there["metadata"]["name"]}
-            raise TemporaryError("kubernetes.foreign", message % words)
 
     def _set_key_owner(self, build_id: int) -> None:
         """Have the cluster remove the key with the build's pod, at the latest."""
@@ -206,7 +200,9 @@ class KubernetesBackend(PeoplesVolumes, OwnedNamespace):
         Creates no pod once the run is to end. Raises `TemporaryError` if the claim belongs to
         another portal, and `UserError` if no portal made it.
         """
-        self._require_own(namespace.ensure_claim(self._cluster, serverpod.claim(spec, self.site)))
+        self._namespace.require_own(
+            namespace.ensure_claim(self._cluster, serverpod.claim(spec, self.site))
+        )
         self._cluster.create("secrets", serverpod.secret(spec))
         secret = self._run_secret(spec)
         if secret is None:
@@ -216,10 +212,20 @@ class KubernetesBackend(PeoplesVolumes, OwnedNamespace):
         if self.site.keep_homes:
             self._cluster.create("configmaps", program.configmap())
         self._files_pods.end(spec.volume)  # it could keep the volume on another node
-        self._cluster.create("pods", serverpod.pod(spec, self.site, uid))
+        self._create_run_pod(spec, uid)
         self._put_person_key(spec, secret)  # the cluster may have just removed it
         if self._run_secret(spec) is None:  # it has just been removed
             self._cluster.delete("pods", server_name(spec))
+
+    def _create_run_pod(self, spec: ServerSpec, uid: str) -> None:
+        """Create the pod. If the cluster refuses it, the run has not begun: it has no Secret."""
+        try:
+            self._cluster.create("pods", serverpod.pod(spec, self.site, uid))
+        except BinderyError:
+            with suppress(BinderyError):
+                if self._cluster.get("pods", server_name(spec)) is None:
+                    self._cluster.delete("secrets", server_name(spec))
+            raise
 
     def _put_person_key(self, spec: ServerSpec, run: Manifest) -> None:
         if spec.identity:
@@ -317,7 +323,9 @@ class KubernetesBackend(PeoplesVolumes, OwnedNamespace):
 
     def builds(self) -> list[BuildReport]:
         """Return a report for each build's pod."""
-        return list(reports.build_reports(self._own_objects("pods", BUILDS)))
+        pods = self._own_objects("pods", BUILDS)
+        warnings = read_warnings(self._cluster) if pods else {}
+        return list(reports.build_reports(pods, lambda pod: reports.build_report(pod, warnings)))
 
     def servers(self) -> list[ServerReport]:
         """Return a report for each run that has a Secret or a pod, after probing the servers."""
@@ -328,7 +336,7 @@ class KubernetesBackend(PeoplesVolumes, OwnedNamespace):
             secrets={secret["metadata"]["name"]: secret for secret in secrets},
             pods={pod["metadata"]["name"]: pod for pod in pods},
             ready_uids=self._readiness.ready_uids,
-            warnings=latest_warnings(self._cluster.list("events", WARNING_EVENTS).items),
+            warnings=read_warnings(self._cluster),
             had_pod=frozenset(),
             now=datetime.now(UTC),
         )

@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from queue import Empty, SimpleQueue
 
@@ -24,7 +24,7 @@ from .cluster import Cluster, Expired, Listing, Manifest, Query
 from .labels import BUILDS, SERVERS, build_name
 from .namespace import Namespace
 from .output import Follower, LogCursor
-from .podstatus import ReadinessProbe, is_running
+from .podstatus import ReadinessProbe, claim_key, is_running
 from .reports import Snapshot
 from .site import Site
 
@@ -115,7 +115,7 @@ def _version(thing: Manifest | None) -> str:
 
 Report = BuildReport | ServerReport
 
-WARNING_EVENTS = {"fieldSelector": "involvedObject.kind=Pod,type=Warning"}
+WARNING_EVENTS = {"fieldSelector": "type=Warning"}
 _PROBE_SECONDS = 0.1
 """Seconds between polls of notebooks that do not answer yet."""
 _DEBOUNCE_SECONDS = 0.03
@@ -228,11 +228,12 @@ class Changes:
 
     def _build_reports(self) -> Iterator[BuildReport]:
         pods = self._namespace.exclude_foreign(list(self._builds.objects.values()))
-        return reports.build_reports(pods, self._read_build)
+        warnings = latest_warnings(list(self._events.objects.values()))
+        return reports.build_reports(pods, lambda pod: self._read_build(pod, warnings))
 
-    def _read_build(self, pod: Manifest) -> BuildReport:
+    def _read_build(self, pod: Manifest, warnings: Mapping[str, str]) -> BuildReport:
         """Return a build's report, and note that it has output if one of its containers has."""
-        report, stages = reports.build_report(pod), output.started_stages(pod)
+        report, stages = reports.build_report(pod, warnings), output.started_stages(pod)
         number = report.id
         if stages and (number not in self._followers or stages != self._started_stages.get(number)):
             self._builds_with_output.add(number)
@@ -266,10 +267,18 @@ def probe_addresses(pods: list[Manifest]) -> dict[str, str]:
     return {pod["metadata"]["uid"]: pod["status"]["podIP"] for pod in pods if is_running(pod)}
 
 
+def read_warnings(cluster: Cluster) -> dict[str, str]:
+    """Ask the cluster for its warnings, and return them as `latest_warnings` does."""
+    return latest_warnings(cluster.list("events", WARNING_EVENTS).items)
+
+
 def latest_warnings(events: list[Manifest]) -> dict[str, str]:
-    """Return the last warning for each pod, by the pod's uid."""
+    """Return the last warning for each object, by its uid; for a claim, also by its name."""
     events.sort(key=lambda event: str(event.get("lastTimestamp") or event.get("eventTime") or ""))
-    return {
-        event["involvedObject"].get("uid", ""): f"{event.get('reason')}: {event.get('message')}"
-        for event in events
-    }
+    found = {}
+    for event in events:
+        about, said = event["involvedObject"], f"{event.get('reason')}: {event.get('message')}"
+        found[about.get("uid", "")] = said
+        if about.get("kind") == "PersistentVolumeClaim":
+            found[claim_key(about.get("name", ""))] = said
+    return found

@@ -18,7 +18,10 @@ from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, ReadTimeoutError
 
 from portal.lib.gate import Gate
-from sessions.errors import InternalError, TemporaryError
+from sessions.errors import BackendAway, BackendRefuses
+
+from . import refusals
+from .refusals import UNREACHABLE
 
 Manifest = dict[str, Any]
 Query = Mapping[str, str | int]
@@ -36,9 +39,9 @@ STREAM_SILENCE_SECONDS = 90
 """A stream silent for this long is considered broken; the server ends a watch before that."""
 WATCH_SECONDS = 60
 MAX_LINE_BYTES = 1_000_000
-FORBIDDEN = "cluster.forbidden"
 _API = "/api/v1"
 _REVIEWING, _REVIEWS = "/apis/authorization.k8s.io/v1", "selfsubjectaccessreviews"
+_RULES = "selfsubjectrulesreviews"
 
 
 class Expired(Exception):
@@ -118,10 +121,8 @@ class Cluster:
         """Return all nodes of the cluster; None where the portal may not read them."""
         try:
             items: Sequence[Manifest] = self._call("GET", "nodes", root=_API)[1]["items"]
-        except InternalError as error:
-            if error.code == FORBIDDEN:
-                return None
-            raise
+        except BackendRefuses:
+            return None
         return items
 
     def may(self, verb: str, kind: str) -> bool:
@@ -132,15 +133,34 @@ class Cluster:
         _status, answer = self._call("POST", _REVIEWS, body={"spec": spec}, root=_REVIEWING)
         return bool(answer["status"]["allowed"])
 
+    def rights(self) -> Callable[[str, str], bool] | None:
+        """Return whether the portal may do ``verb`` to ``kind``, for all of these at once.
+
+        None if the cluster does not know all of its rules.
+        """
+        body = {"spec": {"namespace": self._namespace}}
+        status = self._call("POST", _RULES, body=body, root=_REVIEWING)[1]["status"]
+        if status.get("incomplete"):
+            return None
+        given = [rule for rule in status["resourceRules"] if not rule.get("resourceNames")]
+
+        def may(verb: str, kind: str) -> bool:
+            return any(
+                {"", "*"} & set(rule.get("apiGroups") or [])
+                and {kind, "*"} & set(rule.get("resources") or [])
+                and {verb, "*"} & set(rule["verbs"])
+                for rule in given
+            )
+
+        return may
+
     def exists(self, path: str) -> bool | None:
         """Return whether an object outside the namespace exists; None if looking is forbidden."""
         try:
             root, _slash, name = path.rpartition("/")
             status, _answer = self._call("GET", name, tolerated={404}, root=root)
-        except InternalError as error:
-            if error.code == FORBIDDEN:
-                return None
-            raise
+        except BackendRefuses:
+            return None
         return status != 404
 
     def watch(self, kind: str, query: Query, version: str) -> Iterator[tuple[str, Manifest]]:
@@ -193,10 +213,19 @@ class Cluster:
             )
         except config.ConfigException as error:
             message = _("No cluster is configured: %(why)s") % {"why": error}
-            raise TemporaryError("cluster.unreachable", message) from None
+            raise BackendAway(UNREACHABLE, message) from None
         configuration.connection_pool_maxsize = MAX_CONNECTIONS
         configuration.retries = False
         return client.ApiClient(configuration)
+
+    def _has_other_credentials(self) -> bool:
+        """Read the credentials again, which may have been renewed; return whether they differ."""
+        used = self.__dict__.pop("_client", None)
+        new = self._client.configuration
+        return used is None or (
+            (used.configuration.api_key, used.configuration.cert_file)
+            != (new.api_key, new.cert_file)
+        )
 
     def _call(
         self,
@@ -212,8 +241,11 @@ class Cluster:
         with _translate_errors(), self._gate.guard(ConnectTimeoutError, ReadTimeoutError):
             response = self._request(method, whole, query or {}, body, self._read_timeout)
             raw = response.data
+            if response.status == 401 and self._has_other_credentials():
+                response = self._request(method, whole, query or {}, body, self._read_timeout)
+                raw = response.data
         if response.status >= 400 and response.status not in tolerated:
-            raise _error_from_response(response.status, raw)
+            raise refusals.error_from_response(response.status, raw, path)
         return response.status, json.loads(raw or b"{}")
 
     @contextmanager
@@ -225,10 +257,12 @@ class Cluster:
             try:
                 if response.status == 410:
                     raise Expired
+                if response.status == 401:
+                    self._has_other_credentials()  # for the next one
                 if response.status in {400, 404}:  # not started yet, or gone
                     yield iter(())
                 elif response.status >= 400:
-                    raise _error_from_response(response.status, response.data)
+                    raise refusals.error_from_response(response.status, response.data, path)
                 else:
                     yield _lines(response)
             finally:
@@ -270,19 +304,4 @@ def _translate_errors() -> Iterator[None]:
     except (HTTPError, ConnectionError, TimeoutError, client.ApiException) as error:
         silent = _("it does not answer") if isinstance(error, ReadTimeoutError) else str(error)
         message = _("The cluster cannot be reached right now: %(why)s.")
-        raise TemporaryError("cluster.unreachable", message % {"why": silent[:200]}) from error
-
-
-def _error_from_response(status: int, raw: bytes) -> TemporaryError | InternalError:
-    try:
-        why = str(json.loads(raw)["message"])
-    except (ValueError, KeyError, TypeError):
-        why = raw[:200].decode("utf-8", "replace")
-    if status == 429 or status >= 500:
-        message = _("The cluster cannot answer right now: %(why)s.") % {"why": why}
-        return TemporaryError("cluster.unreachable", message)
-    if status == 403 and "exceeded quota" in why:
-        message = _("The portal has reached its quota in the cluster: %(why)s.") % {"why": why}
-        return TemporaryError("cluster.quota", message)
-    code = FORBIDDEN if status in {401, 403} else "cluster.refused"
-    return InternalError(code, _("The cluster refused this: %(why)s.") % {"why": why})
+        raise BackendAway(UNREACHABLE, message % {"why": silent[:200]}) from error

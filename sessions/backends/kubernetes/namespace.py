@@ -17,9 +17,9 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from sessions.backends import Inventory, SetAsideItem
-from sessions.errors import BinderyError, InternalError, NotAllowed, UserError
+from sessions.errors import BackendRefuses, BinderyError, NotAllowed, TemporaryError, UserError
 
-from .cluster import FORBIDDEN, Cluster, Manifest
+from .cluster import Cluster, Manifest
 from .labels import (
     BUILD,
     BUILDS,
@@ -103,8 +103,8 @@ class Namespace:
         if time.monotonic() >= self._until:
             try:
                 found = self._cluster().get("configmaps", CONFIGMAP)
-            except InternalError as error:
-                raise _translate_forbidden(error) from error
+            except BackendRefuses as error:
+                raise _not_allowed(error) from error
             self._known = str((found or {}).get("data", {}).get("id", ""))
             self._until = time.monotonic() + (ID_CACHE_SECONDS if self._known else 1)
         return self._known
@@ -122,8 +122,8 @@ class Namespace:
         }
         try:
             self._cluster().create("configmaps", manifest)
-        except InternalError as error:
-            raise _translate_forbidden(error) from error
+        except BackendRefuses as error:
+            raise _not_allowed(error) from error
         self._until = 0.0
         return self.id()
 
@@ -143,6 +143,16 @@ class Namespace:
         """Return whether the object belongs to another installation; False while nobody knows."""
         other = label(thing, INSTALLATION)
         return bool(other) and other != (self.last_known_id() or other)
+
+    def require_own(self, there: Manifest | None) -> None:
+        """Raise `TemporaryError` if the existing object belongs to another portal."""
+        if there and self.is_foreign(there):
+            message = _(
+                "Another portal already has %(name)s in this namespace. Tell the staff, who can "
+                "fix this."
+            )
+            words = {"name": there["metadata"]["name"]}
+            raise TemporaryError("kubernetes.foreign", message % words)
 
     def exclude_foreign(self, things: list[Manifest]) -> list[Manifest]:
         """Return the objects that do not belong to another installation."""
@@ -187,8 +197,8 @@ class Namespace:
             return self.exclude_foreign(
                 self._cluster().list(kind, {"labelSelector": selector}).items
             )
-        except InternalError as error:
-            raise _translate_forbidden(error) from error
+        except BackendRefuses as error:
+            raise _not_allowed(error) from error
 
 
 def _is_known(thing: dict[str, Any], known: Inventory) -> bool:
@@ -206,9 +216,7 @@ def _numbers(things: list[Manifest], key: str) -> Iterator[int]:
             yield number
 
 
-def _translate_forbidden(error: InternalError) -> InternalError | NotAllowed:
-    if error.code != FORBIDDEN:
-        return error
+def _not_allowed(error: BackendRefuses) -> NotAllowed:
     message = _("The portal may not read who owns the objects in its namespace: %(why)s")
     return NotAllowed("kubernetes.rights", message % {"why": error.message})
 

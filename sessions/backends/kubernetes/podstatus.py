@@ -107,6 +107,18 @@ def condition(pod: Pod, kind: str) -> Pod:
     return next(found, {})
 
 
+def claim_key(name: str) -> str:
+    """Return the key of a claim's latest warning."""
+    return f"claim {name}"
+
+
+def claim_warning(pod: Pod, warnings: Mapping[str, str]) -> str:
+    """Return the latest warning about one of the pod's claims, "" without one."""
+    volumes = pod.get("spec", {}).get("volumes", [])
+    claims = [each.get("persistentVolumeClaim", {}).get("claimName") for each in volumes]
+    return next((warnings[claim_key(each)] for each in claims if claim_key(each) in warnings), "")
+
+
 def unscheduled_reason(pod: Pod) -> str | None:
     """Return why no node has taken the pod; None if one has, "" if nobody has tried yet."""
     if pod.get("spec", {}).get("nodeName"):

@@ -113,6 +113,15 @@ def examine(cluster: Cluster, site: Site, registry: Callable[[], object]) -> Ite
         yield from _anonymous_access(cluster, site)
 
 
+def check_access(cluster: Cluster, site: Site) -> Iterator[Problem]:
+    """Yield missing rights and objects, with few requests."""
+    if (granted := cluster.rights()) is not None:
+        for kind, verbs in REQUIRED_RIGHTS.items():
+            if missing := [verb for verb in verbs if not granted(verb, kind)]:
+                yield _missing_rights(kind, missing)
+    yield from _secrets(cluster, site)
+
+
 def _registry(ask: Callable[[], object]) -> Iterator[Problem]:
     try:
         ask()
@@ -124,10 +133,14 @@ def _registry(ask: Callable[[], object]) -> Iterator[Problem]:
 def _rights(cluster: Cluster) -> Iterator[Problem]:
     for kind, verbs in REQUIRED_RIGHTS.items():
         if missing := [verb for verb in verbs if not cluster.may(verb, kind)]:
-            message = _("The portal may not %(verbs)s %(kind)s in its namespace.")
-            words = {"verbs": ", ".join(missing), "kind": kind}
-            hint = _("Run “helm upgrade” again, or apply deploy/kubernetes/rbac.yaml.")
-            yield Problem("kubernetes.rights", message % words, hint)
+            yield _missing_rights(kind, missing)
+
+
+def _missing_rights(kind: str, missing: list[str]) -> Problem:
+    message = _("The portal may not %(verbs)s %(kind)s in its namespace.")
+    words = {"verbs": ", ".join(missing), "kind": kind}
+    hint = _("Run “helm upgrade” again, or apply deploy/kubernetes/rbac.yaml.")
+    return Problem("kubernetes.rights", message % words, hint)
 
 
 def _secrets(cluster: Cluster, site: Site) -> Iterator[Problem]:
@@ -142,6 +155,10 @@ def _secrets(cluster: Cluster, site: Site) -> Iterator[Problem]:
             hint = _("Create it in the portal's namespace (docs/kubernetes.md, “Registry”).")
             words = {"name": name, "variable": variable}
             yield Problem("kubernetes.secret", message % words, hint)
+    if site.ca_configmap and cluster.get("configmaps", site.ca_configmap) is None:
+        message = _("There is no ConfigMap “%(name)s”, which PORTAL_CA_CONFIGMAP names.")
+        hint = _("Create it in the portal's namespace, with a key “ca.crt” (docs/kubernetes.md).")
+        yield Problem("kubernetes.configmap", message % {"name": site.ca_configmap}, hint)
 
 
 def _storage(cluster: Cluster, site: Site) -> Iterator[Problem]:

@@ -18,7 +18,7 @@ from sessions.backends import endings
 from sessions.backends.endings import Cause, ServerEnd
 from sessions.backends.messages import NO_GPU, NO_ROOM
 
-from . import entrypoint, serverpod
+from . import entrypoint, refusals, serverpod
 from .homes import helper_pods
 from .homes.pods import CONTAINER as FILES
 from .podstatus import condition, container_statuses, is_terminating, parse_time
@@ -44,20 +44,24 @@ NO_JUPYTERLAB = "spawn.no-jupyterlab"
 """Reported by the notebook's container, or by the init container if there is no Python either."""
 
 
-def why_unscheduled(reason: str, queue_position: int, site: Site) -> Reason:
+def why_unscheduled(reason: str, queue_position: int, site: Site, warning: str = "") -> Reason:
     """Explain why the scheduler has found no node.
 
-    ``reason`` is the scheduler's message, ``queue_position`` the place in the queue for GPUs.
+    ``reason`` is the scheduler's message, ``queue_position`` the place in the queue for GPUs,
+    ``warning`` the cluster's latest about the pod's claim.
     """
     if not reason:
         return _NO_REASON
+    is_unbound = "unbound immediate PersistentVolumeClaims" in reason
+    if known := refusals.explain_warning(f"{reason} {warning}" if is_unbound else reason):
+        return known
     if f"Insufficient {site.gpu}" in reason:
         message = _(
             "No GPU is free right now. Your notebook is number %(place)d in the queue and starts "
             "by itself."
         )
         return NO_GPU, message % {"place": queue_position}
-    if "unbound immediate PersistentVolumeClaims" in reason:
+    if is_unbound:
         return "spawn.volume", _(
             "Your folder is being created; the notebook starts when it is ready."
         )
@@ -81,10 +85,7 @@ def why_not_running(pod: Pod, warning: str) -> Reason:
             return "spawn.image-pull", message % {"why": _short_message(waiting)}
         if status.get("state", {}).get("running"):
             return _NO_REASON
-    if "FailedMount" in warning or "FailedAttachVolume" in warning:
-        message = _("Your files cannot be reached right now; trying again. %(why)s")
-        return "spawn.volume", message % {"why": warning[:300]}
-    return _NO_REASON
+    return refusals.explain_warning(warning) or _NO_REASON
 
 
 def is_pull_refused(waiting: Pod) -> bool:

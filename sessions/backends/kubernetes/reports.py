@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -20,11 +21,12 @@ from sessions.backends.endings import Cause
 from sessions.backends.messages import NO_ROOM_TO_BUILD, time_limit
 from sessions.backends.unreadable import read_each, unreadable_build, unreadable_server
 
-from . import problems
+from . import problems, refusals
 from .homes import helper_pods
 from .labels import BUILD, CANCEL, INSTALLATION, PROJECT, REQUESTED_ACTION, SESSION, STOP
 from .podstatus import (
     annotation,
+    claim_warning,
     container_statuses,
     created_at,
     host_in_url,
@@ -74,12 +76,16 @@ def build_reports(
     )
 
 
-def build_report(pod: Pod) -> BuildReport:
-    """Return the build's report; it succeeded when its pod did **and** left a digest."""
-    return replace(_report(pod), has_installation_id=bool(label(pod, INSTALLATION)))
+def build_report(pod: Pod, warnings: Mapping[str, str] = MappingProxyType({})) -> BuildReport:
+    """Return the build's report; it succeeded when its pod did **and** left a digest.
+
+    ``warnings`` as in `Snapshot`.
+    """
+    warning = warnings.get(pod["metadata"].get("uid", ""), "")
+    return replace(_report(pod, warning), has_installation_id=bool(label(pod, INSTALLATION)))
 
 
-def _report(pod: Pod) -> BuildReport:
+def _report(pod: Pod, warning: str) -> BuildReport:
     number, phase = build_id(pod), pod.get("status", {}).get("phase", "Pending")
     results = dict(termination_messages(pod))
     plan = results.get("plan", {})
@@ -98,7 +104,7 @@ def _report(pod: Pod) -> BuildReport:
         return BuildReport(number, True, code, message, **about)
     if hopeless := _permanent_problem(pod):
         return BuildReport(number, True, *hopeless)
-    return BuildReport(number, False, *_build_wait_reason(pod))
+    return BuildReport(number, False, *_build_wait_reason(pod, warning))
 
 
 def orphaned_keys(secrets: Iterable[Pod], pods: Iterable[Pod], now: datetime) -> list[str]:
@@ -156,9 +162,13 @@ def _permanent_problem(pod: Pod) -> tuple[str, str] | None:
     return None
 
 
-def _build_wait_reason(pod: Pod) -> tuple[str, str]:
-    """Return why no node has taken the build yet; empty if it is on its way."""
-    if not (reason := unscheduled_reason(pod)):
+def _build_wait_reason(pod: Pod, warning: str) -> tuple[str, str]:
+    """Return why no node has taken the build yet, or it cannot begin; empty if it is on its way."""
+    reason = unscheduled_reason(pod)
+    if reason is None and pod.get("status", {}).get("phase") == "Pending":
+        known = refusals.explain_warning(warning)
+        return known if known and known[0] == refusals.MISSING_OBJECT else ("", "")
+    if not reason:
         return "", ""
     message = _(
         "The cluster has no room for this build right now. It starts by itself when there is; the "
@@ -264,7 +274,8 @@ def _server_wait_reason(
     if reason is None:
         return problems.why_not_running(pod, snapshot.warnings.get(uid, ""))
     place = queue.index(name) + 1 if name in queue else 1
-    return problems.why_unscheduled(reason, place, site)
+    warning = claim_warning(pod, snapshot.warnings)
+    return problems.why_unscheduled(reason, place, site, warning)
 
 
 def _gpu_queue(pods: Iterable[Manifest], site: Site) -> list[str]:

@@ -82,6 +82,10 @@ class LocalBackend:
         """Yield accounts that share uids with notebooks, and limits that do not hold."""
         return health.examine()
 
+    def check_access(self) -> list[Problem]:
+        """Return nothing: `problems` has what this machine does not allow."""
+        return []
+
     def capacity(self) -> Capacity:
         """Return all of this machine, and the data folder's disk; notebooks here get no GPU."""
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -9,7 +9,7 @@ from sessions.backends import PersonFiles, ProjectSize
 from sessions.backends.kubernetes.cluster import Cluster
 from sessions.backends.kubernetes.namespace import Namespace
 from sessions.backends.kubernetes.site import Site
-from sessions.errors import InternalError
+from sessions.errors import BackendRefuses, InternalError
 
 from .filespods import FilesPods
 from .helper_pods import HelperPods
@@ -30,7 +30,7 @@ class PeoplesVolumes:
         try:
             with TURNS.take(volume):
                 return self._files_pods.open(name, volume)
-        except InternalError as error:
+        except (InternalError, BackendRefuses) as error:
             log.exception("a pod for files could not be made")
             raise unreachable(error) from error
 
