@@ -35,15 +35,15 @@ LOOK_SECONDS = 0.5
 
 
 @contextmanager
-def leader_lock() -> Iterator[Callable[[], None]]:
-    """Wait for the lock and hold it.
+def leader_lock(alive: Callable[[], object] = bool) -> Iterator[Callable[[], None]]:
+    """Wait for the lock and hold it; call ``alive`` regularly while waiting on PostgreSQL.
 
     Yield a function to call before anything is done: it takes a lost lock again, or ends the
     process if another one has the lock by then.
     """
     if connection.vendor == "postgresql":
         # A connection of its own: the lock survives when Django's connection is reopened.
-        with Leadership(connection.copy()) as mine:
+        with Leadership(connection.copy(), alive=alive) as mine:
             yield mine.ensure_held
     else:
         with (settings.PORTAL_DATA / "watch.lock").open("w") as file:
@@ -194,10 +194,12 @@ class Leadership:
         *,
         seconds: float = LEASE_SECONDS,
         renew_seconds: float = RENEW_SECONDS,
+        alive: Callable[[], object] = bool,
     ) -> None:
         connection.inc_thread_sharing()
         self._lock, self._lease = AdvisoryLock(connection), Lease(connection)
         self._seconds, self._renew_seconds = seconds, renew_seconds
+        self._alive = alive
         self._is_pooled = False
         self._held_at = 0.0
         self._one_by_one = threading.Lock()
@@ -208,6 +210,7 @@ class Leadership:
         self._is_pooled = self._lock.is_pooled()
         seen, changed = self._lease.row(), time.monotonic()
         while not (self._may_take(seen, time.monotonic() - changed) and self._lease.take(seen)):
+            self._alive()
             time.sleep(LOOK_SECONDS)
             if (row := self._lease.row()) != seen:
                 seen, changed = row, time.monotonic()

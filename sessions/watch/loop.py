@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from django.db import close_old_connections
 
@@ -33,15 +33,19 @@ RECONCILE_SECONDS = 60.0
 RETRY_SECONDS = 1.0
 
 
-def run(alert: Alert) -> None:
-    """Watch for ever, once no other process does. ``alert`` is called once a minute."""
+def run(alert: Alert, alive: Callable[[], object] = bool) -> None:
+    """Watch for ever, once no other process does.
+
+    ``alert`` is called once a minute, ``alive`` every few seconds, while it stands by as well.
+    """
 
     def reconcile_all() -> None:
         reconcile(alert=alert)
 
-    with leader_lock() as keep, kernels.checks.running():
+    with leader_lock(alive) as keep, kernels.checks.running():
         log.info("watching")
         every = {
+            alive: BEAT_SECONDS,
             _beat: BEAT_SECONDS,
             refresh_sign_ins: BEAT_SECONDS,
             ProbeLoop().run_if_due: BEAT_SECONDS,

@@ -50,12 +50,20 @@ class Request(BaseHTTPRequestHandler):
         asked = f"{self.command} {'/'.join(self.names)}"
         self.server.asked.append(asked)
         self.server.bodies[asked] = self.body
+        if self.address.path.startswith("/api/v1/namespaces/"):
+            self.server.used.add(self._right_used())
         if asked in self.server.refused:
             self.answer(*self.server.refused[asked])
         elif not self._goes_wrong():
             self._right()
 
     do_POST = do_PATCH = do_DELETE = do_GET
+
+    def _right_used(self) -> tuple[str, str]:
+        kind = "/".join(self.names[::2])
+        if self.command == "GET" and len(self.names) == 1:
+            return kind, "watch" if "watch" in self.query else "list"
+        return kind, {"POST": "create", "GET": "get"}.get(self.command, self.command.lower())
 
     def _goes_wrong(self) -> bool:
         if self.server.token and self.headers["Authorization"] != f"Bearer {self.server.token}":
@@ -202,6 +210,8 @@ class ApiServer(ThreadServer):
         self.asked: list[str] = []
         self.bodies: dict[str, Manifest] = {}
         self.since: list[str] = []
+        self.used: set[tuple[str, str]] = set()
+        """The rights that requests have needed."""
         self.refused: dict[str, tuple[int, bytes]] = {}
         """Status and body for each request of a kind, such as ``POST pods``."""
         self.answers: dict[str, Manifest] = {}

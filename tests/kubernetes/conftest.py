@@ -10,13 +10,17 @@ import pytest
 from sessions.backends.kubernetes import KubernetesBackend
 from sessions.backends.kubernetes.cluster import Cluster
 from sessions.backends.kubernetes.labels import volume_labels
+from sessions.backends.kubernetes.preflight import REQUIRED_RIGHTS
 from tests.kubernetes.apiserver import ApiServer
 
 
 @pytest.fixture
 def api(tmp_path: Path) -> Iterator[ApiServer]:
+    """An API server; what is asked of it has to be within the portal's rights."""
     with ApiServer(tmp_path) as server:
         yield server
+    granted = {(kind, verb) for kind, verbs in REQUIRED_RIGHTS.items() for verb in verbs}
+    assert server.used <= granted
 
 
 @pytest.fixture

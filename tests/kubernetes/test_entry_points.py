@@ -29,6 +29,7 @@ REFUSALS = [
     ("open executable: Permission denied", "", "cannot be executed by uid 1000"),
     ("exec /x.sh: no such file or directory", "", "Windows line ends"),
     ("exec /x.sh: exec format error", "", "not a program for this machine"),
+    ("exec /x: exec format error", "", "architecture (such as amd64 or arm64)"),
     ("standard_init_linux.go:228: exec user process caused: exec format error", "", "#!/bin/sh"),
     (
         'chdir to cwd ("/root/w") set in config.json failed: permission denied: unknown',

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -97,8 +99,29 @@ def test_the_manifests_probes_run_the_script_in_the_image():
         if "exec" in (probe := container.get("livenessProbe", {}))
     ]
     path = str(PROGRAM.relative_to(ROOT))
-    assert {(words[1], words[2]) for words in probes} == {(path, part) for part in PARTS}
+    assert {(words[1], words[2]) for words in probes} == {(path, "worker"), (path, "alive")}
     assert set(PARTS) <= set(checks.REQUIRED_PARTS)
     assert f"COPY {path} deploy/portal/\n" in (ROOT / "deploy/portal/Dockerfile").read_text()
     ignored = (ROOT / "deploy/portal/Dockerfile.dockerignore").read_text()
     assert f"!{path}" in ignored.splitlines()
+
+
+def test_watch_is_alive_while_it_touches_its_file(tmp_path):
+    file = tmp_path / "alive"
+    command = [sys.executable, str(PROGRAM), "alive", str(file)]
+    assert subprocess.run(command, timeout=20).returncode == 1
+    file.touch()
+    assert subprocess.run(command, timeout=20).returncode == 0
+    long_ago = time.time() - 200
+    os.utime(file, (long_ago, long_ago))
+    assert subprocess.run(command, timeout=20).returncode == 1
+
+
+def test_the_manifests_probe_looks_at_the_file_that_watch_touches():
+    manifests = yaml.safe_load_all((ROOT / "deploy/kubernetes/portal.yaml").read_text())
+    (watch,) = (
+        each["spec"]["template"]["spec"]["containers"][0]
+        for each in manifests
+        if each["kind"] == "Deployment" and each["metadata"]["name"] == "watch"
+    )
+    assert watch["command"][-2:] == ["--alive", watch["livenessProbe"]["exec"]["command"][-1]]

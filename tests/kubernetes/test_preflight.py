@@ -143,14 +143,15 @@ def test_missing_rights_and_objects_are_seen_each_minute(api, cluster, site):
     assert found.keys() == {"kubernetes.rights", "kubernetes.secret", "kubernetes.configmap"}
     assert "may not create pods" in found["kubernetes.rights"]
     assert "authorities" in found["kubernetes.configmap"]
-    assert len(api.asked) == 4
+    assert len(api.asked) == 5
 
 
 def test_a_complete_cluster_lacks_nothing(well, api, cluster, site):
     assert lacking(cluster, site) == {}
 
 
-def test_no_right_counts_as_missing_while_the_cluster_cannot_list_them(api, well, cluster, site):
-    rules = {"status": {"incomplete": True, "resourceRules": []}}
-    api.answers["selfsubjectrulesreviews"] = rules
+def test_rights_that_the_cluster_does_not_list_are_asked_for(api, well, cluster, site):
+    api.answers["selfsubjectrulesreviews"] = {"status": {"incomplete": True, "resourceRules": []}}
     assert lacking(cluster, site) == {}
+    api.denied = {"watch pods"}
+    assert "may not watch pods" in lacking(cluster, site)["kubernetes.rights"]

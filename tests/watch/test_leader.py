@@ -321,3 +321,19 @@ def name_another_process(answer: bytes) -> bytes:
         return answer
     where += len(begin)
     return answer[:where] + b"\0\0\0\7" + answer[where + 4 :]
+
+
+@on_postgresql
+@pytest.mark.django_db(transaction=True)
+def test_standby_gives_signs_of_life_of_its_own():
+    signs: list[float] = []
+
+    def stand_by() -> None:
+        with Leadership(connected(), alive=lambda: signs.append(time.monotonic())):
+            pass
+
+    with standby():
+        second = threading.Thread(target=stand_by, daemon=True)
+        second.start()
+        assert looked(lambda: len(signs) > 1, 10)
+    second.join(10)

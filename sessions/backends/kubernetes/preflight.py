@@ -115,10 +115,11 @@ def examine(cluster: Cluster, site: Site, registry: Callable[[], object]) -> Ite
 
 def check_access(cluster: Cluster, site: Site) -> Iterator[Problem]:
     """Yield missing rights and objects, with few requests."""
-    if (granted := cluster.rights()) is not None:
-        for kind, verbs in REQUIRED_RIGHTS.items():
-            if missing := [verb for verb in verbs if not granted(verb, kind)]:
-                yield _missing_rights(kind, missing)
+    listed = cluster.rights()
+    for kind, verbs in REQUIRED_RIGHTS.items():
+        unlisted = [verb for verb in verbs if not listed(verb, kind)]
+        if missing := [verb for verb in unlisted if not cluster.may(verb, kind)]:
+            yield _missing_rights(kind, missing)
     yield from _secrets(cluster, site)
 
 

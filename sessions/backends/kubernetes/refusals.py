@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from typing import TYPE_CHECKING
+from typing import Any
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -24,9 +24,6 @@ from sessions.errors import (
     NoRoom,
 )
 
-if TYPE_CHECKING:
-    from django_stubs_ext import StrOrPromise
-
 log = logging.getLogger(__name__)
 
 MAX_REASON = 500
@@ -35,7 +32,7 @@ FORBIDDEN = "cluster.forbidden"
 UNREACHABLE = "cluster.unreachable"
 MISSING_OBJECT = "cluster.missing-object"
 
-_REFUSALS: tuple[tuple[str, type[BinderyError], str, StrOrPromise], ...] = (
+_REFUSALS: tuple[tuple[str, type[BinderyError], str, Any], ...] = (
     (
         r"exceeded quota",
         NoRoom,
