@@ -22,6 +22,8 @@ from sessions.backends import FilesReport
 
 NO_GPU = "spawn.no-gpu-free"
 NO_ROOM = "spawn.no-room"
+UNREACHABLE = "cluster.unreachable"
+"""The back end did not answer; what was asked of it may have been done in part."""
 VOLUME_GONE = "spawn.volume-gone"
 """The person's volume has to be made again."""
 NO_ROOM_TO_BUILD = "build.no-room"

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 
 from portal.lib.db import retry_after_deadlock
 from sessions.backends import BuildReport, ServerReport, endings, get_backend
-from sessions.backends.messages import BUILD_LIMIT, NO_GPU, QUEUED
+from sessions.backends.messages import BUILD_LIMIT, NO_GPU, QUEUED, UNREACHABLE
 from sessions.errors import BackendAway, BackendRefuses, BinderyError, NoRoom, TemporaryError
 from sessions.models import Build, Session
 from sessions.outages import run_safely
@@ -235,8 +235,15 @@ def handle_server_report(report: ServerReport) -> None:
         _compare_server(session, report)
     elif report.state == "starting" and session.state == SessionState.SPAWNING:
         _record_start_wait(session, report)
+    elif report.state == "gone" and _is_half_made(session):
+        get_backend().forget_server(session.pk)  # `reconcile` has it made again
     elif report.state == "gone":
         handle_server_gone(session, report.code, report.message)
+
+
+def _is_half_made(session: Session) -> bool:
+    """Return whether the back end stopped answering before it had made all of the server."""
+    return session.state == SessionState.SPAWNING and session.code == UNREACHABLE
 
 
 @retry_after_deadlock

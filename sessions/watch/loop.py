@@ -44,7 +44,7 @@ def run(alert: Alert, alive: Callable[[], object] = bool) -> None:
 
     with leader_lock(alive) as keep, kernels.checks.running():
         log.info("watching")
-        every = {
+        every: dict[Callable[[], object], float] = {
             alive: BEAT_SECONDS,
             _beat: BEAT_SECONDS,
             refresh_sign_ins: BEAT_SECONDS,
@@ -56,8 +56,8 @@ def run(alert: Alert, alive: Callable[[], object] = bool) -> None:
         }
         due = dict.fromkeys(every, 0.0)
         missed = False  # a report that the back end will not repeat
-        for chore in (ownership.check_and_record, ownership.mark_all):
-            run_safely(chore)
+        run_safely(ownership.check_and_record)
+        run_safely(ownership.mark_all)
         ownership_check = ownership.OwnershipCheck()
         for report in _changes():
             missed |= not (run_safely(keep) and _handle(report, ownership_check))

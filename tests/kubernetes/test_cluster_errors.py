@@ -9,6 +9,7 @@ import pytest
 
 from sessions.backends.kubernetes import refusals
 from sessions.backends.kubernetes.cluster import MAX_LINE_BYTES, Cluster, Expired
+from sessions.backends.messages import UNREACHABLE
 from sessions.disclosure import PUBLIC_CODES
 from sessions.errors import BackendAway, BackendRefuses, InternalError, NoRoom, TemporaryError
 from tests.kubernetes.apiserver import BREAK, END
@@ -274,6 +275,6 @@ def test_each_code_is_documented_and_may_be_read_by_staff():
     codes = {code for _pattern, _kind, code, _sentence in refusals._REFUSALS}
     codes |= {code for _pattern, code, _sentence in refusals._WARNINGS}
     documented = (Path(__file__).parents[2] / "docs/kubernetes.md").read_text()
-    codes |= {refusals.FORBIDDEN, refusals.UNREACHABLE}
+    codes |= {refusals.FORBIDDEN, UNREACHABLE}
     assert [code for code in sorted(codes) if f"| `{code}` |" not in documented] == []
     assert codes <= PUBLIC_CODES

@@ -262,3 +262,18 @@ def test_a_volume_that_is_gone_is_made_again(project, say, backend, worker):
     reconcile(long_watched())
     worker.run()
     assert Session.objects.get().pk in backend.asked_again
+
+
+def test_a_start_that_an_outage_left_half_made_is_made_again(built, backend, worker, watch):
+    backend.refusal = AWAY
+    worker.run()
+    session = Session.objects.get()
+    backend.refusal = None
+    lost = ServerReport(session.pk, built.name, "gone", code="spawn.deleted", message="Removed.")
+    backend.server_reports[session.pk] = lost  # its Secret, without a pod
+    watch.look()
+    assert Session.objects.get().state == "spawning"
+    Session.objects.update(changed=timezone.now() - timedelta(minutes=1))
+    reconcile(long_watched())
+    worker.run()
+    assert backend.server_reports[session.pk].state == "starting"

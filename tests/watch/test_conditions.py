@@ -14,6 +14,8 @@ from django_q.models import OrmQ
 
 from portal import settings as portal_settings
 from portal.models import Letter
+from sessions.clock import SteadyClock
+from sessions.errors import TemporaryError
 from sessions.models import Capacity, Condition, Heartbeat, HeartbeatName
 from sessions.progress import journal, notify
 from sessions.states import Phase
@@ -144,3 +146,19 @@ def test_a_mail_server_that_failed_on_the_last_attempt_is_a_problem(backend, ada
 def test_reconcile_records_that_the_back_end_works(backend):
     reconcile()
     assert Condition.objects.get(part="backend").problem == ""
+
+
+def test_time_in_which_the_back_end_does_not_answer_does_not_count(backend):
+    passed = [0.0]
+    began = timezone.now()
+    clock = SteadyClock(lambda: began + timedelta(seconds=passed[0]), lambda: passed[0])
+    for _minute in range(4):
+        passed[0] += 60
+        with pytest.raises(TemporaryError), conditions.record_backend_condition(clock):
+            raise TemporaryError("cluster.unreachable", "It does not answer.")
+    passed[0] += 60
+    with conditions.record_backend_condition(clock):
+        pass
+    assert clock.since(began) == timedelta()
+    passed[0] += 120
+    assert clock.has_elapsed(began, 120)

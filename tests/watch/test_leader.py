@@ -249,6 +249,7 @@ def test_another_leads_soon_after_the_leaders_packets_are_dropped(proxy):
 
 
 @on_postgresql
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 @pytest.mark.django_db(transaction=True)
 def test_another_leads_soon_after_the_leader_freezes_and_that_one_exits():
     ready, tell = os.pipe()

@@ -18,10 +18,10 @@ from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, ReadTimeoutError
 
 from portal.lib.gate import Gate
+from sessions.backends.messages import UNREACHABLE
 from sessions.errors import BackendAway, BackendRefuses
 
 from . import refusals
-from .refusals import UNREACHABLE
 
 Manifest = dict[str, Any]
 Query = Mapping[str, str | int]

@@ -84,9 +84,9 @@ def _entry_point_sentence(name: str, why: str) -> str:
         )
     elif "format error" in why:
         sentence = _(
-            "The image's ENTRYPOINT %(name)s is not a program for this machine. A program has to be "
-            "built for the machine's architecture (such as amd64 or arm64), and a script needs a "
-            "first line such as #!/bin/sh. Correct it, and rebuild."
+            "The image's ENTRYPOINT %(name)s is not a program for this machine. A program must be "
+            "built for the machine's architecture (such as amd64 or arm64); a script needs a first "
+            "line such as #!/bin/sh. Correct it, and rebuild."
         )
     elif "stat " not in why and "$path" not in why:  # the file was found
         sentence = _(

@@ -15,7 +15,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from sessions.backends.messages import VOLUME_GONE
+from sessions.backends.messages import UNREACHABLE, VOLUME_GONE
 from sessions.errors import (
     BackendAway,
     BackendRefuses,
@@ -29,7 +29,6 @@ log = logging.getLogger(__name__)
 MAX_REASON = 500
 """Maximum characters of the cluster's own words in a message."""
 FORBIDDEN = "cluster.forbidden"
-UNREACHABLE = "cluster.unreachable"
 MISSING_OBJECT = "cluster.missing-object"
 
 _REFUSALS: tuple[tuple[str, type[BinderyError], str, Any], ...] = (
