@@ -124,4 +124,5 @@ def test_the_manifests_probe_looks_at_the_file_that_watch_touches():
         for each in manifests
         if each["kind"] == "Deployment" and each["metadata"]["name"] == "watch"
     )
+    assert watch["readinessProbe"]["exec"] == watch["livenessProbe"]["exec"]
     assert watch["command"][-2:] == ["--alive", watch["livenessProbe"]["exec"]["command"][-1]]
