@@ -1,4 +1,4 @@
-"""Read the back end's capacity once a minute, and tell when its disk is nearly full.
+"""Read the back end's capacity once a minute; tell when its disk is full, or no machine fits.
 
 `sessions.watch.reconcile` reads it into one row, so that no page has to wait for the back end;
 `sessions.statistics.overview` compares it with what is in use.
@@ -17,8 +17,9 @@ from django.conf import settings
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from quotas.resources import Resources
 from sessions import backends
-from sessions.errors import BinderyError
+from sessions.errors import BinderyError, UserError
 
 from .models import Capacity
 
@@ -74,3 +75,30 @@ def refresh() -> None:
 def latest() -> Capacity | None:
     """Return the capacity read last, or None before anybody has read it."""
     return Capacity.objects.filter(pk=_ROW).first()
+
+
+def require_possible(wanted: Resources) -> None:
+    """Check that some machine is large enough, as far as anybody knows how large they are.
+
+    Raises `UserError`: no wait would help.
+    """
+    now = latest()
+    machines: list[tuple[float, float, float]] = (now and now.machines) or []
+    needs = (wanted.cpu_request, wanted.memory_request_gb, wanted.gpu)
+    if not machines or any(
+        all(need <= size for need, size in zip(needs, each, strict=True)) for each in machines
+    ):
+        return
+    message = _(
+        "No machine of this portal is large enough for this notebook. It asks for %(wanted)s; the "
+        "largest machines have %(largest)s. Ask for less in .resources, or ask the staff."
+    )
+    largest = _(", or ").join(_size(*each) for each in machines[-3:])
+    raise UserError("resources.no-machine", message % {"wanted": _size(*needs), "largest": largest})
+
+
+def _size(cpu: float, memory_gb: float, gpu: float) -> str:
+    values = {"cpu": f"{cpu:.3g}", "memory": f"{memory_gb:.4g}", "gpu": f"{gpu:g}"}
+    if gpu:
+        return _("%(cpu)s CPUs, %(memory)s GB of memory and %(gpu)s GPUs") % values
+    return _("%(cpu)s CPUs and %(memory)s GB of memory") % values

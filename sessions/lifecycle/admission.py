@@ -32,7 +32,6 @@ from quotas.limits import (
 )
 from quotas.resources import Resources, compute_resources
 from quotas.resourcesfile import MAX_BYTES, ResourcesRefused, parse
-from sessions import capacity
 from sessions.errors import BinderyError, QuotaExceeded, UserError
 from sessions.git import read_file
 from sessions.git.resolve import ResolvedRef
@@ -119,33 +118,6 @@ def expected_text(project: Project) -> str:
     """Return the ``.resources`` of the project's next start, "" if nobody has read it yet."""
     there = stored_contents(project, project.commit)
     return there.resources if there else ""
-
-
-def require_possible(wanted: Resources) -> None:
-    """Check that some machine is large enough, as far as anybody knows how large they are.
-
-    Raises `UserError`: no wait would help.
-    """
-    now = capacity.latest()
-    machines: list[tuple[float, float, float]] = (now and now.machines) or []
-    needs = (wanted.cpu_request, wanted.memory_request_gb, wanted.gpu)
-    if not machines or any(
-        all(need <= size for need, size in zip(needs, each, strict=True)) for each in machines
-    ):
-        return
-    message = _(
-        "No machine of this portal is large enough for this notebook. It asks for %(wanted)s; the "
-        "largest machines have %(largest)s. Ask for less in .resources, or ask the staff."
-    )
-    largest = _(", or ").join(_size(*each) for each in machines[-3:])
-    raise UserError("resources.no-machine", message % {"wanted": _size(*needs), "largest": largest})
-
-
-def _size(cpu: float, memory_gb: float, gpu: float) -> str:
-    values = {"cpu": f"{cpu:.3g}", "memory": f"{memory_gb:.4g}", "gpu": f"{gpu:g}"}
-    if gpu:
-        return _("%(cpu)s CPUs, %(memory)s GB of memory and %(gpu)s GPUs") % values
-    return _("%(cpu)s CPUs and %(memory)s GB of memory") % values
 
 
 def resources_text(project: Project, build: Build) -> str:

@@ -164,7 +164,7 @@ def _attach_build(session: Session, resolved: ResolvedRef, contents: Contents) -
     with transaction.atomic():
         mine = admission.lock(session.project.owner, excluding=session)
         wanted, warnings = mine.admit_notebook(contents.resources)
-        admission.require_possible(wanted)
+        capacity.require_possible(wanted)
         build = (kept and _hold_image(kept)) or _active_build(session, resolved, contents, mine)
         if build is not None and _claim(session, build, wanted):
             _store_resolved(session.project, resolved, contents)
