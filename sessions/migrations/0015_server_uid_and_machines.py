@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("notebook_sessions", "0013_kernel_died"),
+        ("notebook_sessions", "0014_urlpath"),
     ]
 
     operations = [
