@@ -42,13 +42,13 @@ class Kube:
         listing = self.core.list_namespaced_pod(self.namespace, label_selector=selector)
         return list(listing.items)
 
-    def run(self, pod: str, command: str) -> str:
-        """Run a command in a notebook's container and return its output."""
+    def run(self, pod: str, command: str, container: str = "notebook") -> str:
+        """Run a command in a container of a pod and return its output."""
         shell = stream(
             self.core.connect_get_namespaced_pod_exec,
             pod,
             self.namespace,
-            container="notebook",
+            container=container,
             command=["sh", "-c", command],
             stdout=True,
             stderr=True,
