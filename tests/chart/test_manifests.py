@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from tests.chart.customresources import schema_of
-from tests.chart.rendering import CHART, ROOT, VALUE_SETS, objects, texts, values_of
+from tests.chart.rendering import CHART, ROOT, VALUE_SETS, containers, objects, texts, values_of
 
 SETS = pytest.mark.parametrize("name", VALUE_SETS)
 WAYS = pytest.mark.parametrize("upgrade", [False, True], ids=["install", "upgrade"])
@@ -62,6 +62,24 @@ def test_kubernetes_1_20_knows_everything_without_disruption_budgets(name, upgra
     found = objects(values, upgrade=upgrade)
     assert [each.thing["kind"] for each in found
             if each.kind not in SINCE_1_20.get(each.thing["apiVersion"], ())] == []  # fmt: skip
+
+
+@SETS
+def test_every_port_names_its_protocol(name):
+    """Helm 4 applies on the server, where Kubernetes 1.20 refuses a Service's port without one."""
+    ports = [
+        port
+        for each in objects(values_of(name))
+        for port in (
+            each.thing["spec"]["ports"]
+            if each.kind == "Service"
+            else [port for one in containers(each.pod) for port in one.get("ports", [])]
+            if each.pod
+            else []
+        )
+    ]
+    assert ports
+    assert [port for port in ports if port.get("protocol") != "TCP"] == []
 
 
 @WAYS
