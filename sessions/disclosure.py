@@ -25,6 +25,7 @@ PUBLIC_CODES = frozenset(
         *("cluster.missing-object", "resources.no-machine", "spawn.storage-class"),
         *("spawn.volume-gone", "spawn.volume-lost"),
         *("build.cancelled", "build.lost", "build.timeout", "build.silent", "build.disk-full"),
+        "build.base-damaged",
         *("launch.timeout", "launch.host-timeout", "launch.host-unreachable", "launch.no-room"),
         *("launch.key-not-accepted", "launch.host-key-changed", "launch.host-certificate"),
         *("launch.repository-not-found", "launch.address-private", "launch.repository-banned"),

@@ -58,6 +58,7 @@ class ScriptedBackend:
         self.removed_from: dict[str, str] = {}
         self.lingering: set[str] = set()
         self.sizes: dict[str, ProjectSize] = {}
+        self.damaged: set[str] = set()
         self.place = ""
         self.withheld: Exception | None = None
         self.volumes: set[str] = set()
@@ -165,6 +166,9 @@ class ScriptedBackend:
 
     def has_image(self, image: str) -> bool:
         return image in self.kept_images
+
+    def is_damaged(self, image: str) -> bool:
+        return image in self.damaged
 
     def images(self) -> list[Image]:
         return [Image(name, size) for name, size in self.kept_images.items()]

@@ -189,6 +189,12 @@ class Backend(Protocol):
     def has_image(self, image: str) -> bool:
         """Return whether a finished image exists. Raises `TemporaryError` when nobody can say."""
 
+    def is_damaged(self, image: str) -> bool:
+        """Return whether the portal's own part of a finished image was damaged after it was made.
+
+        That part is not used again. Asked only when something failed; may take a second.
+        """
+
     def images(self) -> list[Image]:
         """Return the kept images that are surely the portal's own. Raises as `has_image` does."""
 

@@ -64,14 +64,16 @@ def record_dead(session_id: int, *, is_first: bool = False) -> None:
     ``is_first`` means that it was the notebook's first kernel, started by the portal: it makes the
     build a doubted one.
     """
+    ready = Session.objects.filter(pk=session_id, state=SessionState.READY).exclude(code=DEAD)
+    first = ready.select_related("build").first() if is_first else None
+    damaged = first is not None and safe_mode.drop_if_damaged(first.build)
     with transaction.atomic():
-        ready = Session.objects.filter(pk=session_id, state=SessionState.READY).exclude(code=DEAD)
         session = ready.select_related("build").first()
         if session is None:
             return
-        if is_first:
+        if is_first and not damaged:
             Build.objects.filter(sessions=session.pk, kernel_seen=False).update(kernel_died=True)
-        message = f"{_dies()} {_advice(session)}"
+        message = f"{_dies()} {_damaged() if damaged else _advice(session)}"
         if ready.update(code=DEAD, message=message):
             journal.record(session, Phase.READY, message, code=DEAD)
 
@@ -110,6 +112,9 @@ def _end_held(session: Session) -> bool:
     Whoever has asked for safe mode gets in all the same: it is their way to their files. Their
     kernel says nothing about the build, as its start script is left out.
     """
+    if safe_mode.drop_if_damaged(session.build) and safe_mode.build_again(session, by="watch"):
+        get_backend().remove_server(session.pk)
+        return True
     if not session.safe_mode:
         if repeated := safe_mode.repeat(session, DEAD, _dies(), by="watch"):
             get_backend().kill_server(session.pk)  # the next one uses the same files
@@ -140,6 +145,14 @@ def _dies() -> str:
     return _(
         "The kernel dies each time it is started, so no code can run in this notebook. JupyterLab "
         "works, and your files are safe."
+    )
+
+
+def _damaged() -> str:
+    return _(
+        "The files of JupyterLab that all environments here share were damaged on the portal's "
+        "disk, which is not the repository's fault. Stop the notebook and start it again: its "
+        "environment is then built anew."
     )
 
 

@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 
 MAX_BUILD_ATTEMPTS = 3
 BUILD_LOST = "build.lost"
+_REPEATED_ENDS = frozenset({BUILD_LOST, safe_mode.BASE_DAMAGED})
+"""Ends of a build that are not the repository's fault, and that a second one may not have."""
 _NO_ERROR = {"code": "", "message": ""}
 
 
@@ -47,7 +49,10 @@ def handle_build_report(report: BuildReport) -> None:
     except BackendRefuses as error:  # the end can be seen without it
         log.warning("the log of build %s cannot be read: %s", build.pk, error)
     _record_build_wait(build, report)
-    if report.finished and report.code == BUILD_LOST and build.attempts < MAX_BUILD_ATTEMPTS:
+    if report.code == safe_mode.BASE_DAMAGED:
+        log.error("%s: build %s has used a damaged base", report.code, build.pk)
+    is_repeated = report.code in _REPEATED_ENDS and build.attempts < MAX_BUILD_ATTEMPTS
+    if report.finished and is_repeated:
         _retry_build(build)
     elif report.finished:
         store_build_result(build, report)
@@ -293,7 +298,11 @@ def handle_server_gone(session: Session, code: str, message: str) -> None:
 
     ``code`` and ``message`` say why, as in `ServerReport`; both may be "".
     """
-    _store_gone(session, code, message)
+    failed = session.state == SessionState.SPAWNING and code in safe_mode.REPEATED
+    if not (failed and safe_mode.drop_if_damaged(session.build)) or not safe_mode.build_again(
+        session, by="watch"
+    ):
+        _store_gone(session, code, message)
     get_backend().forget_server(session.pk)
 
 

@@ -179,3 +179,61 @@ def test_a_start_that_takes_too_long_says_who_took_the_time_and_is_repeated(
     late(61)
     assert (now(project).state, now(project).code) == ("failed", "spawn.timeout")
     assert not Build.objects.get().dropped
+
+
+def test_an_environment_that_was_damaged_is_built_again_and_its_notebook_starts(
+    project, backend, worker, watch
+):
+    first = now(project)
+    backend.damaged.add(first.build.image)
+    backend.vanish(first.pk, CRASHED, WHY)
+    watch.look()
+    again = now(project)
+    assert (again.state, again.build, again.safe_mode) == ("waiting", None, "")
+    first.refresh_from_db()
+    assert (first.state, first.code) == ("failed", "build.base-damaged")
+    worker.run()
+    build = now(project).build
+    assert build.pk != first.build.pk
+    backend.finish(build.pk)
+    watch.look()
+    worker.run()
+    backend.answer(again.pk)
+    watch.look()
+    assert now(project).state == "ready"
+    assert not project.events.filter(phase="failed").exists()
+    said = project.events.filter(code="build.base-damaged").values_list("message", flat=True)
+    assert ["Neither your files nor the repository" in each for each in said] == [True]
+
+
+def test_an_environment_that_is_damaged_once_more_is_left_to_the_staff(
+    project, backend, worker, watch
+):
+    for _time in range(2):
+        session = now(project)
+        backend.damaged.add(session.build.image)
+        backend.vanish(session.pk, CRASHED, WHY)
+        watch.look()
+        worker.run()
+        if build := Build.objects.active().first():
+            backend.finish(build.pk)
+            watch.look()
+            worker.run()
+    assert (now(project).state, now(project).code) == ("failed", "build.base-damaged")
+    assert Session.objects.count() == 2
+    assert project.events.filter(phase="failed", code="build.base-damaged").count() == 1
+    assert Build.objects.filter(dropped=True).count() == 2
+
+
+def test_a_build_on_a_damaged_base_is_tried_again(ada, url, backend, worker, watch, caplog):
+    project = lifecycle.launch(ada, url)
+    worker.run()
+    build = Build.objects.get()
+    backend.finish(build.pk, "build.base-damaged", "Damaged.")
+    watch.look()
+    assert "build.base-damaged" in caplog.text
+    worker.run()
+    assert backend.builds_started == 2
+    backend.finish(build.pk)
+    watch.look()
+    assert now(project).state == "spawning"

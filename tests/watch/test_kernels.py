@@ -118,6 +118,15 @@ def test_a_dead_kernel_is_told_once_and_the_notebook_goes_on(ready, checks, stat
     assert Build.objects.get().code == ""
 
 
+def test_a_dead_kernel_of_a_damaged_environment_makes_nobody_doubt_the_repository(ready, backend):
+    session = ready(Lab(), first=True)
+    backend.damaged.add(session.build.image)
+    record_dead(session.pk, is_first=True)
+    assert "not the repository's fault. Stop the notebook and start it again" in told(session)
+    build = Build.objects.get()
+    assert (build.dropped, build.kernel_died) == (True, False)
+
+
 def test_a_kernel_that_works_at_the_second_try_is_not_dead(ready, checks):
     session = ready(Lab("gone", "idle"))
     checks.notice(session.pk)
@@ -298,6 +307,21 @@ def test_a_kernel_that_also_dies_in_safe_mode_marks_the_build_and_later_launches
     worker.run()
     after = Project.objects.get(pk=project.pk)
     assert (after.state, after.current.build) == ("spawning", new)
+
+
+def test_a_held_start_in_a_damaged_environment_blames_nobody_and_it_is_built_again(
+    doubted, starting, ada, backend
+):
+    lab = Lab("starting")
+    first = starting(ada, lab, safe="Started in safe mode by ada.")
+    until(lambda: lab.started)
+    backend.damaged.add(doubted.image)
+    lab.states = ("gone",)
+    until(lambda: state(first) == "failed")
+    doubted.refresh_from_db()
+    assert (first.code, doubted.code, doubted.dropped) == ("build.base-damaged", "", True)
+    again = Session.objects.get(project=first.project, state="waiting")
+    assert (again.build, again.safe_mode) == (None, first.safe_mode)
 
 
 def test_whoever_asks_for_safe_mode_gets_to_their_files_all_the_same(

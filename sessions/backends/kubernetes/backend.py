@@ -102,6 +102,10 @@ class KubernetesBackend(PeoplesVolumes, OwnedNamespace):
         """Return whether the registry has the image. Raises `TemporaryError` as in `Backend`."""
         return self._registry().digest(self.site.repository(image), IMAGE_TAG) is not None
 
+    def is_damaged(self, image: str) -> bool:
+        """Return False: registries and nodes check the digests of what they keep."""
+        return False
+
     def images(self) -> list[Image]:
         """Return no images: a registry lists names, but cannot say whose they are."""
         return []
@@ -277,10 +281,6 @@ class KubernetesBackend(PeoplesVolumes, OwnedNamespace):
             change = {"metadata": {"annotations": {KEYS_HASH: keysecret.keys_hash(identity)}}}
             for name in self._object_names("pods", f"{SERVERS},{OWNER}={volume}"):
                 self._cluster.patch("pods", name, change)
-
-    def adopt_volume(self, volume: str, owner_id: int) -> bool:
-        """Label the claim as the person's; return False without one, or if it already is."""
-        return namespace.adopt_claim(self._cluster, volume)
 
     def forget_identity(self, volume: str) -> None:
         """Delete the person's Secret, as the cluster does after their last run; pods keep it."""

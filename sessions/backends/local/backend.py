@@ -52,7 +52,7 @@ from . import (
     toolbox,
 )
 from .folders import BUILD, SERVER, Folders
-from .keeper import files
+from .keeper import bases
 from .keeper.jobs import base_folder
 from .reports import Changes
 from .toolbox import interpreters
@@ -79,8 +79,8 @@ class LocalBackend:
         return self._problems[1]
 
     def examine(self) -> Iterator[Problem]:
-        """Yield accounts that share uids with notebooks, and limits that do not hold."""
-        return health.examine()
+        """Yield accounts that share uids with notebooks, damages, and limits that do not hold."""
+        return health.examine(self.folders)
 
     def check_access(self) -> list[Problem]:
         """Return nothing: `problems` has what this machine does not allow."""
@@ -125,7 +125,7 @@ class LocalBackend:
             return
         removal.drop(folder)  # what an earlier one has left
         job = keeper_jobs.base_job(self.folders, self._toolbox())
-        if not files.is_whole(base_folder(job, next(iter(job.pythons)))):
+        if not bases.is_usable(base_folder(job, next(iter(job.pythons)))):
             keeper_processes.start(folder, owners.builder_uid(), job)
 
     def _record_earlier_uids(self) -> None:
@@ -191,6 +191,10 @@ class LocalBackend:
         """Return the environments that notebooks can use."""
         return environments.finished_images(self.folders)
 
+    def is_damaged(self, image: str) -> bool:
+        """Compare the base that the environment began with to the list of its files."""
+        return environments.is_damaged(self.folders, image)
+
     def image_size(self, image: str) -> int | None:
         """Return the environment's bytes on disk; None if it does not exist or takes too long."""
         return environments.size(self.folders, image)
@@ -206,7 +210,8 @@ class LocalBackend:
         Raises `TemporaryError` if this machine lacks something that builds need.
         """
         folder = self.folders.keeper(BUILD, spec.id)
-        if _is_over(folder):
+        keeper_processes.finish_removal(folder)  # of an earlier try
+        if reports.is_over(folder):
             return
         if (found := environments.read_result(self.folders.environment(spec.image))) is not None:
             keeper_processes.write_built_status(
@@ -236,7 +241,7 @@ class LocalBackend:
         something that notebooks need.
         """
         folder = self.folders.keeper(SERVER, spec.id)
-        if _is_over(folder):
+        if reports.is_over(folder):
             return
         if not self.has_image(spec.image):
             message = _(
@@ -339,10 +344,3 @@ class LocalBackend:
             raise TemporaryError(problem.id, problem.message)
         python = next(iter(interpreters(owners.builder_uid()).values()))
         return self.folders.toolboxes / toolbox.toolbox_name(python)
-
-
-def _is_over(folder: Path) -> bool:
-    """Return whether this run has ended or is to end; a lost one may be started again."""
-    if (folder / keeper_processes.REMOVE).exists() or (folder / keeper_processes.CANCEL).exists():
-        return True
-    return reports.build_report(0, folder).code != "build.lost" if folder.exists() else False

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import uuid
 from collections.abc import Iterable, Iterator
@@ -23,7 +24,7 @@ from sessions.errors import TemporaryError
 
 from . import keeper_processes, removal
 from .folders import SERVER, Folders
-from .keeper import files, jobs
+from .keeper import bases, files, jobs
 
 _DROPPED = ".dropped"
 _SECONDS = 20
@@ -58,6 +59,19 @@ def size(folders: Folders, image: str) -> int | None:
     Files that it shares with a base are not counted (`keeper.linker`).
     """
     return disk_usage(folders.environment(image), besides=folders.cache.glob("base-*"))
+
+
+def is_damaged(folders: Folders, image: str) -> bool:
+    """Return whether the base of an environment was damaged on the disk; it is set aside then."""
+    environment = folders.environment(image)
+    base = str((read_result(environment) or {}).get("base", ""))
+    if not re.fullmatch(r"base-[\w.-]+", base):  # an older portal did not note it
+        return False
+    try:
+        made = (environment / files.RESULT).stat().st_mtime
+        return bases.set_aside_if_damaged(folders.cache / base, made)
+    except OSError:  # a disk that cannot be read has problems of its own
+        return False
 
 
 def disk_usage(folder: Path, besides: Iterable[Path] = ()) -> int | None:

@@ -24,7 +24,7 @@ from sessions.backends import Problem
 
 from . import machine, owners
 from .folders import Folders
-from .keeper import cgroups, keeper_command, seccomp
+from .keeper import bases, cgroups, keeper_command, seccomp
 from .toolbox import interpreters, toolbox_name
 
 _RESERVED_UIDS = 100_000
@@ -32,10 +32,25 @@ _RESERVED_UIDS = 100_000
 _SECONDS = 20
 
 
-def examine() -> Iterator[Problem]:
+def examine(folders: Folders) -> Iterator[Problem]:
     """Check that no account shares the uids of builds and notebooks, and which limits hold."""
+    yield from _damaged_bases(folders)
     yield from _shared_uids()
     yield from _missing_limits()
+
+
+def _damaged_bases(folders: Folders) -> Iterator[Problem]:
+    for path, damaged in bases.damaged_bases(folders.cache):
+        message = _(
+            "Files that every environment begins with were damaged on this machine's disk, and "
+            "were set aside as %(path)s: %(what)s. New ones are made by the next build."
+        )
+        hint = _(
+            "Look for the reason: errors of the disk in the system's log, a full disk, a program "
+            "that removes old files. Then remove that folder."
+        )
+        shown = "; ".join(damaged[:3]) + ("; …" if len(damaged) > 3 else "")
+        yield Problem("local.base-damaged", message % {"path": path, "what": shown}, hint)
 
 
 def _shared_uids() -> Iterator[Problem]:

@@ -174,14 +174,18 @@ def list_keepers(run: Path, kind: str) -> Iterator[tuple[int, Path]]:
         if not found or found[0] != kind:
             continue
         folder = run / entry
-        if is_alive(folder):
+        if is_alive(folder) or not (finish_removal(folder) or is_starting(folder)):
             yield found[1], folder
-        elif (folder / REMOVE).exists():
-            with suppress(OSError):  # the disk refuses it; the next check retries
-                removal.drop(folder)
-                cgroups.remove(folder)
-        elif not is_starting(folder):
-            yield found[1], folder
+
+
+def finish_removal(folder: Path) -> bool:
+    """Remove the folder of a keeper that has ended if it was to be; return whether it was to be."""
+    if is_alive(folder) or not (folder / REMOVE).exists():
+        return False
+    with suppress(OSError):  # the disk refuses it; the next check retries
+        removal.drop(folder)
+        cgroups.remove(folder)
+    return True
 
 
 def running_folders(run: Path) -> Iterator[str]:

@@ -88,6 +88,13 @@ def build_report(number: int, folder: Path) -> BuildReport:
     )  # fmt: skip
 
 
+def is_over(folder: Path) -> bool:
+    """Return whether this run has ended or is to end; a lost one may be started again."""
+    if (folder / keeper_processes.REMOVE).exists() or (folder / keeper_processes.CANCEL).exists():
+        return True
+    return build_report(0, folder).code != "build.lost" if folder.exists() else False
+
+
 def _finished_buildpack(folder: Path) -> str | None:
     """Return the pack of what a build has finished; None if it has not."""
     try:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sessions.backends import PersonFiles, ProjectSize
 from sessions.backends.kubernetes.cluster import Cluster
-from sessions.backends.kubernetes.namespace import Namespace
+from sessions.backends.kubernetes.namespace import Namespace, adopt_claim
 from sessions.backends.kubernetes.site import Site
 from sessions.errors import BackendRefuses, InternalError
 
@@ -33,6 +33,10 @@ class PeoplesVolumes:
         except (InternalError, BackendRefuses) as error:
             log.exception("a pod for files could not be made")
             raise unreachable(error) from error
+
+    def adopt_volume(self, volume: str, owner_id: int) -> bool:
+        """Label the claim as the person's; return False without one, or if it already is."""
+        return adopt_claim(self._cluster, volume)
 
     def measure_project(self, name: str, volume: str) -> ProjectSize | None:
         """Return what a pod of its own has measured; None while it runs."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -19,7 +20,7 @@ from sessions.egress import proxy
 from sessions.egress.addresses import EgressRules
 from sessions.repofiles.configuration import hints, names, summary
 
-from . import bounds, files, status, steps, trial
+from . import bases, bounds, files, status, steps, trial
 from .cgroups import Group
 from .files import make_readable, remove, rename_unless_exists
 from .jobs import BuildJob, Key, base_folder
@@ -65,6 +66,7 @@ class Build:
         message = f"The build used more than its {bounds.gigabytes(limit)} of memory."
         ate = JobFailed("build.out-of-memory", message)
         self._memory = bounds.MemoryLimit(limit, ate, _IN_MEMORY, group)
+        self._used_base: tuple[Path, float] | None = None
 
     async def run(self) -> Status:
         """Build, and return a status with the pack. Raises `JobFailed` if it fails."""
@@ -93,19 +95,39 @@ class Build:
         found = await self._detect()
         self._log.phase("building")
         async with self._egress_proxy(job.trusted):
-            await self._install_base(found["python"])
-            if self._linker:
-                self._linker.end()
-            asked = steps.repository_steps(job, found)
-            for step in asked:
-                await self._step(step)
-            if asked:  # otherwise it is the base alone, which was tried when it was made
-                fault = replace(trial.PACKAGES, needs_kernel=not found["start"])
-                await self._start_once(asked[-1], fault)
+            try:
+                await self._install(found)
+            except (JobFailed, OSError):
+                if self._is_base_damaged():
+                    raise bases.DAMAGED from None
+                raise
             if found["rewritten"]:
                 await self._step(steps.restore_step(job))
-        self._finish(found)
+        base = base_folder(job, found["python"]).name
+        self._finish(found | {"base": base})
         return Status(pack=found["pack"])
+
+    async def _install(self, found: dict[str, Any]) -> None:
+        """Install everything, and check that JupyterLab starts."""
+        await self._install_base(found["python"])
+        if self._linker:
+            self._linker.end()
+        asked = steps.repository_steps(self._job, found)
+        for step in asked:
+            await self._step(step)
+        if asked:  # otherwise it is the base alone, which was tried when it was made
+            fault = replace(trial.PACKAGES, needs_kernel=not found["start"])
+            await self._start_once(asked[-1], fault)
+
+    def _is_base_damaged(self) -> bool:
+        """Return whether this build used a base that was damaged; the log says so."""
+        if self._used_base is None:
+            return False
+        kept, since = self._used_base
+        found = bases.set_aside_if_damaged(kept, since) or not kept.is_dir()
+        if found:
+            self._log.write_line("── The portal's own JupyterLab was damaged; see the staff's log")
+        return found
 
     async def _fetch(self) -> None:
         limit = self._job.repository_limit
@@ -254,11 +276,12 @@ class Build:
     async def _install_base(self, version: str) -> None:
         """Install JupyterLab; it is the same for all environments, so it is installed only once."""
         kept = base_folder(self._job, version)
-        if not files.is_whole(kept):
+        if not bases.is_usable(kept):
             async with self._base_lock(kept):
-                if not files.is_whole(kept):
+                if not bases.is_usable(kept):
                     return await self._make_base(kept, version)
         self._log.write_line(f"── Using Python {version} and JupyterLab from an earlier build")
+        self._used_base = (kept, time.time())
         await duplicate(self._linker, kept, self._partial / "env")
         (self._partial / "env" / files.UNSYNCED_MARK).unlink(missing_ok=True)
         self._add_user_site(version)
@@ -281,12 +304,13 @@ class Build:
         """Install the base into this environment, and keep a duplicate of it."""
         draft = kept.with_name(f".{self._folder.name}")
         remove(draft)
-        remove(kept)  # if the machine restarted before it was on the disk
+        remove(kept)  # if it may be incomplete, or has no list of its files
         for step in steps.base_steps(self._job, version):
             await self._step(step)
         self._add_user_site(version)
         await self._start_once(step, trial.BASE)  # for builds that install no more
         await duplicate(self._linker, self._partial / "env", draft)
+        bases.record(draft, kept)
         files.mark_unsynced(draft)
         rename_unless_exists(draft, kept)
 
