@@ -116,8 +116,7 @@ class Build:
         for step in asked:
             await self._step(step)
         if asked:  # otherwise it is the base alone, which was tried when it was made
-            fault = replace(trial.PACKAGES, needs_kernel=not found["start"])
-            await self._start_once(asked[-1], fault)
+            await self._try_packages(asked[-1], found)
 
     def _is_base_damaged(self) -> bool:
         """Return whether this build used a base that was damaged; the log says so."""
@@ -211,6 +210,16 @@ class Build:
         if status:
             why = hints.explain(step.code, self._log.recent, self._mistakes)
             raise JobFailed(step.code, f"{step.message} {why}".rstrip())
+
+    async def _try_packages(self, step: steps.Step, found: dict[str, Any]) -> None:
+        """Start JupyterLab once, unless what was installed cannot concern it."""
+        version = found["python"]
+        base = base_folder(self._job, version)
+        if found["post_build"] or await asyncio.to_thread(
+            trial.is_needed, base, self._partial / "env", version
+        ):
+            fault = replace(trial.PACKAGES, needs_kernel=not found["start"])
+            await self._start_once(step, fault)
 
     async def _start_once(self, step: steps.Step, fault: trial.Fault) -> None:
         self._log.write_line("── Starting JupyterLab once")

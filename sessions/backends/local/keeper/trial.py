@@ -1,6 +1,8 @@
 """Start JupyterLab and a kernel once at the end of a build, as a notebook does.
 
-A build that installs nothing has the base alone, which was tried when it was made.
+A build that installs nothing has the base alone, which was tried when it was made. Nor is one tried
+that only adds packages which neither of them loads (`is_needed`): nothing could make it fail but
+what the first notebook shows as well, and somebody waits for that.
 
 So an environment in which they do not work fails as a build. Only the person's own things and the
 start script are missing: these belong to a notebook's start, not to the environment.
@@ -9,6 +11,8 @@ start script are missing: these belong to a notebook's start, not to the environ
 from __future__ import annotations
 
 import asyncio
+import os
+import re
 import secrets
 import time
 from collections import deque
@@ -21,7 +25,7 @@ from sessions.jupyter import safe_mode_variables
 from sessions.repofiles.lines import LineSplitter
 
 from . import bounds, jupyter
-from .files import remove
+from .files import read_own, remove
 from .jobs import BuildJob, ServerJob
 from .log import MAX_LINE_LENGTH
 from .probe import GONE, Probe
@@ -35,6 +39,11 @@ KERNEL_SECONDS = 45
 """Seconds after which a kernel counts as slow; JupyterLab gives up on a dead one after twenty."""
 _PAUSE = 0.05
 _LINES = 10
+_CACHE = "__pycache__"
+_SHARED = "share/jupyter"
+_STARTUP = {"sitecustomize", "usercustomize"}
+_GROUP = re.compile(r"^\s*\[\s*(jupyter|ipy|notebook|nb|traitlets)", re.IGNORECASE | re.MULTILINE)
+"""Groups of entry points that JupyterLab, its server and its kernel look for."""
 _START_SCRIPT_NOTE = (
     b"The kernel dies here. It is not held against the build, as the repository's start script, "
     b"which has not run, may set what it needs.\n"
@@ -77,6 +86,55 @@ class _AnsweredError(Exception):
 
 class _KernelDiedError(Exception):
     """JupyterLab works, but has given up restarting its kernel."""
+
+
+def is_needed(base: Path, environment: Path, version: str) -> bool:
+    """Return whether a build may have changed what JupyterLab and its kernel load when they start.
+
+    ``base`` is what ``environment`` began with. A package of its own is only loaded if it says so
+    (`_is_loaded`).
+    """
+    packages = f"lib/python{version}/site-packages"
+    try:
+        for top, may_add in ((packages, True), ("bin", True), ("etc", False), (_SHARED, False)):
+            if _has_changed(base / top, environment / top, may_add=may_add):
+                return True
+        there = set(os.listdir(base / packages))
+        found = os.listdir(environment / packages)
+        return any(_is_loaded(environment / packages / name) for name in found if name not in there)
+    except (OSError, ValueError):  # something of the base is gone, or it is none of Python's files
+        return True
+
+
+def _has_changed(base: Path, now: Path, *, may_add: bool = False) -> bool:
+    """Return whether a tree differs from the base's: installers change the times of its folders.
+
+    In the first one, files are compared instead if some may be added.
+    """
+    if not base.is_dir():
+        return os.path.lexists(now)
+    if not may_add and now.lstat().st_mtime_ns != base.stat().st_mtime_ns:
+        return True
+    with os.scandir(base) as entries:
+        for each in entries:
+            place = now / each.name
+            if each.is_symlink():
+                changed = may_add and os.readlink(place) != os.readlink(each.path)
+            elif each.is_dir():
+                changed = each.name != _CACHE and _has_changed(Path(each.path), place)
+            else:
+                changed = may_add and place.lstat().st_mtime_ns != each.stat().st_mtime_ns
+            if changed:
+                return True
+    return False
+
+
+def _is_loaded(path: Path) -> bool:
+    """Return whether Python, JupyterLab or a kernel may load this new entry of site-packages."""
+    if path.suffix == ".dist-info":
+        points = path / "entry_points.txt"
+        return points.exists() and bool(_GROUP.search(read_own(points)))
+    return path.suffix in {".pth", ".egg-info", ".egg-link"} or path.stem in _STARTUP
 
 
 async def start_once(
