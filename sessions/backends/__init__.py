@@ -94,7 +94,7 @@ class ServerSpec:
     it is first made. ``identity`` is the person's own, for git and ssh in the notebook;
     ``author`` and ``email`` are for their commits. ``safe_mode`` is why it starts in safe mode
     (`sessions.jupyter`), "" for an ordinary start; ``keeps_start`` is whether the start script of
-    the repository runs even so.
+    the repository runs even so, as it was built and not as the person has changed it.
     """
 
     id: int

@@ -8,7 +8,7 @@ project's page, while the notebook goes on.
 A person can end their notebook's kernels, so that proves nothing about the build: it is only
 **doubted**. The next start of a doubted build is held before anybody can reach it, until its kernel
 was tried (`release`). If that dies, too, the start is repeated in safe mode, without anything of
-the person's but with the repository's start script, which may set what kernels need. It is held
+the person's but with the start script as it was built, which may set what kernels need. It is held
 again, and the kernel is tried outside the repository's files. If even that kernel dies, the build
 is bad: it keeps its state and gets a code, with which later launches of it fail. A rebuild is
 another build. If it works, the reason is in files, such as an ipykernel_launcher.py of the

@@ -9,6 +9,8 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import pytest
+
 from sessions.backends.local.keeper import jupyter, steps, trial
 from sessions.backends.local.keeper.jobs import Bounds, BuildJob, ServerJob, Site
 from sessions.backends.local.keeper.sandbox import Bind, Descriptors, Sandbox, arguments, command
@@ -281,6 +283,26 @@ def test_the_start_script_runs_the_command():
     assert words[-2:] == ["/opt/env/bin/jupyter-lab", "--no-browser"]
     safe = jupyter.command("3.11", "binder/start", runs_start=False)
     assert safe == words[6:]
+
+
+def test_the_start_script_runs_as_it_was_built_where_the_build_is_tried():
+    words = jupyter.command("3.11", "binder/start", as_built=True)
+    assert words[4:6] == ["/run/built/binder/start", "/tmp/bindery-start"]
+    assert words[6:] == jupyter.command("3.11", "", as_built=True)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [("#!/bin/sh\nexec $@ built\n", "lab built\n"), (None, "lab\n")]
+)
+def test_a_start_script_that_nothing_can_write_to_need_not_be_executable(tmp_path, content, said):
+    built = tmp_path / "start"
+    if content:
+        built.write_text(content)
+        built.chmod(0o444)
+    words = [str(built), str(tmp_path / "copy"), "echo", "lab"]
+    script = jupyter._START_AS_BUILT
+    done = subprocess.run(["sh", "-c", script, "sh", *words], capture_output=True, text=True)
+    assert done.stdout == said
 
 
 def test_a_trial_that_fails_names_who_can_do_something_about_it():

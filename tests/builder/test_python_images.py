@@ -38,7 +38,7 @@ COPY --chown=1000:1000 ["src/", "/home/jovyan/"]
 RUN chmod +x binder/postBuild && ./binder/postBuild
 RUN chmod +x binder/start
 ENV R2D_ENTRYPOINT="/home/jovyan/binder/start"
-ENTRYPOINT ["/home/jovyan/binder/start"]
+ENTRYPOINT ["sh", "-c", "exec \\"$R2D_ENTRYPOINT\\" \\"$@\\"", "sh"]
 """
 
 

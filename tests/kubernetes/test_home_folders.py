@@ -346,3 +346,19 @@ def test_a_read_only_volume_is_reported(image, volume):
         assert settled(image, there)["code"] == "spawn.volume-read-only"
         disk.let_write(write=True)
         assert "code" not in settled(image, there)
+
+
+START = '#!/bin/sh\necho built\nexec "$@"\n'
+
+
+@pytest.mark.parametrize(("script", "said"), [(START, "built\nlab\n"), (None, "lab\n")])
+def test_the_start_script_is_kept_as_it_was_built(tmp_path: Path, script, said):
+    built, kept = tmp_path / "image-start", tmp_path / "kept"
+    if script:
+        built.write_text(script)
+    prepare.keep_start(str(built), str(kept))  # an ordinary start has no such folder
+    assert not kept.exists()
+    kept.mkdir()
+    prepare.keep_start(str(built) if script else "", str(kept))
+    words = [str(kept / "start"), "echo", "lab"]
+    assert subprocess.run(words, capture_output=True, text=True).stdout == said

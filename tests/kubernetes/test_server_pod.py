@@ -206,9 +206,25 @@ def test_safe_mode_can_keep_the_entry_point_with_its_start_script():
         for each in (spec, replace(spec, keeps_start=False))
     )
     assert "command" not in safe
-    assert (safe["args"], safe["env"]) == (without["command"], without["env"])
+    assert safe["args"] == without["command"]
+    start = {"name": "R2D_ENTRYPOINT", "value": "/run/bindery/start/start"}
+    assert safe["env"] == [*without["env"], start]
     for each, told in ((spec, False), (replace(spec, keeps_start=False), True)):
         assert ("start script, " in "".join(serverpod.secret(each)["stringData"].values())) == told
+
+
+def test_a_start_that_decides_about_the_build_runs_the_start_script_as_it_was_built():
+    spec = replace(SERVER, safe_mode="Its kernel died.", keeps_start=True)
+    decides, other = (
+        serverpod.pod(each, FULL, "u")["spec"] for each in (spec, replace(spec, keeps_start=False))
+    )
+    mount = {"name": "start", "mountPath": "/run/bindery/start"}
+    assert mount in decides["initContainers"][0]["volumeMounts"]
+    assert mount | {"readOnly": True} in decides["containers"][0]["volumeMounts"]
+    assert {"name": "start", "emptyDir": {}} in decides["volumes"]
+    variable = {"name": "R2D_ENTRYPOINT", "value": "/run/bindery/start/start"}
+    assert variable in decides["containers"][0]["env"]
+    assert "/run/bindery/start" not in json.dumps(other)
 
 
 def test_the_start_in_safe_mode_does_without_programs_in_the_home(tmp_path: Path):

@@ -16,6 +16,8 @@ PREPARE = "prepare.py"
 PIP = "python3 -m pip install --no-cache-dir"
 _PREFIX = "python3 -c 'import sys; print(sys.prefix)'"
 _MIRROR = '${PIP_INDEX_URL:+--pypi-mirror "$PIP_INDEX_URL"}'
+_ENTRYPOINT = ["sh", "-c", 'exec "$R2D_ENTRYPOINT" "$@"', "sh"]
+"""It runs the start script, or the one that a notebook's pod names instead."""
 _APT = """\
 RUN apt-get -qq update && \\
     apt-get install --yes --no-install-recommends {} && \\
@@ -86,7 +88,7 @@ def _steps_with_repository(needs: Needs, install: list[str]) -> list[str]:
         lines.append(f"RUN chmod +x {needs.start}")
         script = f"{HOME}/{needs.start}"
         lines.append(f"ENV R2D_ENTRYPOINT={json.dumps(script)}")  # names it, as in repo2docker's
-        lines.append(f"ENTRYPOINT {json.dumps([script])}")
+        lines.append(f"ENTRYPOINT {json.dumps(_ENTRYPOINT)}")
     return lines
 
 

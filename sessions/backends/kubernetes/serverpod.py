@@ -154,6 +154,7 @@ def _container(spec: ServerSpec, site: Site) -> dict[str, Any]:
         *_home(spec),
         *([homes.home_mount(spec.name)] if site.keep_homes else []),
         {"name": "jupyter", "mountPath": CONFIG, "readOnly": True},
+        *([homes.START_MOUNT | {"readOnly": True}] if _runs_start_as_built(spec, site) else []),
         {"name": "shm", "mountPath": "/dev/shm"},  # noqa: S108  (the container's own)
     ]
     if spec.identity:
@@ -161,6 +162,8 @@ def _container(spec: ServerSpec, site: Site) -> dict[str, Any]:
     if site.ca_configmap:
         mounts.append({"name": "ca", "mountPath": CA_FOLDER, "readOnly": True})
     safe = jupyter.safe_mode_variables() if spec.safe_mode else {}
+    if _runs_start_as_built(spec, site):
+        safe |= homes.BUILT_START_VARIABLES
     variables = {**_variables(spec), **site.environment, **safe}
     return {
         "name": CONTAINER,
@@ -183,6 +186,11 @@ def _command(spec: ServerSpec) -> dict[str, list[str]]:
     options = ["--no-browser", "--ip=*", f"--port={PORT}", "--port-retries=0"]  # IPv4 and IPv6
     kind = "command" if spec.safe_mode and not spec.keeps_start else "args"
     return {kind: ["sh", "-c", _SAFE_START if spec.safe_mode else _START, "sh", *options]}
+
+
+def _runs_start_as_built(spec: ServerSpec, site: Site) -> bool:
+    """Return whether the start script has to be kept from being the one in the person's files."""
+    return spec.keeps_start and site.keep_homes
 
 
 def _home(spec: ServerSpec) -> list[dict[str, Any]]:
@@ -211,6 +219,7 @@ def _volumes(spec: ServerSpec, site: Site) -> list[dict[str, Any]]:
     volumes: list[dict[str, Any]] = [
         homes.home_volume(spec.volume),
         *([program.volume()] if site.keep_homes else []),
+        *([{"name": "start", "emptyDir": {}}] if _runs_start_as_built(spec, site) else []),
         {
             "name": "jupyter",
             "secret": {"secretName": server_name(spec), "items": files, "defaultMode": 0o440},

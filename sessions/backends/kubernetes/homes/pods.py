@@ -26,7 +26,7 @@ from sessions.backends.kubernetes.site import Site, merge_template
 
 from . import program
 from .folders import HOMES
-from .prepare import SOURCE, VOLUME
+from .prepare import BUILT_START, SOURCE, START_FOLDER, START_VARIABLE, VOLUME
 
 CONTAINER = "bindery-files"
 USER = 1000
@@ -41,6 +41,11 @@ CONTAINER_SECURITY_CONTEXT: dict[str, Any] = {
 }
 _SCHEDULING = ("nodeSelector", "tolerations", "priorityClassName", "schedulerName", "affinity")
 """Keys of an operator's pod template that say where people's volumes can be mounted."""
+
+
+START_MOUNT = {"name": "start", "mountPath": START_FOLDER}
+"""The mount of the start script as it was built, for a start that decides about the build."""
+BUILT_START_VARIABLES = {START_VARIABLE: f"{START_FOLDER}/{BUILT_START}"}
 
 
 def home_mount(name: str) -> dict[str, Any]:
@@ -60,7 +65,11 @@ def prepare_container(spec: ServerSpec, site: Site) -> dict[str, Any]:
         "resources": site.container_resources(replace(spec.resources, gpu=0)),
         "securityContext": CONTAINER_SECURITY_CONTEXT,
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        "volumeMounts": [{"name": "home", "mountPath": VOLUME}, program.mount()],
+        "volumeMounts": [
+            {"name": "home", "mountPath": VOLUME},
+            program.mount(),
+            *([START_MOUNT] if spec.keeps_start else []),
+        ],
     }
 
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -52,6 +53,10 @@ MERGE_PROGRAM = "merge.py"
 RECORD = "files.json"
 START_VARIABLE = "R2D_ENTRYPOINT"
 """Names the start script that the entry point runs, in images of repo2docker and of the builder."""
+START_FOLDER = "/run/bindery/start"
+"""A folder of the pod, which is only there if the notebook is to run the start script as built."""
+BUILT_START = "start"
+NO_START = '#!/bin/sh\nexec "$@"\n'
 MAX_START_LENGTH = 200
 SSH = ".ssh"
 """The pod mounts its own folder here; the kept folder has an empty one as the mount point."""
@@ -133,6 +138,7 @@ def _prepare(
         if "code" not in message:
             ensure_ssh_folder(folder)
             ensure_working_folder(folder, source, os.getcwd())
+            keep_start(os.environ.get(START_VARIABLE, ""))
     except folders.Blocked as blocked:
         return {"code": BLOCKED, "path": blocked.path}
     except (OSError, ValueError) as error:
@@ -143,6 +149,19 @@ def _prepare(
     script = os.environ.get(START_VARIABLE, "")[:MAX_START_LENGTH]
     start = {"start": script} if script else {}
     return {**message, "size": folders.size(folder, MEASURE_SECONDS), **start}
+
+
+def keep_start(script: str, folder: str = START_FOLDER) -> None:
+    """Copy the image's start script, which the person's files will hide, to the pod's folder."""
+    if not os.path.isdir(folder):
+        return
+    kept = os.path.join(folder, BUILT_START)
+    if os.path.isfile(script):
+        shutil.copyfile(script, kept)
+    else:
+        with open(kept, "w", encoding="ascii") as file:
+            file.write(NO_START)
+    os.chmod(kept, 0o700)
 
 
 def _source_or_empty(source: str) -> str:

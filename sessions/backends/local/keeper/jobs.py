@@ -91,7 +91,7 @@ class ServerJob:
     ``volume`` is the person's own folder, shown under their name ``owner`` and linked from the
     ``former`` ones. ``author`` and ``email`` are for their commits. ``safe_mode`` is the reason for
     a start in safe mode, "" for an ordinary one; ``keeps_start`` is whether the start script runs
-    even so.
+    even so, as it was built: such a start decides about the build.
     """
 
     name: str

@@ -29,19 +29,31 @@ shift
 if [ -f "$1" ]; then chmod +x "$1"; else shift; fi
 exec "$@"
 """
+# The script as it was built lies in a folder that nothing can write into.
+_START_AS_BUILT = """
+if cp "$1" "$2" 2>/dev/null; then chmod +x "$2"; shift; else shift 2; fi
+exec "$@"
+"""
+_BUILT_HOME = "/run/built"
+_COPIED_START = "/tmp/bindery-start"
 _JUPYTER = f'true >{IO_FOLDER}/{BEGUN} 2>/dev/null; exec "$@"'
 
 
-def command(python: str, start: str, *, runs_start: bool = True) -> list[str]:
+def command(
+    python: str, start: str, *, runs_start: bool = True, as_built: bool = False
+) -> list[str]:
     """Return the command that runs JupyterLab.
 
     ``python`` is the environment's version, such as ``3.12``. ``start`` is the path of the
     repository's start script in it, "" if it has none; safe mode leaves the script out unless it
-    ``runs_start``.
+    ``runs_start``. The script is the one in the person's files, or the one ``as_built``.
     """
     lab = ["sh", "-c", _JUPYTER, "sh", f"{ENVIRONMENT}/bin/jupyter-lab", "--no-browser"]
     if not runs_start:
         return lab
+    if as_built:
+        words = ["sh", "-c", _START_AS_BUILT, "sh", f"{_BUILT_HOME}/{start}", _COPIED_START]
+        return [*words, *lab] if start else lab
     script = f"{HOME}/{start}" if start else ""
     return ["sh", "-c", _START, "sh", user_site_packages(python), script, *lab]
 
@@ -111,6 +123,7 @@ def binds(job: ServerJob, home: str, io_folder: str, config: str) -> list[Bind]:
         Bind(job.volume, volume_target(job.owner), writable=True),
         Bind(io_folder, IO_FOLDER, writable=True),
         Bind(config, CONFIG),
+        *([Bind(f"{job.environment}/home", _BUILT_HOME)] if job.keeps_start else []),
     ]
 
 

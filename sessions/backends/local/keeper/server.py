@@ -61,7 +61,10 @@ class Server:
         rules = EgressRules(frozenset(self._job.trusted), frozenset(self._job.closed))
         way_out = await proxy.serve(rules, path=str(self._io_folder / "net"))
         command = jupyter.command(
-            self._built["python"], self._built["start"], runs_start=self._job.runs_start
+            self._built["python"],
+            self._built["start"],
+            runs_start=self._job.runs_start,
+            as_built=self._job.keeps_start,
         )
         try:
             async with open_process(self._sandbox(home), command) as process:
