@@ -50,6 +50,28 @@ class LaunchFields:
         """Return the fields in submitted form data or a query string."""
         return cls(data.get("repository", ""), data.get("ref", ""), data.get("path", ""))
 
+    @classmethod
+    def of(cls, project: Project, ref: str | None = None) -> LaunchFields:
+        """Return the fields that launch a project's repository again, or at another ref.
+
+        The form has no field for an address on the notebook's host: there, it is a launch link.
+        """
+        ref = project.ref if ref is None else ref
+        if not project.urlpath:
+            return cls(project.repository, ref, project.path)
+        return cls(
+            providers.launch_link(
+                Repository(
+                    project.provider,
+                    project.repository,
+                    project.url,
+                    ref,
+                    project.path,
+                    urlpath=project.urlpath,
+                )
+            )
+        )
+
     def __bool__(self) -> bool:
         return bool(self.repository.strip())
 
@@ -188,9 +210,7 @@ def deleted_context(user: User) -> dict[str, Any]:
     """
     gone = Project.objects.deleted_of(user, timezone.now() - RECENT_PERIOD)
     return {
-        "deleted_projects": [
-            (each, LaunchFields(each.repository, each.ref, each.path).link) for each in gone
-        ],
+        "deleted_projects": [(each, LaunchFields.of(each).link) for each in gone],
         "restorable_count": sum(each.is_restorable for each in gone),
         "unused_count": sum(each.goes is not None for each in gone),
     }

@@ -221,7 +221,7 @@ def _ref_choices(project: Project) -> list[tuple[str, str]]:
     session = project.current
     is_missing = session is not None and session.code in MISSING_REF_CODES
     names = offered_refs(session.message) if session and is_missing else []
-    return [(name, LaunchFields(project.repository, name, project.path).link) for name in names]
+    return [(name, LaunchFields.of(project, name).link) for name in names]
 
 
 def _last_build(project: Project, current: Build | None) -> timedelta | None:

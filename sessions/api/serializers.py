@@ -40,6 +40,13 @@ class LaunchSerializer(KnownFieldsSerializer):
         trim_whitespace=False,
         help_text="The file in the repository to open.",
     )
+    urlpath = serializers.CharField(
+        allow_blank=True,
+        default="",
+        trim_whitespace=False,
+        help_text="Where to go on the notebook's host instead of JupyterLab, such as `rstudio/`; "
+        "with `path`, the part of the address above it, such as `doc/tree`.",
+    )
 
 
 class StartSerializer(KnownFieldsSerializer):
@@ -99,6 +106,7 @@ class ProjectSerializer(serializers.ModelSerializer[Project]):
             "ref",
             "commit",
             "path",
+            "urlpath",
             "state",
             "message",
             "code",

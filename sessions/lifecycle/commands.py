@@ -32,13 +32,15 @@ from .queue import enqueue
 
 
 @retry_after_deadlock
-def launch(user: User, repository: str, ref: str = "", path: str = "") -> Project:
+def launch(
+    user: User, repository: str, ref: str = "", path: str = "", *, urlpath: str = ""
+) -> Project:
     """Create a project from a repository's address as a person writes it, and start it.
 
     Raises `UserError` if the address is not understood or not allowed, `QuotaExceeded` at a limit;
     nothing is left behind then.
     """
-    parsed = parse_repository(repository, ref, path)
+    parsed = parse_repository(repository, ref, path, urlpath=urlpath)
     RepositoryRule.objects.require_allowed(parsed)
     _require_backend()
     with transaction.atomic():

@@ -16,7 +16,14 @@ from django.utils.translation import gettext as _
 from sessions.errors import UserError
 from sessions.providers.address import Address, egress_rules, parse_address, refuse
 from sessions.providers.archives import Doi, is_identifier
-from sessions.providers.binder import LAB, Linkable, is_launch_link, launch_link, read_link
+from sessions.providers.binder import (
+    LAB,
+    Linkable,
+    clean_urlpath,
+    is_launch_link,
+    launch_link,
+    read_link,
+)
 from sessions.providers.forges import Gist, Git, GitHub, GitLab
 from sessions.providers.pasted import unwrap
 from sessions.providers.repository import (
@@ -73,17 +80,22 @@ PROVIDERS: dict[str, Provider] = {
 }
 
 
-def parse_repository(text: str, ref: str = "", path: str = "", provider: str = "") -> Repository:
+def parse_repository(
+    text: str, ref: str = "", path: str = "", provider: str = "", *, urlpath: str = ""
+) -> Repository:
     """Return the repository that a person means by the fields of a launch.
 
-    ``provider`` is a key of `PROVIDERS`, or "" to go by the text. A typed ``ref`` and ``path`` win
-    over those in the address. Raises UserError with a message that says how to write it.
+    ``provider`` is a key of `PROVIDERS`, or "" to go by the text. A typed ``ref``, ``path`` and
+    ``urlpath`` (as in `Repository`) win over those in the address. Raises UserError with a message
+    that says how to write it.
     """
     ref, path = clean_ref(ref), clean_path(path)
     pasted = unwrap(clean_repository(text))
     is_link = is_launch_link(pasted.address)
     found = parse_launch_link(pasted.address) if is_link else _named(pasted.address, provider)
-    return _with_typed(_with_typed(found, clean_ref(pasted.ref), ""), ref, path)
+    found = _with_typed(found, clean_ref(pasted.ref), clean_path(pasted.path))
+    found = _with_typed(found, ref, path)
+    return replace(found, path=path, urlpath=clean_urlpath(urlpath)) if urlpath else found
 
 
 def parse_launch_link(text: str) -> Repository:

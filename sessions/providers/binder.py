@@ -161,7 +161,13 @@ def _place(query: str) -> tuple[str, str]:
     for name, above in _ABOVE_FILES.items():
         if path := clean_path(found.get(name, "")):
             return path, above
-    urlpath = found.get("urlpath", "").strip("/")
+    urlpath = clean_urlpath(found.get("urlpath", ""))
+    return _file_in_lab(urlpath) or ("", urlpath)
+
+
+def clean_urlpath(text: str) -> str:
+    """Return an address on a notebook's host, without slashes around it. Raises UserError."""
+    urlpath = text.strip("/")
     if len(urlpath) > MAX_URLPATH_LENGTH or has_invisible(urlpath) or "\\" in urlpath:
         raise UserError(
             "launch.path-not-understood",
@@ -170,7 +176,7 @@ def _place(query: str) -> tuple[str, str]:
                 "Open the repository without it."
             ),
         )
-    return _file_in_lab(urlpath) or ("", urlpath)
+    return urlpath
 
 
 def _file_in_lab(urlpath: str) -> tuple[str, str] | None:

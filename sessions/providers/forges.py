@@ -13,6 +13,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar, NoReturn
+from urllib.parse import parse_qsl
 
 from django.utils.translation import gettext as _
 
@@ -241,6 +242,8 @@ class Git:
         """Return the repository at the address. Raises UserError for what cannot be cloned."""
         if address is None:
             refuse()
+        if found := _on_bitbucket_server(address):
+            return found
         names, page = split_page(address.segments, may_be_name=address.host != _BITBUCKET)
         if address.query and not page:
             refuse(
@@ -261,6 +264,32 @@ class Git:
 
 
 _BITBUCKET = "bitbucket.org"
+_SERVER_REQUEST = re.compile("[0-9]{1,12}")
+_BEFORE_NAME = re.compile("^refs/(?:heads|tags)/")
+
+
+def _on_bitbucket_server(address: Address) -> Repository | None:
+    """Return what a page of Bitbucket Server (now Data Center) shows; None if it is none.
+
+    Its pages are below ``/projects/<key>/repos/<name>``, or ``/users/<name>/…`` for a person's own,
+    and its repositories below ``/scm/<key>/<name>``. The branch is in the query.
+    """
+    words = address.segments
+    place = next((n for n, word in enumerate(words) if word in {"projects", "users"}), len(words))
+    if address.scheme == "ssh" or len(words) < place + 4 or words[place + 2] != "repos":
+        return None
+    kind, key, _repos, name, *page = words[place:]
+    names = (*words[:place], "scm", f"~{key}" if kind == "users" else key.lower(), f"{name}.git")
+    if not all(_SEGMENT.fullmatch(each) for each in names):
+        return None
+    url = replace(address, segments=names).url
+    ref = dict(parse_qsl(address.query[:2000])).get("at", "")
+    path = "/".join(page[1:]) if page[:1] in (["browse"], ["raw"]) else ""
+    if page[:1] == ["commits"] and len(page) > 1:
+        ref = page[1]
+    if page[:1] == ["pull-requests"] and len(page) > 1 and _SERVER_REQUEST.fullmatch(page[1]):
+        ref = f"refs/pull-requests/{page[1]}/from"
+    return _at(Repository(Git.key, url, url), _BEFORE_NAME.sub("", ref), path)
 
 
 def split_page(

@@ -1,7 +1,8 @@
 """Take the address out of what people have in their clipboard. Pure functions of the text.
 
 It may stand in a badge or a link in Markdown, reStructuredText or HTML, in a command that clones,
-or in the address of a page that shows notebooks of repositories elsewhere.
+in the address of a page that shows notebooks of repositories elsewhere, or in a link by which
+another hub's nbgitpuller fetches a repository.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import re
 from collections.abc import Iterable
 from html import unescape
 from typing import NamedTuple, NoReturn
+from urllib.parse import parse_qsl, urlsplit
 
 from django.utils.translation import gettext as _
 
@@ -50,12 +52,22 @@ _VIEWED = {
     "url/": "http://",
 }
 
+_GIT_PULL = re.compile(
+    r"(?:https?://)?[^/?#\s@]+(?:/[^/?#\s]+)*/git-pull\?(?P<query>[^#\s]*)(?:#.*)?"
+)
+_SHOWN_FILE = re.compile(
+    r"/?(?:(?:lab|doc)(?:/workspaces/[^/]+)?/tree|tree|notebooks|edit|view)/(?P<folder>[^/?#]+)/"
+    r"(?P<path>[^?#]+)"
+)
+"""Where Jupyter shows a file of the folder into which nbgitpuller puts the repository."""
+
 
 class Pasted(NamedTuple):
-    """The address in a pasted text, and the ref beside it in a command."""
+    """The address in a pasted text, and the ref and the file beside it in a command or a link."""
 
     address: str
     ref: str = ""
+    path: str = ""
 
 
 def unwrap(text: str) -> Pasted:
@@ -68,6 +80,8 @@ def unwrap(text: str) -> Pasted:
     if command := _COMMAND.fullmatch(text):
         return _cloned(command["program"], command["words"] or "")
     text = _BEFORE_ADDRESS.sub("", text)
+    if link := _GIT_PULL.fullmatch(text):
+        return _pulled(link["query"])
     if viewer := _VIEWER.fullmatch(text):
         return Pasted(_viewed(viewer["page"]))
     return Pasted(text)
@@ -111,6 +125,24 @@ def _refuse_command() -> NoReturn:
             "and enter a branch in the field for it."
         )
     )
+
+
+def _pulled(query: str) -> Pasted:
+    """Return what nbgitpuller's link fetches, and the file of it that the link opens."""
+    found = dict(reversed(parse_qsl(query, errors="replace")))  # the first of each counts
+    if not (address := found.get("repo", "").strip()):
+        refuse(
+            _(
+                "This link is for nbgitpuller, but names no repository: its “repo” is empty. Paste "
+                "the repository's address instead."
+            )
+        )
+    name = urlsplit(address).path.rstrip("/").rpartition("/")[2].removesuffix(".git")
+    folder = found.get("targetpath", found.get("targetPath", name)).strip("/")
+    shown = _SHOWN_FILE.fullmatch(found.get("urlpath", ""))
+    path = shown["path"] if shown and shown["folder"] == folder else ""
+    path = path or found.get("subPath", found.get("subpath", ""))
+    return Pasted(address, found.get("branch", ""), path)
 
 
 def _viewed(page: str) -> str:

@@ -22,6 +22,7 @@ FIELDS = {
     "ref",
     "commit",
     "path",
+    "urlpath",
     "state",
     "message",
     "code",
@@ -104,6 +105,23 @@ def test_whatever_leads_to_a_repository_is_launched_or_refused_with_a_code(ada, 
     answer = post(with_token(ada), "projects/", repository="https://zenodo.org/records/1")
     assert (answer.status_code, answer.json()["code"]) == (400, "launch.archive-not-supported")
     assert answer.json()["archive"] == "zenodo"
+
+
+def test_where_a_launch_link_leads_can_be_read_and_asked_for(ada, backend):
+    api = with_token(ada)
+    for link, path, urlpath in (
+        ("/v2/gh/ada/flowers/main?labpath=nb/a.ipynb", "nb/a.ipynb", "doc/tree"),
+        ("/v2/gh/ada/flowers/main?urlpath=rstudio/%3Fa%3Db", "", "rstudio/?a=b"),
+    ):
+        first = post(api, "projects/", repository=link).json()
+        assert (first["path"], first["urlpath"]) == (path, urlpath)
+        same = {name: first[name] for name in ("repository", "ref", "path", "urlpath")}
+        again = post(api, "projects/", **same).json()
+        assert {name: again[name] for name in same} == same
+    typed = post(api, "projects/", repository=link, urlpath="/lab/").json()
+    assert (typed["path"], typed["urlpath"]) == ("", "lab")
+    refused = post(api, "projects/", repository="ada/flowers", urlpath="a\\b")
+    assert (refused.status_code, refused.json()["code"]) == (400, "launch.path-not-understood")
 
 
 def test_a_sixth_project_is_409_and_lists_the_five_that_count(ada, url):

@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from sessions import lifecycle
+from sessions.providers import parse_repository
 from tests.githttp import GitServer
 
 pytestmark = [pytest.mark.django_db, pytest.mark.servers, pytest.mark.usefixtures("backend")]
@@ -37,6 +38,19 @@ def test_branches_and_tags_can_be_chosen(ada, as_ada, git: GitServer, worker, re
     answer = as_ada.get(f"/projects/{project.name}/")
     assert choices(answer) == {f"Launch {ref}": ref for ref in ("feature/x", "main", "v1")}
     assert as_ada.get(f"/?repository={url}&ref=feature/x").status_code == 200
+
+
+def test_a_choice_keeps_where_the_link_leads(ada, git: GitServer, as_ada, worker):
+    url = git.repository("ada/places", {"a": "1"})
+    project = lifecycle.launch(ada, url, ref="gone", urlpath="rstudio/?a=b")
+    worker.run()
+    [link] = re.findall(
+        r'<a href="([^"]*)">Launch main<', as_ada.get(f"/projects/{project.name}/").content.decode()
+    )
+    query = parse_qs(urlsplit(link.replace("&amp;", "&")).query)
+    found = parse_repository(query["repository"][0])
+    assert (found.url, found.ref, found.urlpath) == (url, "main", "rstudio/?a=b")
+    assert "opens rstudio/?a=b" in as_ada.get(link.replace("&amp;", "&")).content.decode()
 
 
 def test_other_failures_offer_nothing(ada, as_ada, git: GitServer, worker):

@@ -113,6 +113,32 @@ UNDERSTOOD = {
     "https://colab.research.google.com/github/o/r/blob/dev/a.ipynb#scrollTo=x": (
         "gh", "o/r", "dev", "a.ipynb",
     ),
+    # Bitbucket Server
+    "https://bb.h.org/projects/KEY/repos/r/browse/nb/a.ipynb?at=refs%2Fheads%2Ffeature%2Fx": (
+        "git", "https://bb.h.org/scm/key/r.git", "feature/x", "nb/a.ipynb",
+    ),
+    "https://h.org/bitbucket/users/ada/repos/r/browse": (
+        "git", "https://h.org/bitbucket/scm/~ada/r.git", "", "",
+    ),
+    "https://bitbucket.h.org/projects/KEY/repos/r": (
+        "git", "https://bitbucket.h.org/scm/key/r.git", "", "",
+    ),
+    f"https://bitbucket.h.org/projects/KEY/repos/r/commits/{COMMIT}": (
+        "git", "https://bitbucket.h.org/scm/key/r.git", COMMIT, "",
+    ),
+    "https://bitbucket.h.org/projects/KEY/repos/r/pull-requests/3/overview": (
+        "git", "https://bitbucket.h.org/scm/key/r.git", "refs/pull-requests/3/from", "",
+    ),
+    # other hubs' links for nbgitpuller
+    "https://hub.h.org/hub/user-redirect/git-pull?repo=https%3A%2F%2Fgithub.com%2Fo%2Fr"
+    "&urlpath=lab%2Ftree%2Fr%2Fnb%2Fa.ipynb&branch=dev": ("gh", "o/r", "dev", "nb/a.ipynb"),
+    "https://hub.h.org/user/ada/git-pull?repo=https://github.com/o/r.git&urlpath=tree/r/": (
+        "gh", "o/r", "", "",
+    ),
+    "hub.h.org/hub/user-redirect/git-pull?repo=https%3A%2F%2Fcodeberg.org%2Fo%2Fr&targetpath=c"
+    "&urlpath=notebooks%2Fc%2Fa.ipynb": ("git", CODEBERG, "", "a.ipynb"),
+    "https://hub.h.org/hub/user-redirect/git-pull?repo=https%3A%2F%2Fgithub.com%2Fo%2Fr"
+    "&app=notebook&subPath=nb%2Fa.ipynb": ("gh", "o/r", "", "nb/a.ipynb"),
     # commands
     "git clone --depth 1 -b x https://github.com/o/r": ("gh", "o/r", "x", ""),
     "$ git clone --branch=x --recurse-submodules git@h.org:o/r.git r": (
@@ -192,6 +218,7 @@ WHAT_TO_DO = r"[Pp]aste|[Ww]rite|[Ee]nter|Did you mean|Remove|Use"
         ("git clone https://h.org/a b c", "Paste only the repository's address"),
         (f"![Binder]({BADGE})", "https://github.com/owner/repository"),
         ("https://mybinder.org/v2/gh/o/r", "Did you mean “o/r/HEAD”?"),
+        ("https://hub.h.org/hub/user-redirect/git-pull?urlpath=lab", "Paste the repository's"),
         ("https://mybinder.org/v2/gl/g%2Fr", "Did you mean “g%2Fr/HEAD”?"),
         ("https://mybinder.org/v2/gh/o/r/a..b", "not a valid branch, tag or commit"),
         ("https://mybinder.org/v2/gh/o/r/dev?labpath=../x", "not a valid file or folder"),
