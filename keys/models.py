@@ -80,6 +80,8 @@ class KnownHost(models.Model):
 log = logging.getLogger(__name__)
 
 PREFIX = "bdy_"
+NOTEBOOK_PREFIX = f"{PREFIX}nb_"
+"""Prefix of secrets that open one notebook only (`sessions.gateway.tickets`)."""
 START_LENGTH = len(PREFIX) + 6
 LAST_USED_STEP = timedelta(minutes=1)
 EXPIRES_SOON = timedelta(days=7)

@@ -34,7 +34,7 @@ daemon off; user {user}; worker_processes auto; pid {folder}/pid;
 events {{ worker_connections 1024; }}
 http {{
     log_format ways '$request_uri $upstream_addr';
-    access_log {ways}; keepalive_requests 1000000;
+    keepalive_requests 1000000;
     client_body_temp_path {folder}/t1; proxy_temp_path {folder}/t2; fastcgi_temp_path {folder}/t3;
     uwsgi_temp_path {folder}/t4; scgi_temp_path {folder}/t5;
     include {folder}/bindery.conf;
@@ -107,8 +107,12 @@ def _started(
 ) -> Iterator[None]:
     with tempfile.TemporaryDirectory(prefix=f"bindery-{os.getpid()}-", dir=MEMORY) as name:
         folder = Path(name)
-        words = {"user": getpass.getuser(), "ways": f"{ways} ways" if ways else "off"}
-        (folder / "conf").write_text(_AROUND.format(folder=name, **words))
+        (folder / "conf").write_text(_AROUND.format(folder=name, user=getpass.getuser()))
+        logs = f"{ways} ways" if ways else f"{name}/access.log bindery"
+        values |= {
+            "/var/log/nginx/access.log bindery;": f"{logs};",
+            "/var/log/nginx/error.log": f"{name}/log",
+        }
         (folder / "bindery.conf").write_text(_filled_in(folder, web, values))
         (folder / "secret").write_text(f'proxy_set_header X-Bindery-Secret "{secret}";\n')
         start = ["setpriv", "--pdeathsig", "TERM", "--", NGINX, "-p", name, "-e", f"{name}/log"]

@@ -163,10 +163,8 @@ class Gateway:
         """Pass the request on; return what to say instead if it cannot or must not be."""
         if request.path in GATEWAY_PATHS:
             return await self._answer_gateway_path(request)
-        if is_preflight(request):
-            return lambda asked: GatewayResponse(204, headers=preflight_headers(asked))
-        if is_cross_site(request):
-            return responses.cross_site
+        if early := _answer_before_authorizing(request):
+            return early
         authorization = await self._authorizations.get(request.credential)
         if authorization.decision is Decision.NOT_RUNNING and request.wants_page:
             authorization = await self._authorizations.ask_again(request.credential)
@@ -241,6 +239,15 @@ async def redeem_ticket(request: GatewayRequest) -> ResponseBuilder:
     return (
         partial(responses.redirect_to_notebook, entry=entry) if entry else responses.invalid_ticket
     )
+
+
+def _answer_before_authorizing(request: GatewayRequest) -> ResponseBuilder | None:
+    """Return the answer to a request for which it does not matter who sent it."""
+    if is_preflight(request):
+        return lambda asked: GatewayResponse(204, headers=preflight_headers(asked))
+    if is_cross_site(request):
+        return responses.cross_site
+    return responses.redirect_without_token if request.had_token and request.is_navigation else None
 
 
 def _refusal(authorization: Authorization) -> ResponseBuilder:

@@ -2,7 +2,8 @@
 
 This is the only place that decides, whether the gateway or nginx does the proxying. A cookie opens
 the one project that its ticket was for, as long as that browser's portal session lasts. An API
-token with the scope ``notebook`` opens all of its owner's projects. A person without access gets
+token with the scope ``notebook`` opens all of its owner's projects, a notebook's own token only
+that notebook, while it runs. A person without access gets
 the same answer whether or not a project of that name exists.
 
 `AuthorizationCache` caches decisions, so that a page of a hundred requests asks the database once.
@@ -27,7 +28,7 @@ from django.contrib.sessions.models import Session as PortalSession
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
-from keys.models import Token, digest
+from keys.models import NOTEBOOK_PREFIX, Token, digest
 from keys.sealing import UnsealError
 from portal.models import User
 from sessions.models import Access, Project
@@ -90,6 +91,11 @@ def decide(credentials: Iterable[Credential]) -> dict[Credential, Authorization]
 
 
 def _by_token(credential: Credential) -> Authorization:
+    if credential.bearer.startswith(NOTEBOOK_PREFIX) and (
+        access := _access_by_token(credential.bearer)
+    ):
+        is_for_it = access.project.name == credential.label
+        return _authorize_project(access.project) if is_for_it else SIGN_IN
     token = Token.objects.find_by_secret(credential.bearer)
     if token is None:
         return SIGN_IN
@@ -98,6 +104,20 @@ def _by_token(credential: Credential) -> Authorization:
     mine = Project.objects.existing().filter(owner=token.user, name=credential.label)
     project = mine.select_related("current__build").first()
     return _authorize_project(project) if project else NOT_FOUND
+
+
+def _access_by_token(secret: str) -> Access | None:
+    """Return the row of a notebook's token if that is still valid."""
+    related = ("user", "project__current__build")
+    access = Access.objects.filter(cookie=digest(secret), session__isnull=False)
+    row = access.select_related(*related).first()
+    if row is None or row.project.current_id != row.session_id:
+        return None
+    if row.token_id:
+        asked_by = Token.objects.valid().filter(pk=row.token_id, user=row.user_id)
+        is_valid = row.project.removed is None and asked_by.exists()
+        return row if is_valid and row.project.owner_id == row.user_id else None
+    return row if _is_valid(row, _browsers([row]).get(row.browser, {})) else None
 
 
 def _by_cookie(credential: Credential, accesses: dict[str, Access]) -> Authorization:
@@ -110,12 +130,17 @@ def _by_cookie(credential: Credential, accesses: dict[str, Access]) -> Authoriza
 def _accesses(digests: set[str]) -> dict[str, Access]:
     """Return the access rows that are still valid, by the digest of their cookie."""
     related = ("user", "project__current__build")
-    rows = list(Access.objects.filter(cookie__in=digests).select_related(*related))
+    rows = Access.objects.filter(cookie__in=digests, session=None).select_related(*related)
+    browsers = _browsers(rows)
+    return {str(row.cookie): row for row in rows if _is_valid(row, browsers.get(row.browser, {}))}
+
+
+def _browsers(rows: Iterable[Access]) -> dict[str, dict[str, Any]]:
+    """Return the data of the rows' portal sessions that have not ended, by their keys."""
     sessions = PortalSession.objects.filter(
         session_key__in={row.browser for row in rows}, expire_date__gt=timezone.now()
     )
-    browsers = {session.session_key: session.get_decoded() for session in sessions}
-    return {str(row.cookie): row for row in rows if _is_valid(row, browsers.get(row.browser, {}))}
+    return {session.session_key: session.get_decoded() for session in sessions}
 
 
 def _is_valid(access: Access, browser: dict[str, Any]) -> bool:

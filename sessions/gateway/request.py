@@ -6,6 +6,10 @@ Another site may make a signed-in browser open a notebook in a tab, and nothing 
 puts the notebook server's own token on every request, and a server that sees its token does not
 check the origin any more. So the gateway checks it here (`is_cross_site`).
 
+A token of ours may be in the query, and goes no further. In the address of a tab it counts for
+nothing, or a link could open one person's notebook in another's browser: the tab is sent to the
+same address without it, where its own cookie counts.
+
 Pages of the origins in `PORTAL_CORS_ORIGINS` may use notebooks with API tokens, never cookies. A
 browser asks first whether another site's page may send a token (a preflight; the Fetch standard,
 section 3.2). The answer is the same for every project, so it reveals none. No answer allows
@@ -18,6 +22,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote_plus
+
+from keys.models import PREFIX
 
 from .authorize import Credential
 from .headers import Headers, portal_token
@@ -58,8 +65,8 @@ def _is_top_level_navigation(request: GatewayRequest) -> bool:
 class GatewayRequest:
     """A request as it came in.
 
-    ``target`` is the path and query exactly as sent; ``header_map`` maps each header name to its
-    last value.
+    ``target`` is the path and query exactly as sent, without tokens of ours (``had_token``);
+    ``header_map`` maps each header name to its last value.
     """
 
     label: str
@@ -70,15 +77,16 @@ class GatewayRequest:
     subprotocols: list[str]
     is_socket: bool
     credential: Credential
+    had_token: bool = False
 
     @classmethod
     def from_scope(cls, scope: dict[str, Any], label: str) -> GatewayRequest:
         """Read a request to the host ``label`` from its ASGI scope."""
         headers: Headers = scope["headers"]
         fields = dict(headers)
-        query = scope["query_string"]
+        query, in_query = take_token(scope["query_string"])
         target = scope["raw_path"] + (b"?" + query if query else b"")
-        secret = portal_token(fields.get(b"authorization", b"").decode("latin-1"))
+        secret = portal_token(fields.get(b"authorization", b"").decode("latin-1")) or in_query
         cookie = "" if secret else get_cookie(headers, cookie_name())
         return cls(
             label=label,
@@ -89,6 +97,7 @@ class GatewayRequest:
             subprotocols=scope.get("subprotocols", []),
             is_socket=scope["type"] == "websocket",
             credential=Credential(label, cookie, secret),
+            had_token=bool(in_query),
         )
 
     def header(self, name: bytes) -> str:
@@ -122,6 +131,24 @@ class GatewayRequest:
     def is_navigation(self) -> bool:
         """Return whether this loads the page of a tab, which may be redirected."""
         return self.wants_page and self.header(b"sec-fetch-dest") in {"", "document"}
+
+
+def take_token(query: bytes) -> tuple[bytes, str]:
+    """Return the query without tokens of ours, and the first of them.
+
+    Scripts of a page cannot set headers on a WebSocket, so Jupyter's clients write ``?token=``. Any
+    other token is the application's own.
+    """
+    kept: list[bytes] = []
+    found = ""
+    for piece in query.split(b"&"):
+        name, _equals, value = piece.decode("latin-1").partition("=")
+        secret = unquote_plus(value).strip() if unquote_plus(name).strip() == "token" else ""
+        if secret.startswith(PREFIX):
+            found = found or secret
+        else:
+            kept.append(piece)
+    return b"&".join(kept), found
 
 
 def get_cookie(headers: Iterable[tuple[bytes, bytes]], name: str) -> str:

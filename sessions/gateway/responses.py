@@ -35,7 +35,7 @@ from .hosts import (
     transport_security,
 )
 from .request import GatewayRequest, for_origin, get_cookie
-from .tickets import MAX_PATH_LENGTH, Entry
+from .tickets import MAX_PATH_LENGTH, Entry, safe_path
 
 STARTING_STATES = frozenset({ProjectState.WAITING, ProjectState.BUILDING, ProjectState.SPAWNING})
 CONTENT_SECURITY_POLICY = b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'"
@@ -153,6 +153,11 @@ def redirect_to_portal(request: GatewayRequest, path: str) -> GatewayResponse:
 def redirect_to_notebook(request: GatewayRequest, entry: Entry) -> GatewayResponse:
     """Redirect to the notebook, with the cookie that opens it and without the ticket."""
     return _redirect(entry.path, _cookie(cookie_name(), entry.cookie))
+
+
+def redirect_without_token(request: GatewayRequest) -> GatewayResponse:
+    """Redirect a tab to the same address without the token that was in it."""
+    return _redirect(safe_path(request.target) or "/")
 
 
 def invalid_ticket(request: GatewayRequest) -> GatewayResponse:

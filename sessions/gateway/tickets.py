@@ -26,12 +26,13 @@ from django.utils.crypto import constant_time_compare
 from django.utils.encoding import iri_to_uri
 from django.utils.translation import gettext as _
 
-from keys.models import digest
+from keys.models import NOTEBOOK_PREFIX, Token, digest
 from portal.models import User
 from sessions.errors import UserError
 from sessions.gateway.hosts import ENTER_PATH
 from sessions.models import Access, Project
 from sessions.providers import LAB
+from sessions.states import SESSION_LIVE
 
 LIFETIME_SECONDS = 30
 UNUSED_LIFETIME = timedelta(minutes=1)
@@ -148,13 +149,33 @@ def _reuse_cookie(new: str, held: str) -> str:
     return held
 
 
+def issue_notebook_token(project: Project, token: Token | None, browser: str = "") -> str:
+    """Return a secret that opens the project's notebook as it runs now, and nothing else.
+
+    A program sends it like an API token (`sessions.gateway.request`). It works for as long as this
+    session runs and whatever asked for it is valid: the API ``token``, or the portal session
+    ``browser`` of the project's owner.
+    """
+    secret = NOTEBOOK_PREFIX + secrets.token_urlsafe(32)
+    Access.objects.create(
+        user_id=project.owner_id,
+        project=project,
+        session=project.current,
+        token=token,
+        browser="" if token else browser,
+        ticket=digest(secrets.token_urlsafe(32)),
+        cookie=digest(secret),
+    )
+    return secret
+
+
 def revoke_browser(session_key: str) -> None:
     """End this browser's access to all notebooks; open sockets close within seconds."""
     Access.objects.filter(browser=session_key).delete()
 
 
 def revoke_user(user: User) -> None:
-    """End the access of all of this person's browsers."""
+    """End the access of all of this person's browsers, and of programs with a notebook's token."""
     Access.objects.filter(user=user).delete()
 
 
@@ -164,4 +185,6 @@ def sweep() -> None:
     signed_in = PortalSession.objects.filter(session_key=OuterRef("browser"), expire_date__gt=now)
     unused = Q(cookie=None, created__lt=now - UNUSED_LIFETIME)
     gone = Q(project__removed__isnull=False)
-    Access.objects.filter(unused | gone | ~Exists(signed_in)).delete()
+    ended = Q(session__isnull=False) & ~Q(session__state__in=SESSION_LIVE)
+    signed_out = Q(token=None) & ~Exists(signed_in)
+    Access.objects.filter(unused | gone | ended | signed_out).delete()

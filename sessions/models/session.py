@@ -1,7 +1,7 @@
-"""Models of a session and of browsers' rights to its notebook.
+"""Models of a session and of the rights of browsers and programs to its notebook.
 
 A `Session` is one run of a project; its rows stay as the record of use. An `Access` is one
-browser's right to one notebook: the ticket it came with and the cookie it holds.
+browser's right to one notebook: the ticket it came with and the cookie it holds; or a program's.
 `sessions.gateway.tickets` writes these rows and `sessions.gateway.authorize` reads them; deleting a
 row takes the right away.
 """
@@ -151,11 +151,15 @@ class Session(models.Model):
 
 
 class Access(models.Model):
-    """One browser's right to one notebook.
+    """The right of one browser, or of one program, to one notebook.
 
     ``ticket`` and ``cookie`` are SHA-256 digests of random secrets. A ticket is good once, within
     seconds, and is swapped for the cookie. ``browser`` is the key of the portal session that asked,
     so that its end ends this too.
+
+    A program sends a secret as its token, and its row says for which ``session`` it is: it ends
+    with that. ``cookie`` is then the secret's digest, and the row ends with the API ``token`` that
+    asked for it, or with the browser that did.
     """
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
@@ -163,6 +167,8 @@ class Access(models.Model):
     browser = models.CharField(max_length=64, db_index=True)
     ticket = models.CharField(max_length=64, unique=True)
     cookie = models.CharField(max_length=64, unique=True, null=True)  # noqa: DJ001  not yet
+    session = models.ForeignKey(Session, models.CASCADE, null=True, related_name="+")
+    token = models.ForeignKey("keys.Token", models.CASCADE, null=True, related_name="+")
     created = models.DateTimeField(default=timezone.now, db_index=True)
 
     def __str__(self) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
+from keys.models import Token
 from sessions.gateway import tickets
 from sessions.lifecycle import stop
 from sessions.models import Session
@@ -94,6 +95,14 @@ def test_nginx_serves_content_with_the_notebooks_token_and_cookies(browser, ada,
         assert seen["headers"]["authorization"] == f"token {token}"
         assert seen["headers"]["cookie"] == "a=1; _xsrf=2"
         assert "x-way" not in seen["headers"]
+
+
+def test_a_token_in_the_query_of_content_does_not_reach_the_notebook(browser, ada):
+    secret = Token.objects.issue(ada, "test")[1]
+    for query in (f"v=1&token={secret}", f"%74oken={secret}&v=1", f"token=%62{secret[1:]}&v=1"):
+        for cookie in (browser.headers({})["Cookie"], None):
+            seen = sent(browser.ask(f"/static/lab/main.js?{query}", Cookie=cookie))
+            assert seen["target"] == CONTENT
 
 
 @pytest.mark.parametrize(
