@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -77,7 +78,7 @@ def test_a_notebooks_token_opens_it_in_every_place_of_a_token(browser, secret):
 def test_a_notebooks_token_opens_nothing_else(browser, ada, project, notebook, secret):
     other = make_project(ada, "ada-other-aaaaaaaa", notebook.address)
     elsewhere = Browser(browser.port, other.name)
-    own = {"Authorization": f"Bearer {secret}", **PROGRAM}
+    own: dict[str, Any] = {"Authorization": f"Bearer {secret}", **PROGRAM}
     assert elsewhere.ask("/api", **own).status_code == 401
     for path in ("/api/v1/me/", f"/api/v1/projects/{project.name}/"):
         answer = browser.ask(path, **own | {"Host": f"localhost:{browser.port}"})
@@ -125,7 +126,7 @@ def disable(ada: User, project: Project) -> None:
 def restart(ada: User, project: Project) -> None:
     """Run the project again, as another session."""
     stop(project, ada)
-    Session.objects.advance(project.current_id, SessionState.STOPPED, by="test")
+    Session.objects.advance(project.current_id or 0, SessionState.STOPPED, by="test")
     again = Session.objects.create(
         project=project, cpu_request=1, cpu_limit=1, memory_request_gb=1, memory_limit_gb=1
     )
@@ -159,6 +160,6 @@ def test_those_of_ended_runs_are_swept(project, browser, secret, ada):
     tickets.sweep()
     assert Access.objects.filter(session=project.current).exists()
     stop(project, ada)
-    Session.objects.advance(project.current_id, SessionState.STOPPED, by="test")
+    Session.objects.advance(project.current_id or 0, SessionState.STOPPED, by="test")
     tickets.sweep()
     assert not Access.objects.filter(session=project.current).exists()
