@@ -19,6 +19,7 @@ from portal.pages import (
     tokens,
 )
 from portal.run import examples
+from sessions.api import build
 from sessions.api.errors import not_found
 
 admin.autodiscover()
@@ -59,6 +60,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("badge.svg", links.badge, name="badge"),
     path("badge_logo.svg", links.badge),
     path("assets/images/badge.svg", links.badge),
+    re_path(r"^build(?:/[\s\S]*)?$", build.build, name="build"),
+    path("versions", build.versions, name="versions"),
     path("projects/", home.project_list, name="projects"),
     path("projects/<slug:name>/", project.project, name="project"),
     path("projects/<slug:name>/status/", project.status, name="status"),
@@ -75,6 +78,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("going/keep/", home.keep_all, name="keep-all"),
     path("admin/", admin.site.urls),
     path("api/v1/", include("sessions.api.urls")),
+    path("api/repoproviders", build.repo_providers, name="repoproviders"),
     path("api/<path:rest>", not_found),
     path("api/", not_found),
     path("health", checks.health, name="health"),

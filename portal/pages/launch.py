@@ -6,7 +6,7 @@ The fields are described while somebody types. At a limit, the form offers to gi
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from html import escape
 from typing import Any, NamedTuple
@@ -59,18 +59,7 @@ class LaunchFields:
         ref = project.ref if ref is None else ref
         if not project.urlpath:
             return cls(project.repository, ref, project.path)
-        return cls(
-            providers.launch_link(
-                Repository(
-                    project.provider,
-                    project.repository,
-                    project.url,
-                    ref,
-                    project.path,
-                    urlpath=project.urlpath,
-                )
-            )
-        )
+        return cls(providers.launch_link(replace(project.as_repository(), ref=ref)))
 
     def __bool__(self) -> bool:
         return bool(self.repository.strip())

@@ -28,13 +28,12 @@ from portal.models import User
 from portal.pages.launch import blocking_projects, make_room, projects_of
 from portal.pages.responses import person, redirect_to
 from sessions import lifecycle, providers
+from sessions.api.endpoint import sent_address
 from sessions.errors import BinderyError
 from sessions.models import Project, RepositoryRule
 from sessions.providers import Repository
 
 _COMMIT_LIKE = re.compile(r"[0-9a-fA-F]{7,64}")
-AS_SENT = "%/:@!$&'()*+,;=~-._"
-"""Characters of an address that are kept as they were sent; `quote` adds letters and digits."""
 
 
 @never_cache
@@ -60,15 +59,6 @@ def _launch(request: HttpRequest, address: str) -> HttpResponse:
     make_room(request)
     project = lifecycle.launch(person(request), address)
     return redirect_to(request, reverse("project", args=[project.name]))
-
-
-def sent_address(request: HttpRequest) -> str:
-    """Return the path and query as they were sent: ``%2F`` is not the same as ``/`` in a link."""
-    scope: dict[str, Any] = getattr(request, "scope", {})
-    raw = scope.get("raw_path") or request.path_info.encode()
-    path = quote(raw, safe=AS_SENT) if scope.get("raw_path") else quote(raw, safe=AS_SENT[1:])
-    query = request.META.get("QUERY_STRING", "")
-    return f"{path}?{query}" if query else path
 
 
 def _sign_in_address(address: str) -> str:

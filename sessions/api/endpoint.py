@@ -8,11 +8,13 @@ happens once (`idempotency`), and no answer is cached on its way, since each is 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import partial, wraps
 from typing import Any, NoReturn, cast
+from urllib.parse import quote
 
-from django.http import Http404
+from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.utils.cache import patch_vary_headers
 from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
@@ -21,12 +23,26 @@ from rest_framework.views import APIView
 from portal.accounts import audit_actor
 from portal.models import User
 from sessions.api import idempotency, throttles
+from sessions.gateway.hosts import is_listed_origin
+from sessions.gateway.request import CORS_MAX_AGE, allowed_headers
 from sessions.models import Project
+
+AS_SENT = "%/:@!$&'()*+,;=~-._"
+"""Characters of an address that are kept as they were sent; `quote` adds letters and digits."""
 
 
 def current_user(request: Request) -> User:
     """Return the person who makes the request; the permission classes let nobody else in."""
     return cast(User, request.user)
+
+
+def sent_address(request: HttpRequest | Request) -> str:
+    """Return the path and query as they were sent: ``%2F`` is not the same as ``/`` in a link."""
+    scope: dict[str, Any] = getattr(request, "scope", {})
+    raw = scope.get("raw_path") or request.path_info.encode()
+    path = quote(raw, safe=AS_SENT) if scope.get("raw_path") else quote(raw, safe=AS_SENT[1:])
+    query = request.META.get("QUERY_STRING", "")
+    return f"{path}?{query}" if query else path
 
 
 def get_project(request: Request, name: str) -> Project:
@@ -56,7 +72,7 @@ class Endpoint(APIView):
     """Rules common to all API views.
 
     ``has_secret_response`` is for views whose answer to a POST holds a secret, shown once and never
-    stored.
+    stored. A view with ``acts_on_get`` is one whose GET starts something, and counts as a change.
     """
 
     has_secret_response = False
@@ -91,3 +107,32 @@ def endpoint(view: type[APIView], **options: Any) -> Callable[..., HttpResponseB
     whole: Any = type(name, (Endpoint, view), about)
     served: Callable[..., HttpResponseBase] = whole.as_view(**options)
     return served
+
+
+def cors(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+    """Return a view whose answers pages of the origins in `PORTAL_CORS_ORIGINS` may read.
+
+    What they ask first, a preflight, is answered here. Nothing allows credentials, so they have to
+    send a token.
+    """
+
+    @wraps(view)
+    def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        origin = request.headers.get("Origin", "")
+        if not is_listed_origin(origin):
+            response = view(request, *args, **kwargs)
+        elif request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
+            response = HttpResponse(status=204)
+            wanted = request.headers.get("Access-Control-Request-Headers", "")
+            response["Access-Control-Allow-Methods"] = "GET"
+            response["Access-Control-Allow-Headers"] = allowed_headers(wanted)
+            response["Access-Control-Max-Age"] = CORS_MAX_AGE.decode()
+        else:
+            response = view(request, *args, **kwargs)
+        if is_listed_origin(origin):
+            response["Access-Control-Allow-Origin"] = origin
+        patch_vary_headers(cast(HttpResponse, response), ["Origin"])
+        return response
+
+    answer.csrf_exempt = True  # type: ignore[attr-defined]  # as rest_framework's views
+    return answer

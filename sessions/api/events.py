@@ -27,7 +27,7 @@ from sessions.errors import UserError
 from sessions.gateway.authorize import is_session_of
 from sessions.models import Project
 from sessions.progress import journal
-from sessions.progress.broadcast import hub
+from sessions.progress.broadcast import Batch, hub
 
 EVENT_STREAM = "text/event-stream"
 
@@ -75,7 +75,7 @@ class EventsView(APIView):
         cursor = _cursor(request)
         if request.accepted_renderer.format == EventStreamRenderer.format:
             return StreamingHttpResponse(
-                self._stream(request, name, project.pk, cursor, log=log),
+                self._stream(request, project, cursor, log=log),
                 content_type=EVENT_STREAM,
                 headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
             )
@@ -89,29 +89,39 @@ class EventsView(APIView):
         return super().handle_exception(exc)
 
     async def _stream(
-        self, request: Request, name: str, project_id: int, after: int, *, log: bool
+        self, request: Request, project: Project, after: int, *, log: bool
     ) -> AsyncGenerator[str]:
-        clock = asyncio.get_running_loop().time
-        check_at = clock() + settings.PORTAL_LIVE_RECHECK
-        async with aclosing(hub().timeline(project_id, after, log=log)) as batches:
+        async with aclosing(follow(request, project, after, log=log)) as batches:
             async for batch in batches:
-                if clock() >= check_at:
-                    check_at = clock() + settings.PORTAL_LIVE_RECHECK
-                    if not await self._still_visible(request, name):
-                        return
                 for item, cursor in batch:
                     yield f"id: {cursor}\ndata: {item}\n\n"
                 if not batch:
                     yield ": still here\n\n"
 
-    @database_sync_to_async
-    def _still_visible(self, request: Request, name: str) -> bool:
-        user = User.objects.get(pk=current_user(request).pk)
-        visible = Project.objects.get_visible(name, user) is not None
-        if request.auth is None:  # a browser: check its sign-in again
-            browser = SessionStore(request.session.session_key).load()
-            return is_session_of(user, browser) and visible
-        return is_still_valid(request.auth) and visible
+
+async def follow(
+    request: Request, project: Project, after: int, *, log: bool
+) -> AsyncGenerator[Batch]:
+    """Yield what `hub` does of a project's timeline, for as long as the person may read it."""
+    clock = asyncio.get_running_loop().time
+    check_at = clock() + settings.PORTAL_LIVE_RECHECK
+    async with aclosing(hub().timeline(project.pk, after, log=log)) as batches:
+        async for batch in batches:
+            if clock() >= check_at:
+                check_at = clock() + settings.PORTAL_LIVE_RECHECK
+                if not await _is_still_visible(request, project.name):
+                    return
+            yield batch
+
+
+@database_sync_to_async
+def _is_still_visible(request: Request, name: str) -> bool:
+    user = User.objects.get(pk=current_user(request).pk)
+    visible = Project.objects.get_visible(name, user) is not None
+    if request.auth is None:  # a browser: check its sign-in again
+        browser = SessionStore(request.session.session_key).load()
+        return is_session_of(user, browser) and visible
+    return is_still_valid(request.auth) and visible
 
 
 def _cursor(request: Request) -> int:

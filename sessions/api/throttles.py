@@ -43,7 +43,7 @@ class UserThrottle(BaseThrottle):
         if not request.user.is_authenticated:
             count_anonymous(request)
             return True
-        if request.method in SAFE_METHODS:
+        if request.method in SAFE_METHODS and not getattr(view, "acts_on_get", False):
             return not _exceeds_limit(f"look:{request.user.pk}", settings.PORTAL_API_RATE)
         return not exceeds_change_limit(request.user)
 

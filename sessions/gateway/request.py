@@ -175,13 +175,20 @@ def is_preflight(request: GatewayRequest) -> bool:
     )
 
 
+def allowed_headers(wanted: str) -> str:
+    """Return the names of headers that a page may send: those that it asks for, if they are names.
+
+    Without credentials, a page can send nothing that it could not send from a program.
+    """
+    return wanted if _HEADER_NAMES.fullmatch(wanted) else CORS_HEADERS
+
+
 def preflight_headers(request: GatewayRequest) -> Headers:
     """Return headers that allow all methods of Jupyter's API, and those that the page asks for."""
     wanted = request.header(b"access-control-request-headers")
-    allowed = wanted if _HEADER_NAMES.fullmatch(wanted) else CORS_HEADERS
     return [
         (b"access-control-allow-methods", CORS_METHODS),
-        (b"access-control-allow-headers", allowed.encode()),
+        (b"access-control-allow-headers", allowed_headers(wanted).encode()),
         (b"access-control-max-age", CORS_MAX_AGE),
     ]
 

@@ -36,7 +36,6 @@ from sessions.git.resolve import ResolvedRef, require_reachable, resolve
 from sessions.models import Build, Project, RepositoryRule, Session
 from sessions.names import image_name
 from sessions.progress import journal
-from sessions.providers import Repository
 from sessions.providers.repository import path_spellings
 from sessions.states import BuildState, Phase, SessionState
 
@@ -102,15 +101,7 @@ def _resolve(project: Project, *, again: bool) -> ResolvedRef:
     """Return the project's commit; ask the server if it is not known yet, or ``again``."""
     if project.commit and not again:
         return ResolvedRef(project.commit, project.ref, project.path)
-    repository = Repository(
-        project.provider,
-        project.repository,
-        project.url,
-        project.ref,
-        project.path,
-        ambiguous_tail=project.tail,
-    )
-    found = resolve(repository, sshkey.fetch_identity(project))
+    found = resolve(project.as_repository(), sshkey.fetch_identity(project))
     return replace(found, path=_existing_path(project, found))
 
 

@@ -6,6 +6,7 @@ Whether they may see it is for the caller to check.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import asdict
 from datetime import timedelta
 
@@ -17,13 +18,14 @@ from django.utils.translation import gettext as _
 from keys import keypairs
 from portal.lib.db import retry_after_deadlock
 from portal.models import User
+from sessions import providers
 from sessions.backends import get_backend
-from sessions.errors import NotAllowed, StateConflict, TemporaryError
+from sessions.errors import NotAllowed, NotYet, StateConflict, TemporaryError
 from sessions.installation import ownership
 from sessions.models import Build, Project, RepositoryRule, Session
 from sessions.names import project_name
 from sessions.progress import journal
-from sessions.providers import parse_repository
+from sessions.providers import Repository, parse_launch_link, parse_repository
 from sessions.states import BuildState, Phase, ProjectState
 
 from . import admission, ending, observations
@@ -44,22 +46,54 @@ def launch(
     RepositoryRule.objects.require_allowed(parsed)
     _require_backend()
     with transaction.atomic():
+        return _create(user, parsed, admission.lock(user))
+
+
+@retry_after_deadlock
+def launch_link(user: User, link: str) -> Project:
+    """Run what a launch link names, for a program that may ask for the same link again.
+
+    If this person has a project of the link already, it is the one: as it runs, or started anew
+    with what its ref means now. Raises what `launch` raises, and `NotYet` while it is being
+    stopped.
+    """
+    parsed = parse_launch_link(link)
+    RepositoryRule.objects.require_allowed(parsed)
+    _require_backend()
+    digest = hashlib.sha256(providers.launch_link(parsed).encode()).hexdigest()
+    with transaction.atomic():
         mine = admission.lock(user)
-        mine.admit_project()
-        keypairs.ensure(user)
-        project = Project.objects.create(
-            owner=user,
-            name=project_name(parsed.repository),
-            provider=parsed.provider,
-            repository=parsed.repository,
-            url=parsed.url,
-            ref=parsed.ref,
-            path=parsed.path,
-            tail=parsed.ambiguous_tail,
-            urlpath=parsed.urlpath,
-        )
-        session = _begin(project, user, mine)
-    project.current = session
+        own = Project.objects.existing().filter(owner=user, link=digest)
+        project = own.select_related("owner", "current__build").order_by("-pk").first()
+        if project is None:
+            return _create(user, parsed, mine, digest)
+        if project.state == ProjectState.STOPPING:
+            message = _("The notebook is being stopped. Ask again in some seconds.")
+            raise NotYet("project.state", message, retry_after=5)
+        if not project.is_live:
+            project.commit, project.ref, project.tail = "", parsed.ref, parsed.ambiguous_tail
+            project.path, project.urlpath = parsed.path, parsed.urlpath
+            project.save(update_fields=["commit", "ref", "tail", "path", "urlpath"])
+            project.current = _begin(project, user, mine)
+        return project
+
+
+def _create(user: User, parsed: Repository, mine: UserQuota, link: str = "") -> Project:
+    mine.admit_project()
+    keypairs.ensure(user)
+    project = Project.objects.create(
+        owner=user,
+        name=project_name(parsed.repository),
+        provider=parsed.provider,
+        repository=parsed.repository,
+        url=parsed.url,
+        ref=parsed.ref,
+        path=parsed.path,
+        tail=parsed.ambiguous_tail,
+        urlpath=parsed.urlpath,
+        link=link,
+    )
+    project.current = _begin(project, user, mine)
     return project
 
 

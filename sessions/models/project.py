@@ -17,7 +17,7 @@ from portal.lib.db import CompiledQuery, Param
 from portal.models import User
 from portal.models.mail import ATTEMPTS, UNDELIVERABLE_AFTER
 from sessions import disclosure
-from sessions.providers import is_private
+from sessions.providers import Repository, is_private
 from sessions.states import BUILD_ACTIVE, ProjectState, SessionState
 
 if TYPE_CHECKING:
@@ -169,6 +169,7 @@ class Project(models.Model):
     - ``repository`` is the address as people write it, ``url`` what git clones.
     - ``ref`` is what was typed ("" is the default branch), ``commit`` what it resolved to.
     - ``urlpath`` is where a launch link leads on the notebook's host (`sessions.providers`).
+    - ``link`` is the digest of the launch link by which programs ask for it (`sessions.api.build`).
     - ``resources`` is the text of ``.resources`` there, None until a launch has read it;
       ``content`` is like `Build.content`.
     - ``files_volume`` names the volume that keeps its files ("" before the first run),
@@ -192,6 +193,7 @@ class Project(models.Model):
     urlpath = models.CharField(
         max_length=2000, blank=True, default="", db_default="", editable=False
     )
+    link = models.CharField(max_length=64, blank=True, default="", db_default="", editable=False)
     current = models.OneToOneField(
         "notebook_sessions.Session", models.SET_NULL, null=True, related_name="+", editable=False
     )
@@ -276,6 +278,11 @@ class Project(models.Model):
         examples.
         """
         return not self.is_private and not self.url.startswith(f"{settings.PORTAL_URL}/")
+
+    def as_repository(self) -> Repository:
+        """Return the repository that it is of, at its ref, with what it opens."""
+        named = (self.provider, self.repository, self.url, self.ref, self.path)
+        return Repository(*named, ambiguous_tail=self.tail, urlpath=self.urlpath)
 
     def shows_log_to(self, user: User) -> bool:
         """Return whether this person may read the output of its builds and notebooks.

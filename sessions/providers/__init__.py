@@ -18,11 +18,13 @@ from sessions.providers.address import Address, egress_rules, parse_address, ref
 from sessions.providers.archives import Doi, is_identifier
 from sessions.providers.binder import (
     LAB,
+    REPO_PROVIDERS,
     Linkable,
     clean_urlpath,
     is_launch_link,
     launch_link,
     read_link,
+    web_page,
 )
 from sessions.providers.forges import Gist, Git, GitHub, GitLab
 from sessions.providers.pasted import unwrap
@@ -39,6 +41,7 @@ from sessions.providers.repository import (
 __all__ = [
     "LAB",
     "PROVIDERS",
+    "REPO_PROVIDERS",
     "Linkable",
     "Provider",
     "Repository",
@@ -48,6 +51,7 @@ __all__ = [
     "launch_link",
     "parse_launch_link",
     "parse_repository",
+    "web_page",
 ]
 
 _COMMIT = re.compile(r"[0-9a-fA-F]{40}(?:[0-9a-fA-F]{24})?")

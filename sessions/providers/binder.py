@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import NoReturn, Protocol
+from typing import Any, NamedTuple, NoReturn, Protocol
 from urllib.parse import parse_qsl, quote, unquote
 
 from django.utils.translation import gettext as _
@@ -219,3 +219,49 @@ def launch_link(of: Linkable) -> str:
         file = quote(of.path) if re.search("[%?#]", of.path) else of.path
         place = f"?urlpath={quote(f'{LAB}/{file}' if of.path else of.urlpath)}"
     return f"{PREFIX}{key}/{spec}/{quote(of.ref or 'HEAD')}{place}"
+
+
+class WebPage(NamedTuple):
+    """Addresses of a repository's page, and of that of its ref where its site is known to have one.
+
+    A repository that is fetched by SSH has its own address instead.
+    """
+
+    repository: str
+    ref: str
+
+
+_ABOVE_REF = {"gh": "/tree/", "gl": "/-/tree/", "gist": "/"}
+
+
+def web_page(of: Linkable) -> WebPage:
+    """Return the addresses of the web pages of a repository or project."""
+    page = of.url.removesuffix(".git")
+    above = _ABOVE_REF.get(of.provider)
+    return WebPage(page, f"{page}{above}{quote(of.ref)}" if above and of.ref else page)
+
+
+def _repo_provider(
+    key: str, name: str, site: str, examples: str, spec: str, *, escaped: bool = False
+) -> dict[str, Any]:
+    detect = {"regex": rf"^(https?://{re.escape(site)}/)?(?<repo>.*)"} if site else {}
+    repo = {"label": f"{name} repository", "placeholder": f"example: {examples}"}
+    return {
+        "id": key,
+        "displayName": name,
+        "spec": {"validateRegex": spec},
+        "detect": detect,
+        "repo": repo | {"urlEncode": escaped},
+        "ref": {"enabled": True, "default": "HEAD"},
+    }
+
+
+REPO_PROVIDERS = [
+    _repo_provider("gh", "GitHub", "github.com", "ada/flowers", r"[^/]+/[^/]+/.+"),
+    _repo_provider(
+        "gist", "GitHub Gist", "gist.github.com", "ada/0123456789abcdef", r"[^/]+/[^/]+(/[^/]+)?"
+    ),
+    _repo_provider("git", "Git", "", "https://example.org/flowers.git", r"[^/]+/.+", escaped=True),
+    _repo_provider("gl", "GitLab", "gitlab.com", "ada/flowers", r"[^/]+/.+", escaped=True),
+]
+"""The providers of launch links, as BinderHub lists them for forms, with patterns of JavaScript."""
