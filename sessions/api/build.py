@@ -17,7 +17,7 @@ import json
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from channels.db import database_sync_to_async
@@ -88,7 +88,7 @@ class BuildView(APIView):
     """``/build/<provider>/<spec>``: launch what a launch link names, and follow it."""
 
     acts_on_get = True
-    http_method_names: ClassVar = ["get"]  # a HEAD must not launch
+    http_method_names = ["get"]  # noqa: RUF012  (a HEAD must not launch)
     authentication_classes = (TokenAuthentication, OwnPageAuthentication)
     permission_classes = (IsAuthenticated, HasBuildScopes)
     renderer_classes = (JSONRenderer, EventStreamRenderer)

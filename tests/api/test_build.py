@@ -47,7 +47,7 @@ def events_of(answer: Any, count: int = 1000) -> list[dict[str, Any]]:
 def test_a_launch_is_told_in_binderhubs_events(ada):
     api = with_token(ada)
     known = project_in(ProjectState.READY, ada)
-    Session.objects.filter(pk=known.current_id).update(address="unix:/run/1")
+    Session.objects.filter(project=known).update(address="unix:/run/1")
     first = api.get(f"/build/{SPEC}", headers=EVENTS)
     project = Project.objects.latest("pk")
     assert (project.repository, project.ref) == ("ada/flowers", "main")
