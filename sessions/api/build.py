@@ -88,6 +88,7 @@ class BuildView(APIView):
     """``/build/<provider>/<spec>``: launch what a launch link names, and follow it."""
 
     acts_on_get = True
+    schema = None  # BinderHub's API, not ours: docs/binder.md
     http_method_names = ["get"]  # noqa: RUF012  (a HEAD must not launch)
     authentication_classes = (TokenAuthentication, OwnPageAuthentication)
     permission_classes = (IsAuthenticated, HasBuildScopes)
