@@ -200,7 +200,9 @@ class WrongMethod:
         if not isinstance(answer, HttpResponseNotAllowed):
             return answer
         page = render(request, "405.html", status=405)
-        page["Allow"] = answer["Allow"]
+        for name in ("Allow", "Cache-Control"):
+            if name in answer:
+                page[name] = answer[name]
         return page
 
 

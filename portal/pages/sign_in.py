@@ -19,7 +19,7 @@ from django.contrib import auth, messages
 from django.contrib.auth import login, views
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.signals import user_login_failed
-from django.core.exceptions import BadRequest
+from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.http import (
     Http404,
     HttpRequest,
@@ -28,6 +28,7 @@ from django.http import (
     HttpResponseRedirect,
     JsonResponse,
 )
+from django.http.multipartparser import MultiPartParserError
 from django.http.response import HttpResponseRedirectBase
 from django.shortcuts import redirect, render
 from django.urls import Resolver404, resolve, reverse
@@ -263,11 +264,20 @@ def back_channel_logout(request: HttpRequest, slug: str) -> HttpResponse:
     """
     provider = _provider_or_404(slug)
     try:
-        provider_logout.end_by_token(provider, request.POST.get("logout_token", ""))
+        provider_logout.end_by_token(provider, _logout_token(request))
     except BinderyError as error:
         said = {"error": "invalid_request", "error_description": error.message}
         return JsonResponse(said, status=error.status)
     return HttpResponse()
+
+
+def _logout_token(request: HttpRequest) -> str:
+    """Return the token of the form; "" if it has none or several, or is no form or too large."""
+    try:
+        sent = request.POST.getlist("logout_token")
+    except (BadRequest, SuspiciousOperation, MultiPartParserError):
+        return ""
+    return sent[0] if len(sent) == 1 else ""
 
 
 @never_cache

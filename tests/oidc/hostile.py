@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import hmac
 import json
 import re
 import secrets
@@ -24,6 +25,7 @@ from typing import Any, Self
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import jwt
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from portal.accounts.oidc.provider import Provider
@@ -42,6 +44,23 @@ dot."""
 def key(of: str) -> rsa.RSAPrivateKey:
     """Return the key with this owner, made once because that takes longer than most tests."""
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+def part(value: object) -> str:
+    plain = value if isinstance(value, bytes) else json.dumps(value).encode()
+    return base64.urlsafe_b64encode(plain).decode().rstrip("=")
+
+
+def by_secret(claims: Claims, secret: bytes) -> str:
+    """Sign with a shared secret, by hand: libraries refuse to do so with a public key."""
+    text = f"{part({'alg': 'HS256', 'typ': 'JWT', 'kid': 'first'})}.{part(claims)}"
+    return f"{text}.{part(hmac.new(secret, text.encode(), hashlib.sha256).digest())}"
+
+
+def public_text(of: Hostile) -> bytes:
+    return of.key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
 
 
 class Hostile:
@@ -98,9 +117,9 @@ class Hostile:
             return 200, self.person
         return self._tokens(form) if path == "/token" else (404, {})
 
-    def public(self) -> dict[str, Any]:
+    def public(self, of: rsa.RSAPrivateKey | None = None) -> dict[str, Any]:
         plain: dict[str, Any] = jwt.algorithms.RSAAlgorithm.to_jwk(
-            self.key.public_key(), as_dict=True
+            (of or self.key).public_key(), as_dict=True
         )
         return {**plain, "kid": "first", "use": "sig", "alg": "RS256"}
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
 import json
 import logging
 import time
@@ -13,37 +10,19 @@ from typing import Any
 
 import jwt
 import pytest
-from cryptography.hazmat.primitives import serialization
 from django.test import Client
 
 from portal.models import SignIn, User
 from tests.oidc.conftest import Arrive
-from tests.oidc.hostile import A_TOKEN, SECRET, Claims, Hostile, key
+from tests.oidc.hostile import A_TOKEN, SECRET, Claims, Hostile, by_secret, key, part, public_text
 
 HOUR = 3600
 Forge = Callable[[Hostile, Claims], object]
 
 
-def part(value: object) -> str:
-    plain = value if isinstance(value, bytes) else json.dumps(value).encode()
-    return base64.urlsafe_b64encode(plain).decode().rstrip("=")
-
-
-def by_secret(claims: Claims, secret: bytes) -> str:
-    """Sign with a shared secret, by hand: libraries refuse to do so with a public key."""
-    text = f"{part({'alg': 'HS256', 'typ': 'JWT', 'kid': 'first'})}.{part(claims)}"
-    return f"{text}.{part(hmac.new(secret, text.encode(), hashlib.sha256).digest())}"
-
-
 def by_another(claims: Claims, **header: Any) -> str:
     """Sign as the provider would, but with a key that it does not have."""
     return jwt.encode(claims, key("another"), "RS256", {"kid": "first", **header})
-
-
-def public_text(of: Hostile) -> bytes:
-    return of.key.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
 
 
 def with_own_key(of: Hostile, claims: Claims) -> str:
@@ -110,6 +89,8 @@ FORGED: dict[str, Forge] = {
     "of an empty subject": changed(sub=""),
     "of a number": changed(sub=1),
     "of a long subject": changed(sub="1" * 256),
+    "of a subject that is no text": changed(sub="\ud800"),
+    "of a subject with NUL": changed(sub="1\0"),
     "missing": lambda *_: None,
     "no text": lambda *_: {"a": 1},
     "no token": lambda *_: "nonsense",
@@ -152,6 +133,65 @@ def test_token_signed_with_a_key_that_is_not_published_is_refused(hostile: Hosti
 def test_new_key_of_the_provider_is_accepted_at_once(hostile: Hostile, arrive: Arrive):
     arrive(Client())
     hostile.key = key("another")
+    assert arrive(Client()).headers["Location"] == "/"
+
+
+Publish = Callable[[Claims, Claims], list[object]]
+OF_ANOTHER_KIND = {"kid": "first", "kty": "QKD", "x": 1}
+KEY_SETS: dict[str, Publish] = {
+    "two of one name": lambda own, other: [other, own],
+    "two of one name, ours first": lambda own, other: [own, other],
+    "alg null": lambda own, _: [{**own, "alg": None, "use": None}],
+    "no alg": lambda own, _: [{"kty": own["kty"], "n": own["n"], "e": own["e"], "kid": "first"}],
+    "unknown kinds": lambda own, _: [OF_ANOTHER_KIND, 1, None, [], {}, {"kty": None}, own],
+    "damaged ones of its name": lambda own, _: [{**own, "n": 1}, {**own, "e": ""}, own],
+    "one without a modulus": lambda own, _: [{"kty": "RSA", "kid": "first"}, own],
+    "one for encryption": lambda own, other: [{**other, "use": "enc"}, own],
+    "one for another algorithm": lambda own, other: [{**other, "alg": "RS512"}, own],
+    "no name": lambda own, _: [{**own, "kid": None}],
+    "no names, among several": lambda own, other: [{**other, "kid": None}, {**own, "kid": None}],
+}
+
+
+def publish(of: Hostile, keys: list[object]) -> None:
+    of.answers["/jwks"] = (200, json.dumps({"keys": keys}).encode())
+
+
+def other_public(of: Hostile) -> Claims:
+    return {**of.public(), "n": of.public(key("another"))["n"]}
+
+
+@pytest.mark.parametrize("keys", KEY_SETS.values(), ids=KEY_SETS)
+def test_key_that_signed_is_found_in_an_odd_key_set(keys: Publish, hostile: Hostile, arrive):
+    publish(hostile, keys(hostile.public(), other_public(hostile)))
+    assert arrive(Client()).headers["Location"] == "/"
+    hostile.forge = lambda claims: jwt.encode(claims, key("third"), "RS256", {"kid": "first"})
+    assert arrive(Client()).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        lambda own, _: [{**own, "alg": "RS512"}],
+        lambda own, _: [{**own, "use": "enc"}],
+        lambda own, _: [{**own, "kty": "rsa"}],
+        lambda own, _: [{**own, "kid": "second"}],
+        lambda _, other: [{**other, "kid": f"{number}"} for number in range(50)],
+        lambda own, other: [other] * 8 + [own],  # an endless list is not tried to its end
+        lambda own, _: own,
+        lambda *_: "nonsense",
+        lambda *_: 5,
+    ],
+)
+def test_key_set_without_a_key_for_the_token_lets_nobody_in(keys: Publish, hostile, arrive):
+    publish(hostile, keys(hostile.public(), other_public(hostile)))
+    assert arrive(Client()).status_code == 400
+    assert not User.objects.exists()
+
+
+def test_token_that_names_no_key_may_be_signed_by_any(hostile: Hostile, arrive: Arrive):
+    publish(hostile, [{**other_public(hostile), "kid": "second"}, hostile.public()])
+    hostile.forge = lambda claims: jwt.encode(claims, hostile.key, "RS256")
     assert arrive(Client()).headers["Location"] == "/"
 
 

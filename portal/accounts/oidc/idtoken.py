@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
 import jwt
 from django.utils.crypto import constant_time_compare
+
+from portal.lib.text import storable
 
 ALGORITHM = "RS256"
 """The only one accepted: a client's secret could sign, too, and would prove nothing about the
@@ -24,6 +27,8 @@ MAX_LENGTH = 192 * 1024
 """Characters of a token; one with a thousand long names of groups has about 100,000."""
 REQUIRED_CLAIMS = ("iss", "sub", "aud", "exp", "iat")
 LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
+MAX_KEYS = 8
+"""Keys of a provider that are tried for one token."""
 MAX_LOGOUT_AGE = 600
 """Seconds after which a logout token is too old; older providers give it no time of expiry."""
 
@@ -63,7 +68,7 @@ def verify_id_token(
     given = claims.get("nonce")
     if nonce is not None and not (isinstance(given, str) and constant_time_compare(given, nonce)):
         raise InvalidJwt("its nonce does not match")
-    if not isinstance(claims["sub"], str) or not 0 < len(claims["sub"]) <= 255:
+    if not _is_name(claims["sub"]):
         raise InvalidJwt("it has no valid subject")
     return claims
 
@@ -112,8 +117,13 @@ def _require_logout(claims: Mapping[str, Any]) -> None:
     if "nonce" in claims:
         raise InvalidJwt("it has a nonce, as an id token has")
     named = [claims[name] for name in ("sub", "sid") if name in claims]
-    if not named or not all(isinstance(name, str) and 0 < len(name) <= 255 for name in named):
+    if not named or not all(_is_name(name) for name in named):
         raise InvalidJwt("it names nobody")
+
+
+def _is_name(value: object) -> bool:
+    """Return whether this can name a person or a session: text that a database can look up."""
+    return isinstance(value, str) and 0 < len(value) <= 255 and storable(value) == value
 
 
 def verify_signature(
@@ -131,7 +141,7 @@ def verify_signature(
         raise InvalidJwt("it is missing or too long")
     options: Any = {"require": list(required_claims)}
     try:
-        key = _signing_key(token, key_set)
+        key = _signing_key(token, _possible_keys(token, key_set))
         given: Any = {"algorithms": [ALGORITHM], "audience": audience, "leeway": LEEWAY}
         try:
             return jwt.decode(token, key, **given, options=options)
@@ -151,25 +161,38 @@ def _require_same_clock(claims: Mapping[str, Any]) -> None:
         raise WrongTime(seconds)
 
 
-def _signing_key(token: str, key_set: object) -> jwt.PyJWK:
-    """Return the key that the token names; if it names none, the only key in the set."""
+def _possible_keys(token: str, key_set: object) -> list[dict[str, Any]]:
+    """Return the keys that may have signed the token: those that it names, or any if it names none.
+
+    A key without a name may be meant as well. Several may have one name, such as one for each way
+    of use, or the next one while a provider changes its key.
+    """
     header = jwt.get_unverified_header(token)
     if header.get("alg") != ALGORITHM:
         raise InvalidJwt("it is signed with another algorithm")
     listed = key_set.get("keys") if isinstance(key_set, Mapping) else None
-    keys = [key for key in listed or [] if isinstance(key, Mapping) and _can_sign(key)]
-    if header.get("kid") is not None:
-        keys = [key for key in keys if key.get("kid") == header["kid"]]
-    if len(keys) != 1:
-        raise InvalidJwt("the provider's key set has no key for it")
-    return jwt.PyJWK(dict(keys[0]), algorithm=ALGORITHM)
+    keys = [dict(key) for key in listed or [] if isinstance(key, Mapping) and _can_sign(key)]
+    named = [key for key in keys if key.get("kid") == header.get("kid")]
+    unnamed = keys if header.get("kid") is None else [key for key in keys if key.get("kid") is None]
+    return (named or unnamed)[:MAX_KEYS]
+
+
+def _signing_key(token: str, keys: Sequence[dict[str, Any]]) -> jwt.PyJWK:
+    """Return the one of these keys that has signed the token."""
+    for each in keys:
+        with suppress(jwt.InvalidSignatureError, jwt.InvalidKeyError):
+            key = jwt.PyJWK(each, algorithm=ALGORITHM)
+            jwt.PyJWS().decode(token, key, algorithms=[ALGORITHM])
+            return key
+    raise InvalidJwt("the provider's key set has no key for it")
 
 
 def _can_sign(key: Mapping[str, Any]) -> bool:
+    """Return whether this may be a key for signatures; what it says as null, it does not say."""
     return (
         key.get("kty") == "RSA"
-        and key.get("use", "sig") == "sig"
-        and key.get("alg", ALGORITHM) == ALGORITHM
+        and key.get("use") in ("sig", None)
+        and key.get("alg") in (ALGORITHM, None)
     )
 
 
