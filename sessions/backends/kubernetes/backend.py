@@ -31,7 +31,7 @@ from .buildpod import build_pod
 from .changes import Changes, probe_addresses, read_warnings
 from .cluster import Cluster, Manifest
 from .homes import program
-from .homes.volumes import PeoplesVolumes
+from .homes.filespods import PeoplesVolumes
 from .labels import (
     BUILD_KEYS,
     BUILDS,
@@ -341,10 +341,6 @@ class KubernetesBackend(PeoplesVolumes, OwnedNamespace):
             now=datetime.now(UTC),
         )
         return reports.reports(snapshot, self.site)
-
-    def _own_objects(self, kind: str, selector: str) -> list[Manifest]:
-        found = self._cluster.list(kind, {"labelSelector": selector})
-        return self._namespace.exclude_foreign(found.items)
 
     def changes(self) -> Iterator[BuildReport | ServerReport | None]:
         """Yield reports as the cluster's watch brings changes, starting with all of them."""

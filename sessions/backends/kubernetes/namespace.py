@@ -227,7 +227,12 @@ class OwnedNamespace:
     Nothing is ever set aside: objects end with their runs.
     """
 
+    _cluster: Cluster
     _namespace: Namespace
+
+    def _own_objects(self, kind: str, selector: str) -> list[Manifest]:
+        found = self._cluster.list(kind, {"labelSelector": selector})
+        return self._namespace.exclude_foreign(found.items)
 
     def installation(self) -> str:
         """Return the id on the namespace, "" if it has none. Raises as in `Backend`."""

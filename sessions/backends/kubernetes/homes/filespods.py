@@ -1,5 +1,8 @@
 """Start, find and end the pods that serve people's files to the portal (`serve`).
 
+`PeoplesVolumes` is the part of the back end that works in volumes while no notebook does: with
+these pods, and with those of `helper_pods`.
+
 A person has at most one, for all of their projects. Whoever asks first creates it, and asks again
 until it answers. It ends itself when nobody has asked for a few minutes, and is ended before a
 notebook of the person starts, which may need the volume on another node. `FilesPods.sweep` removes
@@ -14,6 +17,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import logging
 import os
 import secrets
 from datetime import UTC, datetime, timedelta
@@ -21,7 +25,7 @@ from datetime import UTC, datetime, timedelta
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext as _
 
-from sessions.backends import PersonFiles
+from sessions.backends import PersonFiles, ProjectSize
 from sessions.backends.kubernetes import namespace as claims
 from sessions.backends.kubernetes.cluster import Cluster, Manifest
 from sessions.backends.kubernetes.labels import (
@@ -32,7 +36,7 @@ from sessions.backends.kubernetes.labels import (
     volume_labels,
     volume_name,
 )
-from sessions.backends.kubernetes.namespace import Namespace
+from sessions.backends.kubernetes.namespace import Namespace, adopt_claim
 from sessions.backends.kubernetes.podstatus import (
     annotation,
     container_statuses,
@@ -44,12 +48,14 @@ from sessions.backends.kubernetes.podstatus import (
 from sessions.backends.kubernetes.site import Site
 from sessions.backends.messages import printable
 from sessions.backends.personfiles import FilesHere
-from sessions.errors import NotAllowed, NotYet, TemporaryError
+from sessions.errors import BackendRefuses, InternalError, NotAllowed, NotYet, TemporaryError
 from sessions.repofiles.browse import Browser
 
 from . import pods, program
-from .helper_pods import has_ended
-from .remote import RemoteFiles, busy, starting
+from .helper_pods import HelperPods, has_ended
+from .remote import TURNS, RemoteFiles, busy, starting, unreachable
+
+log = logging.getLogger(__name__)
 
 MAX_PODS = 40
 """Pods of people who look at their files at the same time."""
@@ -178,3 +184,41 @@ def _failed(pod: Manifest, left: timedelta) -> NotYet:
 
 def _refuse(_folder: int, name: str) -> None:
     raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
+
+
+class PeoplesVolumes:
+    """Helper pods for projects' folders and people's files."""
+
+    _cluster: Cluster
+    _namespace: Namespace
+    site: Site
+
+    def open_files(self, name: str, volume: str) -> PersonFiles:
+        """Return the files that a pod serves. Raises `NotYet` while it starts."""
+        try:
+            with TURNS.take(volume):
+                return self._files_pods.open(name, volume)
+        except (InternalError, BackendRefuses) as error:
+            log.exception("a pod for files could not be made")
+            raise unreachable(error) from error
+
+    def adopt_volume(self, volume: str, owner_id: int) -> bool:
+        """Label the claim as the person's; return False without one, or if it already is."""
+        return adopt_claim(self._cluster, volume)
+
+    def measure_project(self, name: str, volume: str) -> ProjectSize | None:
+        """Return what a pod of its own has measured; None while it runs."""
+        return self._helper_pods.measure(name, volume)
+
+    def _sweep_helpers(self, now: datetime) -> None:
+        self._helper_pods.sweep(now)
+        self._files_pods.sweep(now)
+
+    @property
+    def _helper_pods(self) -> HelperPods:
+        return HelperPods(self._cluster, self._namespace, self.site)
+
+    @property
+    def _files_pods(self) -> FilesPods:
+        """Pages wait for these calls, so they have to be answered soon."""
+        return FilesPods(self._cluster.hasty, self._namespace, self.site)
