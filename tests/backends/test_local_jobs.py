@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from sessions.backends import BuildSpec
 from sessions.backends.local.folders import Folders, parse_run_folder
-from sessions.backends.local.keeper.jobs import Site
+from sessions.backends.local.keeper import jobs
+from sessions.backends.local.keeper.jobs import Bounds, ServerJob, Site
 from sessions.backends.local.keeper_jobs import build_job, sandbox_site
 from sessions.errors import InternalError
 
@@ -114,3 +117,32 @@ def test_the_portals_own_ports_are_closed_to_builds_and_notebooks(settings):
     job = build_job(order("http://127.0.0.1:8000/x/y.git"), FOLDERS, Path("/toolbox"))
     assert (job.closed, job.fetch_front) == ([5432, 8000], "http://localhost:8000")
     assert job.trusted == ["127.0.0.1"]
+
+
+SERVER = ServerJob(
+    "ada-x", "ada", "/e", "/p", "/v", "c", "/u/", "t", 1.0, Bounds(1, 2), Site("/t"), [],
+    safe_mode="Its kernel died.", keeps_start=True,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("job", ["build", "server"])
+def test_a_job_of_a_newer_version_is_read_without_its_new_fields(tmp_path: Path, job: str):
+    written = (
+        SERVER
+        if job == "server"
+        else build_job(order("https://example.org/x.git"), FOLDERS, Path("/toolbox"))
+    )
+    jobs.write(tmp_path, written)
+    newer = json.loads((tmp_path / jobs.FILE).read_text())
+    for part in (newer, newer["bounds"], newer["site"]):
+        part["of_a_newer_version"] = True
+    (tmp_path / jobs.FILE).write_text(json.dumps(newer))
+    assert jobs.read(tmp_path) == written
+
+
+def test_a_server_job_of_an_earlier_version_gets_the_defaults_of_new_fields(tmp_path: Path):
+    jobs.write(tmp_path, SERVER)
+    older = json.loads((tmp_path / jobs.FILE).read_text())
+    del older["safe_mode"], older["keeps_start"]
+    (tmp_path / jobs.FILE).write_text(json.dumps(older))
+    assert jobs.read(tmp_path) == replace(SERVER, safe_mode="", keeps_start=False)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -127,12 +127,25 @@ def write(folder: Path, job: BuildJob | ServerJob, owner: int | None = None) -> 
 
 
 def read(folder: Path) -> BuildJob | ServerJob:
-    """Return the job in ``folder``."""
-    fields: dict[str, Any] = json.loads(read_own(folder / FILE))
-    fields["bounds"] = Bounds(**fields["bounds"])
-    fields["site"] = Site(**fields["site"])
-    kind = fields.pop("kind")
-    return BuildJob(**fields) if kind == "build" else ServerJob(**fields)
+    """Return the job in ``folder``; unknown fields of another version's portal are ignored.
+
+    While an installation is upgraded or rolled back, a fork server of one version may start keepers
+    for a worker of another. Raises `OSError`, and `ValueError`, `KeyError` or `TypeError` for an
+    illegible file.
+    """
+    given: dict[str, Any] = json.loads(read_own(folder / FILE))
+    given["bounds"] = Bounds(**_known(Bounds, given["bounds"]))
+    given["site"] = Site(**_known(Site, given["site"]))
+    if given["kind"] == "build":
+        return BuildJob(**_known(BuildJob, given))
+    return ServerJob(**_known(ServerJob, given))
+
+
+def _known(
+    kind: type[Bounds | Site | BuildJob | ServerJob], given: dict[str, Any]
+) -> dict[str, Any]:
+    names = {each.name for each in fields(kind)}
+    return {name: value for name, value in given.items() if name in names}
 
 
 def dump_key(key: Key | None) -> str:
