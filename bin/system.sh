@@ -94,13 +94,28 @@ allow_sandbox() {
     place=${BINDERY_ROOT:-}/etc/apparmor.d/bindery-bwrap
     say "AppArmor forbids user namespaces to ordinary users here, so notebooks have no sandbox and"
     say "cannot start. $profile allows them to /usr/bin/bwrap, and to no other program."
-    if may_become_root && is_profile_wanted &&
-        as_root install -m 644 $profile "$place" && as_root apparmor_parser --replace "$place" &&
-        sandbox_works; then
-        say "Installed $place. To undo: apparmor_parser --remove $place && rm $place"
+    was_there=$([ ! -e "$place" ] || echo yes)
+    if may_become_root && is_profile_wanted; then
+        if as_root install -m 644 $profile "$place" &&
+            as_root apparmor_parser --replace "$place" && sandbox_works; then
+            say "Installed $place. To undo: apparmor_parser --remove $place && rm $place"
+            return 0
+        fi
+        [ -n "$was_there" ] || as_root rm -f "$place" || : # a later start of AppArmor would read it
+        say "This did not work: $(why_no_profile)"
     else
         say "To install it, run as root:"
         say "  install -m 644 $PWD/$profile $place && apparmor_parser --replace $place"
+    fi
+}
+
+why_no_profile() {
+    if ! PATH=$PATH:${BINDERY_ROOT:-}/usr/sbin command -v apparmor_parser >/dev/null; then
+        echo "there is no apparmor_parser. Install the package apparmor."
+    elif [ "$(command -v bwrap)" != /usr/bin/bwrap ]; then
+        echo "bwrap is $(command -v bwrap) here. Change the path in $profile, and try again."
+    else
+        echo "its rule userns needs AppArmor 4, /sys/kernel/security, and an /etc that can be written."
     fi
 }
 

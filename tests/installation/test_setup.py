@@ -278,6 +278,40 @@ def test_apparmor_gets_the_profile_if_a_person_agrees(tmp_path: Path, answer: st
     assert (ubuntu.root / "etc/apparmor.d/bindery-bwrap").exists()
 
 
+@pytest.mark.parametrize("was_there", [False, True])
+def test_a_profile_that_apparmor_does_not_take_is_not_left_behind(tmp_path: Path, was_there: bool):
+    """An older parser does not know its rule; one of the administrator's own stays."""
+    place = "etc/apparmor.d/bindery-bwrap"
+    files = RESTRICTED | ({place: "theirs"} if was_there else {})
+    ubuntu = Machine(tmp_path, "Ubuntu 24.04", "apt-get", sandbox=False, files=files)
+    ubuntu.program("bwrap", "#!/bin/sh\nexit 1\n")
+    ubuntu.program("apparmor_parser", "#!/bin/sh\nexit 1\n")
+    status, said = ubuntu.run(BINDERY_APPARMOR="yes")
+    assert status == 0
+    assert "This did not work: " in said
+    assert "Installed" not in said
+    assert (ubuntu.root / place).exists() == was_there
+
+
+def test_a_profile_for_another_path_of_bwrap_says_so(tmp_path: Path):
+    ubuntu = Machine(tmp_path, "Ubuntu 24.04", "apt-get", sandbox=False, files=RESTRICTED)
+    ubuntu.program("bwrap", "#!/bin/sh\nexit 1\n")
+    said = ubuntu.run(BINDERY_APPARMOR="yes")[1]
+    assert f"bwrap is {ubuntu.path}/bwrap here." in said
+    assert not (ubuntu.root / "etc/apparmor.d/bindery-bwrap").exists()
+
+
+def test_a_machine_without_the_parser_is_told_what_to_install(tmp_path: Path):
+    missing = ("apparmor_parser",)
+    ubuntu = Machine(
+        tmp_path, "Ubuntu 24.04", "apt-get", sandbox=False, files=RESTRICTED, missing=missing
+    )
+    ubuntu.program("bwrap", "#!/bin/sh\nexit 1\n")
+    said = ubuntu.run(BINDERY_APPARMOR="yes")[1]
+    assert "Install the package apparmor." in said
+    assert not (ubuntu.root / "etc/apparmor.d/bindery-bwrap").exists()
+
+
 def test_apparmor_is_left_alone_if_a_person_refuses(tmp_path: Path):
     ubuntu = Machine(tmp_path, "Ubuntu 24.04", "apt-get", sandbox=False, files=RESTRICTED)
     assert "To install it" in ubuntu.run("n\n")[1]
