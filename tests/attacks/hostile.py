@@ -139,10 +139,8 @@ async def answer(reader, writer, method, path, fields):
     if place == "/silent":
         await asyncio.sleep(60)
         return False
-    told = (
-        {"seen": SEEN, "fields": fields} if place == "/seen" else {"version": "1", "fields": fields}
-    )
-    body = json.dumps(told).encode()
+    told = {"seen": SEEN} if place == "/seen" else {"version": "1", "asked": path}
+    body = json.dumps({**told, "fields": fields}).encode()
     head = (
         f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     )
