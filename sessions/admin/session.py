@@ -103,7 +103,7 @@ class SessionAdmin(ReadOnlyAdmin[Session]):
         ("state_badge", "resource_summary", "node"),
         ("created", "ready", "ended"),
         ("time_to_ready", "duration"),
-        ("code", "attempts", "force_build"),
+        ("code", "attempts", "force_build", "build_only"),
         "error",
     )
     readonly_fields = (

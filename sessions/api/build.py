@@ -3,7 +3,8 @@
 Pages such as books with code that readers run speak it from other origins. A build is a launch like
 any other: of a person, within their limits, as a project of theirs. The answer is a stream of
 events in BinderHub's form, made from the project's timeline; its last one has the notebook's
-address and a token that opens this notebook only.
+address and a token that opens this notebook only. With ``build_only=true``, the environment is
+built and no notebook started; the last event then names the image.
 
 A request starts something, although it is a GET: BinderHub's clients send no other. So it needs an
 API token, which no browser sends on its own. A cookie counts only in a request that a page of the
@@ -38,7 +39,6 @@ from keys.authentication import MissingScope, TokenAuthentication
 from keys.models import Token
 from portal import VERSION
 from sessions import lifecycle
-from sessions.errors import UserError
 from sessions.gateway import tickets
 from sessions.gateway.authorize import NOTEBOOK_SCOPE
 from sessions.models import Project
@@ -56,6 +56,7 @@ when its stream ends, and would launch again.
 _ENDINGS = frozenset({Phase.READY, Phase.FAILED, Phase.STOPPED})
 _COMMENT = ": still here\n\n"
 _FOUND, _BUILT = "Found built image, launching...\n", "Built image, launching...\n"
+_ONLY_BUILT = "The image is ready.\n"
 
 Event = dict[str, Any]
 
@@ -75,10 +76,13 @@ class OwnPageAuthentication(SessionAuthentication):
 
 
 class HasBuildScopes(BasePermission):
-    """The permission of a token: to launch, and to use the notebook. Raises `MissingScope`."""
+    """The permission of a token: to launch, and to use the notebook if there will be one.
+
+    Raises `MissingScope`.
+    """
 
     def has_permission(self, request: Request, view: APIView) -> bool:
-        for scope in ("launch", NOTEBOOK_SCOPE):
+        for scope in ("launch",) if _is_build_only(request) else ("launch", NOTEBOOK_SCOPE):
             if isinstance(request.auth, Token) and not request.auth.allows(scope):
                 raise MissingScope(scope)
         return True
@@ -99,7 +103,8 @@ class BuildView(APIView):
         if not _accepts_events(request):
             raise NotAcceptable(_("Ask for a stream of events: send “Accept: text/event-stream”."))
         spec, link = _launch_link(request)
-        project = lifecycle.launch_link(current_user(request), link)
+        only = _is_build_only(request)
+        project = lifecycle.launch_link(current_user(request), link, build_only=only)
         return StreamingHttpResponse(
             _stream(request, project, spec),
             content_type=EVENT_STREAM,
@@ -123,17 +128,16 @@ def _accepts_events(request: Request) -> bool:
     return any((each.main_type, each.sub_type) == ("text", "event-stream") for each in types)
 
 
+def _is_build_only(request: Request) -> bool:
+    """Return whether only the environment is to be built."""
+    return request.query_params.get("build_only", "").lower() == "true"
+
+
 def _launch_link(request: Request) -> tuple[str, str]:
     """Return what was asked for, ``gh/owner/repository/ref``, and its launch link."""
     path, _mark, query = sent_address(request).partition("?")
     spec = path.removeprefix("/build").strip("/")
     fields = parse_qsl(query, keep_blank_values=True, errors="replace")
-    if dict(fields).get("build_only", "").lower() == "true":
-        text = _(
-            "This portal builds what it launches: a build alone is not possible. Leave out "
-            "“build_only”."
-        )
-        raise UserError("build.only", text)
     kept = urlencode([(name, value) for name, value in fields if not name.startswith("build_")])
     return spec, f"/v2/{spec}?{kept}"
 
@@ -152,13 +156,19 @@ async def _stream(request: Request, project: Project, spec: str) -> AsyncGenerat
 async def _events(request: Request, project: Project, spec: str) -> AsyncGenerator[Event | None]:
     """Yield what happens to the project, from the beginning of its launch; None in silence."""
     yield {"phase": Phase.WAITING, "message": "Waiting for build to start...\n"}
-    has_log = False
+    has_log, only = False, _is_build_only(request)
     start = await database_sync_to_async(journal.launch_start)(project)
     async with aclosing(follow(request, project, start, log=True)) as batches:
         async for batch in batches:
             for item in [json.loads(text) for text, _cursor in batch]:
                 for event in _translated(item, has_log=has_log):
-                    yield await _completed(event, request, project, spec)
+                    completed = await _completed(event, request, project, spec)
+                    if completed["phase"] == Phase.BUILT and only:
+                        built = completed | {"message": _ONLY_BUILT}
+                        yield built
+                        yield built | {"phase": Phase.READY}
+                        return
+                    yield completed
                 if item["phase"] in _ENDINGS:
                     return
                 has_log |= bool(item.get("log"))

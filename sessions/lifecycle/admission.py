@@ -42,6 +42,8 @@ from sessions.states import BUILD_ACTIVE, SessionState
 from . import sshkey
 
 FILE_NAME = ".resources"
+NOTHING = Resources(0, 0, 0, 0)
+"""The resources of a session that only builds: it has no notebook."""
 
 
 @dataclass(frozen=True)
@@ -188,6 +190,10 @@ class UserQuota:
             raise _error(refusal) from None
         _require(notebook_shortage(self.limits, self.usage, wanted), self.user)
         return wanted, requested.warnings
+
+    def admit_session(self, text: str, *, build_only: bool) -> tuple[Resources, tuple[str, ...]]:
+        """Admit a notebook like `admit_notebook`; a session that only builds needs no room."""
+        return (NOTHING, ()) if build_only else self.admit_notebook(text)
 
     def may_start_build(self) -> bool:
         """Return whether one more build may be started for the person."""

@@ -154,7 +154,8 @@ def _attach_build(session: Session, resolved: ResolvedRef, contents: Contents) -
     )
     with transaction.atomic():
         mine = admission.lock(session.project.owner, excluding=session)
-        wanted, warnings = mine.admit_notebook(contents.resources)
+        only = session.build_only
+        wanted, warnings = mine.admit_session(contents.resources, build_only=only)
         capacity.require_possible(wanted)
         build = (kept and _hold_image(kept)) or _active_build(session, resolved, contents, mine)
         if build is not None and _claim(session, build, wanted):

@@ -50,12 +50,13 @@ def launch(
 
 
 @retry_after_deadlock
-def launch_link(user: User, link: str) -> Project:
+def launch_link(user: User, link: str, *, build_only: bool = False) -> Project:
     """Run what a launch link names, for a program that may ask for the same link again.
 
     If this person has a project of the link already, it is the one: as it runs, or started anew
-    with what its ref means now. Raises what `launch` raises, and `NotYet` while it is being
-    stopped.
+    with what its ref means now. With ``build_only``, only its environment is built; a project that
+    runs stays as it is, and another one builds. Raises what `launch` raises, and `NotYet` while it
+    is being stopped.
     """
     parsed = parse_launch_link(link)
     RepositoryRule.objects.require_allowed(parsed)
@@ -63,10 +64,9 @@ def launch_link(user: User, link: str) -> Project:
     digest = hashlib.sha256(providers.launch_link(parsed).encode()).hexdigest()
     with transaction.atomic():
         mine = admission.lock(user)
-        own = Project.objects.existing().filter(owner=user, link=digest)
-        project = own.select_related("owner", "current__build").order_by("-pk").first()
+        project = _project_of_link(user, digest, build_only=build_only)
         if project is None:
-            return _create(user, parsed, mine, digest)
+            return _create(user, parsed, mine, digest, build_only=build_only)
         if project.state == ProjectState.STOPPING:
             message = _("The notebook is being stopped. Ask again in some seconds.")
             raise NotYet("project.state", message, retry_after=5)
@@ -74,11 +74,26 @@ def launch_link(user: User, link: str) -> Project:
             project.commit, project.ref, project.tail = "", parsed.ref, parsed.ambiguous_tail
             project.path, project.urlpath = parsed.path, parsed.urlpath
             project.save(update_fields=["commit", "ref", "tail", "path", "urlpath"])
-            project.current = _begin(project, user, mine)
+            project.current = _begin(project, user, mine, build_only=build_only)
         return project
 
 
-def _create(user: User, parsed: Repository, mine: UserQuota, link: str = "") -> Project:
+def _project_of_link(user: User, digest: str, *, build_only: bool) -> Project | None:
+    """Return the person's project of a link: one that is live in this way, else an ended one."""
+    own = Project.objects.existing().filter(owner=user, link=digest)
+    found = own.select_related("owner", "current__build").order_by("-pk")
+    ended = [project for project in found if not project.is_live]
+    live = [
+        project
+        for project in found
+        if project.is_live and project.current and project.current.build_only == build_only
+    ]
+    return next(iter([*live, *ended]), None)
+
+
+def _create(
+    user: User, parsed: Repository, mine: UserQuota, link: str = "", *, build_only: bool = False
+) -> Project:
     mine.admit_project()
     keypairs.ensure(user)
     project = Project.objects.create(
@@ -93,7 +108,7 @@ def _create(user: User, parsed: Repository, mine: UserQuota, link: str = "") -> 
         urlpath=parsed.urlpath,
         link=link,
     )
-    project.current = _begin(project, user, mine)
+    project.current = _begin(project, user, mine, build_only=build_only)
     return project
 
 
@@ -258,12 +273,18 @@ def _begin(
     mine: UserQuota,
     *,
     force_build: bool = False,
+    build_only: bool = False,
     safe_mode: str = "",
 ) -> Session:
     """Insert the project's next session, and return it."""
-    wanted, _warnings = mine.admit_notebook(admission.expected_text(project))
+    text = admission.expected_text(project)
+    wanted, _warnings = mine.admit_session(text, build_only=build_only)
     session = Session.objects.create(
-        project=project, force_build=force_build, safe_mode=safe_mode, **asdict(wanted)
+        project=project,
+        force_build=force_build,
+        build_only=build_only,
+        safe_mode=safe_mode,
+        **asdict(wanted),
     )
     Project.objects.filter(pk=project.pk).update(
         current=session, last_activity=timezone.now(), warned=None, goes=None

@@ -177,7 +177,9 @@ def continue_sessions(build: Build) -> None:
 
 
 def _continue_session(session: Session, build: Build) -> None:
-    if build.state == BuildState.BUILT and not build.code:
+    if build.state == BuildState.BUILT and not build.code and session.build_only:
+        _end_with_build(session, build)
+    elif build.state == BuildState.BUILT and not build.code:
         with handle_failures(session):
             _admit_notebook(session, build)
     elif build.state == BuildState.BUILT:
@@ -217,11 +219,25 @@ def _admit_notebook(session: Session, build: Build) -> None:
         why, fields = "its environment is ready", asdict(wanted) | _NO_ERROR
         advance = Session.objects.advance
         if advance(session.pk, SessionState.SPAWNING, by="watch", why=why, **fields):
-            message = _("The environment of commit %(commit)s is ready.")
-            message %= {"commit": build.commit[:7]}
-            journal.record(session, Phase.BUILT, message, build=build)
+            _tell_built(session, build)
             journal.record(session, Phase.LAUNCHING, _("Starting the notebook."))
             enqueue("spawn", session.pk)
+
+
+@retry_after_deadlock
+def _end_with_build(session: Session, build: Build) -> None:
+    """End a session of which only the environment was wanted."""
+    with transaction.atomic():
+        why, fields = "only its environment was wanted", {"ended": timezone.now(), **_NO_ERROR}
+        if Session.objects.advance(session.pk, SessionState.STOPPED, by="watch", why=why, **fields):
+            _tell_built(session, build)
+            message = _("Only the environment was to be built, so no notebook was started.")
+            journal.record(session, Phase.STOPPED, message)
+
+
+def _tell_built(session: Session, build: Build) -> None:
+    message = _("The environment of commit %(commit)s is ready.") % {"commit": build.commit[:7]}
+    journal.record(session, Phase.BUILT, message, build=build)
 
 
 def handle_server_report(report: ServerReport) -> None:

@@ -40,7 +40,7 @@ class SessionQuerySet(AdvancingQuerySet["Session"]):
 
     def holding_resources(self) -> SessionQuerySet:
         """Return the sessions that hold their guaranteed resources: on their way, or running."""
-        return self.filter(state__in=SESSION_HOLDING)
+        return self.filter(state__in=SESSION_HOLDING, build_only=False)
 
     def unchanged_for(self, age: timedelta) -> SessionQuerySet:
         """Return the sessions that have not changed their state for ``age``: a task may be lost.
@@ -65,6 +65,7 @@ class Session(models.Model):
       what tells it from another of the same name.
     - ``code`` and ``message`` say why it ended, what it waits for, or what is wrong with it while
       it runs; both are empty if it was told to end.
+    - ``build_only`` says that it ends once its environment is built: no notebook follows.
     - ``safe_mode`` is why it runs in safe mode, for its owner alone; "" for an ordinary run.
     - ``asked`` is when its server last answered what it is doing, ``busy`` whether a kernel was
       computing then.
@@ -76,6 +77,7 @@ class Session(models.Model):
         _("state"), max_length=16, choices=SessionState.choices, default=SessionState.WAITING
     )
     force_build = models.BooleanField(_("rebuild"), default=False)
+    build_only = models.BooleanField(_("build only"), default=False, db_default=False)
     safe_mode = models.TextField(default="", db_default="", blank=True, editable=False)
     cpu_request = models.FloatField(_("CPU guaranteed"))
     cpu_limit = models.FloatField(_("CPU limit"))

@@ -13,7 +13,8 @@ from django.test import Client
 from keys.models import Token
 from sessions import lifecycle
 from sessions.gateway.authorize import Decision, authorize
-from sessions.models import Project, RepositoryRule, Session
+from sessions.models import Build, Project, RepositoryRule, Session
+from sessions.providers import launch_link, parse_repository
 from sessions.states import ProjectState
 from tests.making import with_token
 from tests.stages import COMMIT, LOG, project_in
@@ -69,6 +70,20 @@ def test_a_launch_is_told_in_binderhubs_events(ada):
     assert ready["binder_ref_url"] == f"https://github.com/ada/flowers/tree/{COMMIT}"
     assert authorize(known.name, bearer=ready["token"]).decision is Decision.ALLOWED
     assert authorize(project.name, bearer=ready["token"]).decision is Decision.SIGN_IN
+
+
+def test_a_build_alone_ends_with_the_image(ada, backend, worker, watch, url):
+    api = with_token(ada, "launch")
+    link = f"{launch_link(parse_repository(url)).replace('/v2/', '/build/')}?build_only=true"
+    answer = api.get(link, headers=EVENTS)
+    worker.run()
+    build = Build.objects.get()
+    backend.finish(build.pk)
+    watch.look()
+    *_before, built, ready = events_of(answer)
+    message = {"message": "The image is ready.\n", "imageName": build.image}
+    assert (built, ready) == ({"phase": "built", **message}, {"phase": "ready", **message})
+    assert not backend.started_servers
 
 
 def test_the_same_link_is_the_same_project(ada, bob):
@@ -131,7 +146,6 @@ def test_a_head_and_a_post_start_nothing(ada):
         ("nope/x/y", "No provider found for prefix “nope”"),
         ("gh/ada/flowers", "Did you mean “ada/flowers/HEAD”?"),
         ("", "No provider found"),
-        (f"{SPEC}?build_only=true", "build_only"),
     ],
 )
 def test_a_refusal_is_a_status_and_the_event_that_clients_know(ada, spec, told):
