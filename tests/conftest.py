@@ -17,6 +17,7 @@ from django.core.cache import cache
 from django.db import connections
 from django.test import Client
 
+from bench.harness.ports import free_port
 from portal import roles
 from portal.models import User
 from sessions import backends
@@ -201,7 +202,7 @@ def warm_data(git_server: GitServer) -> Path:
 @pytest.fixture(scope="session")
 def stack(git_server: GitServer, ssh_server: SshServer, warm_data: Path) -> Iterator[Stack]:
     """A whole running portal in which ada and bob have accounts. Notebooks can reach the SSH
-    server, too.
+    server, too. It lists one origin of another port, where a test may serve pages.
     """
     trusted = f"{git_server.host},{ssh_server.host}"
     stack = Stack(
@@ -210,6 +211,7 @@ def stack(git_server: GitServer, ssh_server: SshServer, warm_data: Path) -> Iter
         PORTAL_KNOWN_HOSTS=ssh_server.host_key,
         PORTAL_ACTIVITY_SECONDS="10",
         PORTAL_NGINX_SECRET=secrets.token_hex(32),
+        PORTAL_CORS_ORIGINS=f"http://localhost:{free_port()}",
     )
     stack.warm_up(warm_data)
     with started(stack):
