@@ -7,7 +7,7 @@ the same words (`missing_scope_message`, `challenge`).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.utils.translation import gettext as _
@@ -19,7 +19,7 @@ from .models import SCOPES, Token
 
 if TYPE_CHECKING:  # a cycle: views import the permissions that the settings name
     from rest_framework.views import APIView
-from rest_framework.authentication import BaseAuthentication
+from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 
 from portal.models import User
@@ -94,3 +94,21 @@ class TokenAuthentication(BaseAuthentication):
 
     def authenticate_header(self, request: Request) -> str:
         return "Bearer"
+
+
+class CookieAuthentication(SessionAuthentication):
+    """Authentication of a signed-in browser, but not for a page of another origin.
+
+    Pages of the origins in `PORTAL_CORS_ORIGINS` may read answers, so they have to send a token.
+    """
+
+    def authenticate(self, request: Request) -> Any:
+        found = super().authenticate(request)
+        is_own = request.headers.get("Sec-Fetch-Site") == "same-origin"
+        if found and not is_own and request.headers.get("Origin") in settings.PORTAL_CORS_ORIGINS:
+            text = _(
+                "A page of another site has to send an API token. That somebody is signed in does "
+                "not count there."
+            )
+            raise PermissionDenied(text, "token.needed")
+        return found

@@ -436,7 +436,7 @@ PORTAL_API_STRANGER_RATE = ENVIRONMENT.number("PORTAL_API_STRANGER_RATE", 300)
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "keys.authentication.TokenAuthentication",
-        "rest_framework.authentication.SessionAuthentication",
+        "keys.authentication.CookieAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": [
         "rest_framework.permissions.IsAuthenticated",

@@ -46,7 +46,7 @@ from sessions.progress import journal
 from sessions.providers import REPO_PROVIDERS, launch_link, web_page
 from sessions.states import Phase, ProjectState
 
-from .endpoint import cors, current_user, endpoint, sent_address
+from .endpoint import current_user, endpoint, sent_address
 from .events import EVENT_STREAM, EventStreamRenderer, follow
 
 HOLD_SECONDS = 60
@@ -223,7 +223,7 @@ def _completed(event: Event, request: Request, project: Project, spec: str) -> E
     }
 
 
-build = cors(endpoint(BuildView))
+build = endpoint(BuildView)
 
 
 @require_safe

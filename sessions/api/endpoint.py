@@ -2,12 +2,13 @@
 
 `endpoint` wraps each view where `urls` names it, whichever app it is from, so that no view can
 forget the common rules: callers are rate-limited (`throttles`), a POST sent twice with one key
-happens once (`idempotency`), and no answer is cached on its way, since each is for one person only.
+happens once (`idempotency`), no answer is cached on its way, since each is for one person only, and
+pages of the origins in `PORTAL_CORS_ORIGINS` may read it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial, wraps
 from typing import Any, NoReturn, cast
 from urllib.parse import quote
@@ -105,16 +106,19 @@ def endpoint(view: type[APIView], **options: Any) -> Callable[..., HttpResponseB
     """Return the view wrapped in `Endpoint`, for a URL pattern."""
     name, about = view.__name__, {"__doc__": view.__doc__, "__module__": view.__module__}
     whole: Any = type(name, (Endpoint, view), about)
-    served: Callable[..., HttpResponseBase] = whole.as_view(**options)
-    return served
+    handled = [name for name in whole.http_method_names if name != "options"]
+    return _cors(whole.as_view(**options), [name for name in handled if hasattr(whole, name)])
 
 
-def cors(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+def _cors(
+    view: Callable[..., HttpResponseBase], methods: Iterable[str]
+) -> Callable[..., HttpResponseBase]:
     """Return a view whose answers pages of the origins in `PORTAL_CORS_ORIGINS` may read.
 
     What they ask first, a preflight, is answered here. Nothing allows credentials, so they have to
-    send a token.
+    send a token; `keys.authentication` refuses their cookies.
     """
+    allowed = ", ".join(name.upper() for name in methods)
 
     @wraps(view)
     def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -124,15 +128,15 @@ def cors(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBas
         elif request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
             response = HttpResponse(status=204)
             wanted = request.headers.get("Access-Control-Request-Headers", "")
-            response["Access-Control-Allow-Methods"] = "GET"
+            response["Access-Control-Allow-Methods"] = allowed
             response["Access-Control-Allow-Headers"] = allowed_headers(wanted)
             response["Access-Control-Max-Age"] = CORS_MAX_AGE.decode()
         else:
             response = view(request, *args, **kwargs)
         if is_listed_origin(origin):
             response["Access-Control-Allow-Origin"] = origin
+            response["Access-Control-Expose-Headers"] = "Location, Retry-After"
         patch_vary_headers(cast(HttpResponse, response), ["Origin"])
         return response
 
-    answer.csrf_exempt = True  # type: ignore[attr-defined]  # as rest_framework's views
     return answer

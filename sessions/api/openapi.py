@@ -17,6 +17,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
+from drf_spectacular.authentication import SessionScheme
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.openapi import AutoSchema
@@ -202,6 +203,12 @@ class TokenAuthenticationScheme(OpenApiAuthenticationExtension):  # type: ignore
     def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
         text = "A token from your account page: `Authorization: Bearer bdy_…`"
         return {"type": "http", "scheme": "bearer", "description": text}
+
+
+class CookieScheme(SessionScheme):  # type: ignore[no-untyped-call]
+    """The authentication scheme of signed-in browsers."""
+
+    target_class = "keys.authentication.CookieAuthentication"
 
 
 class SchemaView(APIView):

