@@ -33,6 +33,7 @@ _AROUND = """
 daemon off; user {user}; worker_processes auto; pid {folder}/pid;
 events {{ worker_connections 1024; }}
 http {{
+    access_log {folder}/default.log; # as in Debian's nginx.conf: with queries
     log_format ways '$request_uri $upstream_addr';
     keepalive_requests 1000000;
     client_body_temp_path {folder}/t1; proxy_temp_path {folder}/t2; fastcgi_temp_path {folder}/t3;
@@ -47,10 +48,16 @@ PORTAL, NOTEBOOKS = "bindery.example.org", "notebooks.example.net"
 
 @contextmanager
 def running(
-    web: int, domain: str, secret: str, ways: Path | None = None, silence: str = "1h"
+    web: int,
+    domain: str,
+    secret: str,
+    ways: Path | None = None,
+    silence: str = "1h",
+    folder: Path | None = None,
 ) -> Iterator[int]:
     """Run nginx for hosts of this domain and yield its port. ``ways`` is the file where it logs
-    which path went to which server, and ``silence`` the time that web has for an answer.
+    which path went to which server, ``silence`` the time that web has for an answer, and
+    ``folder`` where its logs are and the socket ``redirecting`` of its http server.
     """
     port = free_port()
     listens = f"listen 127.0.0.1:{port} backlog=1024;"
@@ -63,7 +70,7 @@ def running(
         "    ssl_certificate /etc/nginx/bindery.pem;\n": "",
         "    ssl_certificate_key /etc/nginx/bindery.key;\n": "",
     }
-    with _started(port, web, secret, values, ways):
+    with _started(port, web, secret, values, ways, folder):
         yield port
 
 
@@ -103,10 +110,17 @@ def self_signed(path: Path, *hosts: str) -> Path:
 
 @contextmanager
 def _started(
-    port: int, web: int, secret: str, values: dict[str, str], ways: Path | None
+    port: int,
+    web: int,
+    secret: str,
+    values: dict[str, str],
+    ways: Path | None,
+    kept: Path | None = None,
 ) -> Iterator[None]:
-    with tempfile.TemporaryDirectory(prefix=f"bindery-{os.getpid()}-", dir=MEMORY) as name:
-        folder = Path(name)
+    made = tempfile.TemporaryDirectory(prefix=f"bindery-{os.getpid()}-", dir=MEMORY)
+    with made as temporary:
+        folder = kept or Path(temporary)
+        name = str(folder)
         (folder / "conf").write_text(_AROUND.format(folder=name, user=getpass.getuser()))
         logs = f"{ways} ways" if ways else f"{name}/access.log bindery"
         values |= {

@@ -36,6 +36,7 @@ from tests.gateway.test_statuses import (
 )
 from tests.gateway.wire import UPGRADE
 from tests.gateway.wire import head as head_of
+from tests.logs import written
 
 SECRET = "0123456789abcdef" * 4
 CONTENT = "/static/lab/main.js?v=1"
@@ -103,6 +104,43 @@ def test_a_token_in_the_query_of_content_does_not_reach_the_notebook(browser, ad
         for cookie in (browser.headers({})["Cookie"], None):
             seen = sent(browser.ask(f"/static/lab/main.js?{query}", Cookie=cookie))
             assert seen["target"] == CONTENT
+
+
+def test_no_log_holds_a_token_of_the_query(web, settings, ada, notebook, tmp_path):
+    secrets = [Token.objects.issue(ada, "test")[1]]
+    with (
+        written() as log,
+        nginx.running(web, "localhost", SECRET, folder=tmp_path) as front,
+    ):
+        settings.PORTAL_GATEWAY_DOMAIN = f"localhost:{front}"
+        project = make_project(ada, "ada-flowers-aaaaaaaa", notebook.address)
+        browser = Browser(front, project.name)
+        secrets.append(tickets.issue_notebook_token(project, Token.objects.get()))
+        for secret in secrets:
+            for path in ("/static/lab/main.js?v=1&", "/api/kernels?", "/lab?reset&"):
+                for spelling in ("token", "%74oken"):
+                    address = f"{path}{spelling}={secret}"
+                    browser.ask(address, Cookie=None, Origin=None)
+                    browser.open_page(address)
+                    browser.ask(address, Cookie=None, Referer=f"http://{browser.host}{address}")
+                    browser.ask(address, Host="nobody.localhost", Cookie=None)
+            with browser.socket(f"/socket?token={secret}", headers={"Cookie": None}) as socket:
+                socket.send("hello")
+                assert socket.recv(SOON) == "hello"
+            to_https = httpx.HTTPTransport(uds=str(tmp_path / "redirecting"))
+            with httpx.Client(transport=to_https) as plain:
+                address = f"http://{browser.host}/lab?token={secret}"
+                assert plain.get(address).status_code == 301
+        Session.objects.update(address="unix:/nowhere")
+        # web remembers for a moment where the notebook is
+        ways = [f"/static/lab/main.js?token={secret}" for secret in secrets]
+        asks: dict[str, Any] = {"Cookie": None, "Origin": None}
+        until(lambda: all(browser.ask(way, **asks).status_code == 503 for way in ways), SOON)
+    files = {name: (tmp_path / name).read_text() for name in ("access.log", "default.log", "log")}
+    assert '"GET /static/lab/main.js HTTP/1.1" 200' in files["access.log"]
+    assert '"GET /lab HTTP/1.1" 301' in files["access.log"]
+    for name, text in {**files, "the log of web": log.getvalue()}.items():
+        assert not [secret for secret in secrets if secret in text], name
 
 
 @pytest.mark.parametrize(
