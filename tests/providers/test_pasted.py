@@ -33,6 +33,8 @@ UNDERSTOOD = {
     "http://github.com/o/r": ("gh", "o/r", "", ""),
     "https://www.github.com/o/r": ("gh", "o/r", "", ""),
     "www.github.com/o/r": ("gh", "o/r", "", ""),
+    "http://www.github.com/o/r/": ("gh", "o/r", "", ""),
+    "https://github.com/o/r/tree/dev/nb?tab=readme#x": ("gh", "o/r", "dev", "nb"),
     "https://github.com/o/r?tab=readme-ov-file": ("gh", "o/r", "", ""),
     "https://https://github.com/o/r": ("gh", "o/r", "", ""),
     "https://github.com/o/r#installation": ("gh", "o/r", "", ""),
@@ -68,7 +70,9 @@ UNDERSTOOD = {
     f"https://git.h.org/o/r/src/commit/{COMMIT}/nb/a.ipynb": (
         "git", "https://git.h.org/o/r", COMMIT, "nb/a.ipynb",
     ),
+    "https://codeberg.org/o/r/src/tag/v1": ("git", CODEBERG, "v1", ""),
     "https://codeberg.org/o/r/pulls/7": ("git", CODEBERG, "pull/7", ""),
+    "https://git.h.org/o/r/pulls/7": ("git", "https://git.h.org/o/r", "pull/7", ""),
     "https://codeberg.org/o/r/commit/0123456789": ("git", CODEBERG, "0123456789", ""),
     "http://codeberg.org/o/r": ("git", CODEBERG, "", ""),
     "https://git.h.org/forge/o/r/src/branch/dev": ("git", "https://git.h.org/forge/o/r", "dev", ""),
@@ -76,9 +80,13 @@ UNDERSTOOD = {
     "https://bitbucket.org/o/r/src/dev/nb/a.ipynb": (
         "git", "https://bitbucket.org/o/r", "dev", "nb/a.ipynb",
     ),
+    "bitbucket.org/o/r/src/dev/a.ipynb": (
+        "git", "https://bitbucket.org/o/r", "dev", "a.ipynb",
+    ),
     "https://bitbucket.org/o/r/src/dev/": ("git", "https://bitbucket.org/o/r", "dev", ""),
     # gists
     f"https://gist.github.com/u/{GIST}": ("gist", f"u/{GIST}", "", ""),
+    f"gist.github.com/u/{GIST}": ("gist", f"u/{GIST}", "", ""),
     f"https://gist.github.com/u/{GIST}#file-a-ipynb": ("gist", f"u/{GIST}", "", ""),
     f"https://gist.github.com/u/{GIST}.git": ("gist", f"u/{GIST}", "", ""),
     f"https://gist.github.com/u/{GIST}/{COMMIT}": ("gist", f"u/{GIST}", COMMIT, ""),
@@ -146,6 +154,7 @@ UNDERSTOOD = {
     ),
     "!git clone https://github.com/o/r.git && cd r": ("gh", "o/r", "", ""),
     "git clone https://github.com/o/r\ncd r\n": ("gh", "o/r", "", ""),
+    "git clone --depth 1 -b x https://codeberg.org/o/r": ("git", CODEBERG, "x", ""),
     "gh repo clone o/r": ("gh", "o/r", "", ""),
     "gh repo clone o/r -- --depth 1": ("gh", "o/r", "", ""),
     "glab repo clone g/r": ("gl", "g/r", "", ""),
@@ -178,6 +187,10 @@ ARCHIVES = {
         "https://zenodo.org/records/3242074", "https://sandbox.zenodo.org/record/1",
         "https://zenodo.org/doi/10.5281/zenodo.3242074",
         "https://mybinder.org/v2/zenodo/10.5281/zenodo.3242074/?labpath=a.ipynb",
+        "/v2/figshare/10.6084/m9.figshare.9782777.v3", "/v2/dataverse/10.7910/DVN/TJCLKP",
+        "/v2/hydroshare/b8f6eae9d89241cf8b5904033460af61",
+        "/v2/hydroshare/10.4211/hs.b8f6eae9d89241cf8b5904033460af61",
+        "/v2/ckan/https%3A%2F%2Fdemo.ckan.org%2Fdataset%2Fx", f"/v2/swh/swh:1:dir:{COMMIT}",
         "https://figshare.com/articles/code/x/9782777", "https://uni.figshare.com/articles/x/9782777",
         "https://dataverse.harvard.edu/dataset.xhtml?persistentId=doi:10.7910/DVN/TJCLKP",
         "https://data.h.org/dataset.xhtml?persistentId=doi:10.7910/DVN/TJCLKP",
@@ -187,7 +200,7 @@ ARCHIVES = {
         "https://www.hydroshare.org/resource/b8f6eae9d89241cf8b5904033460af61/",
         "https://demo.ckan.org/dataset/sample-dataset-1",
         "https://data.h.org/en/dataset/x?activity_id=0c5f",
-        f"swh:1:dir:{COMMIT}", f"swh:1:rev:{COMMIT};origin=https://github.com/o/r",
+        f"swh:1:dir:{COMMIT}", f"swh:1:rev:{COMMIT}", f"swh:1:rev:{COMMIT};origin=https://github.com/o/r",
         f"https://archive.softwareheritage.org/swh:1:dir:{COMMIT}",
     ],
 }  # fmt: skip
@@ -271,6 +284,8 @@ def test_the_query_of_a_launch_link_says_what_opens(query: str, path: str, urlpa
         ("%2", "%2"),
         ("%C3%BC", "ü"),
         ("%252F", "%2F"),
+        ("%2520", "%20"),
+        ("a+b", "a+b"),
         ("%FF", "%FF"),
     ],
 )
@@ -295,6 +310,27 @@ def test_escapes_in_a_launch_links_ref_are_decoded_once(spec: str, ref: str):
 def test_a_git_spec_is_read_with_and_without_escapes(spec: str, url: str, ref: str):
     found = parse_repository(f"/v2/git/{spec}")
     assert (found.url, found.ref) == (url, ref)
+
+
+@pytest.mark.parametrize(
+    ("spec", "repository", "ref"),
+    [
+        ("gh/o/r/feature/x", "o/r", "feature/x"),
+        ("gh/o/r.git/v1/", "o/r", "v1"),
+        ("gl/gitlab-org%2Fgitlab-foss/v10.0.6", "gitlab-org/gitlab-foss", "v10.0.6"),
+        (f"gist/u/{GIST}", f"u/{GIST}", ""),
+        (f"gist/u/{GIST}/", f"u/{GIST}", ""),
+        (f"gist/u/{GIST}/HEAD", f"u/{GIST}", ""),
+        (f"gist/u/{GIST}/master", f"u/{GIST}", ""),
+        (f"gist/u/{GIST}/main", f"u/{GIST}", ""),
+        (f"gist/u/{GIST}/{COMMIT}", f"u/{GIST}", COMMIT),
+    ],
+)
+def test_each_kind_of_spec_is_read(spec: str, repository: str, ref: str):
+    found = parse_repository(f"/v2/{spec}")
+    assert (found.provider, found.repository, found.ref) == (
+        spec.partition("/")[0], repository, ref,
+    )  # fmt: skip
 
 
 def test_the_field_beside_a_launch_link_wins_or_contradicts_it():
