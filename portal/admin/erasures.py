@@ -25,8 +25,7 @@ from portal.models import Erasure, User
 from portal.privacy import erase
 from portal.templatetags.bindery import ago
 from sessions.admin import display
-from sessions.admin.bulk_action import BulkAction
-from sessions.admin.readonly import ReadOnlyAdmin
+from sessions.admin.bulk_action import BulkAction, ReadOnlyAdmin
 from sessions.errors import StateConflict
 from sessions.lifecycle import files
 from sessions.models import Build, Project, Session

@@ -22,8 +22,7 @@ from django.utils.translation import gettext as _
 from portal.mail import outbox
 from portal.models import Announcement, Letter, User
 from portal.templatetags.bindery import ago
-from sessions.admin.bulk_action import BulkAction
-from sessions.admin.readonly import ReadOnlyAdmin
+from sessions.admin.bulk_action import BulkAction, ReadOnlyAdmin
 from sessions.errors import StateConflict
 
 

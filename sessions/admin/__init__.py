@@ -1,8 +1,8 @@
 """The admin of projects, sessions, builds, removals and rules: read-only, with actions.
 
-`readonly` has the base class of lists and pages, `display` formats rows, states and histories,
-`filters` has filters and searches, and `bulk_action` has actions with a confirmation page. Nothing
-here changes a state itself: actions call `lifecycle`.
+`bulk_action` has the base class of lists and pages, and actions with a confirmation page; `display`
+formats rows, states and histories, and `filters` has filters and searches. Nothing here changes a
+state itself: actions call `lifecycle`.
 """
 
 from sessions.admin import build, project, removals, rule, session

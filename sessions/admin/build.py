@@ -19,9 +19,8 @@ from portal.models import User
 from portal.templatetags.bindery import ago, breakable_address
 from sessions import lifecycle
 from sessions.admin import display, filters
-from sessions.admin.bulk_action import BulkAction
+from sessions.admin.bulk_action import BulkAction, ReadOnlyAdmin
 from sessions.admin.display import transition_entries
-from sessions.admin.readonly import ReadOnlyAdmin
 from sessions.errors import StateConflict
 from sessions.models import Build, LogChunk, Project, Removal, RemovalKind, Session
 from sessions.models.project import ACT_PERMISSION

@@ -1,7 +1,8 @@
 """Act on several rows at once: a page says what will happen, then the action runs.
 
 Each row's action is a call in a transaction of its own, so that a refusal for one row leaves the
-others alone. The outcome is shown afterwards and kept in the row's history.
+others alone. The outcome is shown afterwards and kept in the row's history. `ReadOnlyAdmin` is the
+base class of lists and pages that change rows in no other way.
 """
 
 from __future__ import annotations
@@ -12,16 +13,19 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar, cast
 
 from django import forms
-from django.contrib import messages
+from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from portal.lib.admin import BoundedPaginator, CsvExportMixin, FastCheckboxMixin, ReadOnlyMixin
 from portal.models import User
 from sessions.errors import BinderyError
+
+from .filters import PerColumnSearchAdmin
 
 MAX_ROWS = 200
 """Maximum number of rows; more would keep the browser waiting for too long."""
@@ -175,3 +179,40 @@ def _named(rows: list[R]) -> str:
         "names": names,
         "more": more,
     }
+
+
+class ReadOnlyAdmin(
+    ReadOnlyMixin, BulkActionsMixin, CsvExportMixin, FastCheckboxMixin, PerColumnSearchAdmin[R]
+):
+    """A read-only list of many rows, with actions.
+
+    The page of a row has the actions as buttons, which lead to the same confirmation page.
+    """
+
+    change_form_template = "admin/notebook_sessions/readonly_change_form.html"
+    empty_value_display = ""
+    paginator = BoundedPaginator
+    list_per_page = 40
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    actions_selection_counter = True
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        row = self.get_object(request, object_id)
+        context = self.page_context(request, row) if row else {}
+        context["bulk_actions"] = [
+            action for action in self.bulk_actions if row and action.is_possible(row, request.user)
+        ]
+        return super().change_view(
+            request, object_id, form_url, {**context, **(extra_context or {})}
+        )
+
+    def page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        """Return more context for the row's page, shown below its fields."""
+        return {}

@@ -21,9 +21,8 @@ from portal.templatetags.lifetimes import deletes_at, relative_time, until
 from quotas.limits import Limits, limits_of, limits_of_many
 from sessions import lifecycle
 from sessions.admin import display, filters
-from sessions.admin.bulk_action import BulkAction
+from sessions.admin.bulk_action import BulkAction, ReadOnlyAdmin
 from sessions.admin.display import project_timeline
-from sessions.admin.readonly import ReadOnlyAdmin
 from sessions.models import Project
 from sessions.models.project import ACT_PERMISSION
 from sessions.states import ProjectState

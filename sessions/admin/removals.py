@@ -21,8 +21,7 @@ from sessions.lifecycle import orphans
 from sessions.models import Removal, SetAside
 
 from . import display, filters
-from .bulk_action import BulkAction
-from .readonly import ReadOnlyAdmin
+from .bulk_action import BulkAction, ReadOnlyAdmin
 
 
 class SizeMixin:

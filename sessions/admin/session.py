@@ -15,11 +15,10 @@ from portal.models import User
 from portal.templatetags.bindery import ago, breakable_address, resources
 from sessions import lifecycle
 from sessions.admin import display, filters
-from sessions.admin.bulk_action import BulkAction
+from sessions.admin.bulk_action import BulkAction, ReadOnlyAdmin
 from sessions.admin.display import transition_entries
 from sessions.admin.filters import rows_in_any
 from sessions.admin.project import stop_effect
-from sessions.admin.readonly import ReadOnlyAdmin
 from sessions.errors import StateConflict
 from sessions.models import Project, Session
 from sessions.models.project import ACT_PERMISSION
