@@ -6,7 +6,7 @@ The fields are described while somebody types. At a limit, the form offers to gi
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from html import escape
 from typing import Any, NamedTuple
@@ -44,11 +44,13 @@ class LaunchFields:
     repository: str = ""
     ref: str = ""
     path: str = ""
+    content: str = ""
 
     @classmethod
     def from_data(cls, data: Mapping[str, str]) -> LaunchFields:
         """Return the fields in submitted form data or a query string."""
-        return cls(data.get("repository", ""), data.get("ref", ""), data.get("path", ""))
+        names = ("repository", "ref", "path", "content")
+        return cls(*(data.get(name, "") for name in names))
 
     @classmethod
     def of(cls, project: Project, ref: str | None = None) -> LaunchFields:
@@ -58,7 +60,8 @@ class LaunchFields:
         """
         ref = project.ref if ref is None else ref
         if not project.urlpath:
-            return cls(project.repository, ref, project.path)
+            source = project.content_source
+            return cls(project.repository, ref, project.path, source.as_content if source else "")
         return cls(providers.launch_link(replace(project.as_repository(), ref=ref)))
 
     def __bool__(self) -> bool:
@@ -67,7 +70,7 @@ class LaunchFields:
     @property
     def link(self) -> str:
         """Return the home page's address with these fields in its form."""
-        named = {"repository": self.repository, "ref": self.ref, "path": self.path}
+        named = asdict(self)
         return f"{reverse('home')}?{urlencode({k: v for k, v in named.items() if v})}"
 
     @property
@@ -80,7 +83,9 @@ class LaunchFields:
 
     def parse(self) -> Repository:
         """Return what is to be launched. Raises `UserError`, which says how to write it."""
-        return providers.parse_repository(self.repository, self.ref, self.path)
+        return providers.parse_repository(
+            self.repository, self.ref, self.path, content=self.content
+        )
 
 
 class ShareText(NamedTuple):
@@ -133,7 +138,7 @@ def launch(request: HttpRequest) -> HttpResponseBase:
     fields = LaunchFields.from_data(request.POST)
     try:
         make_room(request)
-        project = lifecycle.launch(person(request), fields.repository, fields.ref, fields.path)
+        project = lifecycle.launch(person(request), **asdict(fields))
     except BinderyError as error:
         return render_home(request, fields, error)
     return redirect_to(request, reverse("project", args=[project.name]))

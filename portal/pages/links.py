@@ -80,7 +80,8 @@ def _page(
         label = providers.PROVIDERS[found.provider].label
         context["link_title"] = f"{label}: {found.repository}/{found.ref or 'HEAD'}"
         context["repository_summary"] = providers.describe(found)
-        context["is_private"] = providers.is_private(found.url)
+        sources = filter(None, (found, found.content_source))
+        context["is_private"] = all(providers.is_private(each.url) for each in sources)
     if found and request.user.is_authenticated:
         context |= projects_of(person(request))
         own = [each for each in context["projects"] if each.url == found.url]
@@ -108,29 +109,35 @@ def _starts(request: HttpRequest, found: Repository) -> bool:
     )
     address = "" if found.path else found.urlpath
     return is_visit and (
-        settings.PORTAL_LAUNCH_LINKS == "start"
-        or _has_launched(person(request), found.url, found.ref, address)
+        settings.PORTAL_LAUNCH_LINKS == "start" or _has_launched(person(request), found, address)
     )
 
 
-def _has_launched(user: User, url: str, ref: str, urlpath: str) -> bool:
-    """Return whether this person has launched a repository, and its owner chose what is at ref.
+def _has_launched(user: User, found: Repository, urlpath: str) -> bool:
+    """Return whether this person has launched a repository, and its owner chose what is at its ref.
 
     With ``urlpath``, only launches that led to the same address count: it may be nbgitpuller's, and
-    bring in any other repository.
+    bring in any other repository. The same holds for content, of which all of this is true, too.
 
     So no stranger can bring in code of their own. Branches and tags are the owner's. Commits may be
     a fork's, and other refs anybody's, such as a pull request's: of these, only a commit counts
     that the person has launched, and a name with a slash only if it was that one.
     """
-    launched = Project.objects.filter(owner=user, url=url)
-    launched = launched.filter(urlpath=urlpath) if urlpath else launched
+    launched = Project.objects.filter(_was(found.ref), owner=user, url=found.url)
+    if source := found.content_source:
+        launched = launched.filter(_was(source.ref, "content_"), content_url=source.url)
+    place = Q(urlpath=urlpath)
+    if source and found.is_content_optional:  # it has become the content where nbgitpuller is not
+        place |= ~Q(urlpath__startswith=providers.PULL)
+    return (launched.filter(place) if urlpath else launched).exists()
+
+
+def _was(ref: str, prefix: str = "") -> Q:
+    """Return the condition that a launch had what is at this ref, unless its owner chose that."""
     if re.fullmatch(r"[^/%]*", ref) and not _COMMIT_LIKE.fullmatch(ref):
-        return launched.exists()
-    same = Q(commit=ref)
-    if not ref.startswith("refs/"):
-        same |= Q(ref=ref)
-    return launched.filter(same).exists()
+        return Q()
+    same = Q(**{f"{prefix}commit": ref})
+    return same if ref.startswith("refs/") else same | Q(**{f"{prefix}ref": ref})
 
 
 @require_safe

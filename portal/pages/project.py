@@ -213,7 +213,8 @@ def _key(project: Project, reader: User) -> dict[str, str] | None:
     refused = project.current and project.current.code == "launch.key-not-accepted"
     if not refused or project.owner_id != reader.pk:
         return None
-    return {"public": keypairs.ensure(reader).public, "page": key_page(project.url)}
+    url = project.url if project.is_private else project.content_url
+    return {"public": keypairs.ensure(reader).public, "page": key_page(url)}
 
 
 def _ref_choices(project: Project) -> list[tuple[str, str]]:

@@ -22,6 +22,7 @@ from django.db.models import Q
 from keys.models import Token
 from portal.models import UsedName, User
 from sessions.models import Build, Event, LogChunk, Project, Removal, Session, Transition
+from sessions.models.sources import content_columns
 
 from .delete import delete_portal_sessions
 
@@ -119,6 +120,7 @@ def _projects(person: User, names: Names, alias: str) -> None:
             "urlpath": "",
         }
         where |= {"files_volume": ""}  # nothing is stored there any more
+        where |= content_columns(None)
         if project.is_private or _mentions(project.repository, names):
             where |= {"repository": alias, "url": "", "ref": "", "commit": ""}
             where |= {"resources": None, "content": ""}

@@ -168,7 +168,7 @@ class TimelineEntry:
 def project_timeline(project: Project) -> list[TimelineEntry]:
     """Return the project's history, newest first, at most `MAX_ENTRIES` lines of either kind."""
     events = list(Event.objects.filter(project=project).order_by("-seq")[:MAX_ENTRIES])
-    if project.is_private:
+    if project.is_confidential:
         events = [journal.redacted(event) for event in events]
     entries = [TimelineEntry(event.at, "", event.message, code=event.code) for event in events]
     return sorted(

@@ -207,7 +207,11 @@ def _completed(event: Event, request: Request, project: Project, spec: str) -> E
     token = request.auth if isinstance(request.auth, Token) else None
     browser = "" if token else request.session.session_key or ""
     url = now.notebook_url
-    at_commit = replace(now.as_repository(), ref=now.commit, path="", urlpath="")
+    source = now.content_source
+    if source and now.content_commit:
+        source = replace(source, ref=now.content_commit)
+    found = replace(now.as_repository(), content_source=source)
+    at_commit = replace(found, ref=now.commit, path="", urlpath="")
     page = web_page(at_commit)
     return {
         "phase": Phase.READY,

@@ -47,6 +47,13 @@ class LaunchSerializer(KnownFieldsSerializer):
         help_text="Where to go on the notebook's host instead of JupyterLab, such as `rstudio/`; "
         "with `path`, the part of the address above it, such as `doc/tree`.",
     )
+    content = serializers.CharField(
+        allow_blank=True,
+        default="",
+        trim_whitespace=False,
+        help_text="The address of another repository, whose files are used, with `@` and its ref "
+        "if that is not the default branch. `path` is then a file of it.",
+    )
 
 
 class StartSerializer(KnownFieldsSerializer):
@@ -74,6 +81,15 @@ class FilesSerializer(serializers.Serializer[Any]):
     measured = serializers.DateTimeField(source="files_measured", allow_null=True)
 
 
+class ContentSerializer(serializers.Serializer[Any]):
+    """The second repository of a project, whose files are in a folder of the notebook's home."""
+
+    repository = serializers.CharField()
+    ref = serializers.CharField()
+    commit = serializers.CharField(help_text="What the last start has fetched.")
+    folder = serializers.CharField()
+
+
 class ProjectSerializer(serializers.ModelSerializer[Project]):
     """A project and its notebook."""
 
@@ -91,6 +107,7 @@ class ProjectSerializer(serializers.ModelSerializer[Project]):
     safe_mode = serializers.SerializerMethodField(
         help_text="Whether the notebook runs, or last ran, in safe mode."
     )
+    content = serializers.SerializerMethodField()
     resources = serializers.SerializerMethodField()
     files = FilesSerializer(
         source="*", read_only=True, help_text="The project's own files, which are deleted with it."
@@ -107,6 +124,7 @@ class ProjectSerializer(serializers.ModelSerializer[Project]):
             "commit",
             "path",
             "urlpath",
+            "content",
             "state",
             "message",
             "code",
@@ -122,6 +140,14 @@ class ProjectSerializer(serializers.ModelSerializer[Project]):
     def get_safe_mode(self, project: Project) -> bool:
         """Whether the current session is in safe mode."""
         return bool(project.current and project.current.safe_mode)
+
+    @extend_schema_field(ContentSerializer(allow_null=True))
+    def get_content(self, project: Project) -> dict[str, str] | None:
+        """Return the second repository; null if the files are the environment's repository's."""
+        if not (source := project.content_source):
+            return None
+        named = {"repository": source.repository, "ref": source.ref}
+        return {**named, "commit": project.content_commit, "folder": source.folder}
 
     @extend_schema_field(ResourcesSerializer)
     def get_resources(self, project: Project) -> dict[str, Any]:

@@ -40,6 +40,7 @@ __all__ = [
     "BuildReport",
     "BuildSpec",
     "Capacity",
+    "ContentSpec",
     "FilesReport",
     "Image",
     "Inventory",
@@ -83,6 +84,21 @@ class BuildSpec:
 
 
 @dataclass(frozen=True)
+class ContentSpec:
+    """A second repository at a commit, whose files a notebook gets in a ``folder`` of its home.
+
+    ``url``, ``commit`` and ``ref`` are as in `BuildSpec`; the notebook's ``identity`` opens a
+    private one. With ``unless_puller``, it is left out where the environment has nbgitpuller.
+    """
+
+    url: str
+    commit: str
+    ref: str
+    folder: str
+    unless_puller: bool = False
+
+
+@dataclass(frozen=True)
 class ServerSpec:
     """One notebook to run.
 
@@ -115,6 +131,7 @@ class ServerSpec:
     email: str = ""
     safe_mode: str = ""
     keeps_start: bool = False
+    content: ContentSpec | None = None
 
 
 class Backend(Protocol):

@@ -62,12 +62,14 @@ class FilesReport:
 
     ``message`` is a message for the owner, "" if there is nothing to say; ``is_repeated`` means
     that the same message may have been given at an earlier start. ``size`` is the bytes that the
-    files take, None if unknown.
+    files take, None if unknown. ``has_content`` is whether the files of a second repository are
+    there.
     """
 
     message: str = ""
     size: int | None = None
     is_repeated: bool = False
+    has_content: bool = False
 
     def __post_init__(self) -> None:
         _clean(self, "message")

@@ -44,13 +44,19 @@ MAX_NAMES = 10
 MAX_NAME_LENGTH = 120
 """Longest name shown, in characters."""
 _COMMIT = 7
+_MAX_REASON_LENGTH = 300
 _MAX_BYTES = 2**63
 
 
 def files_report(report: Mapping[str, Any], size: int | None = None) -> FilesReport:
     """Return a `FilesReport` with everything worth saying about a merge's report."""
-    said = " ".join(_sentences(report))
-    return FilesReport(said, size, is_repeated=bool(report.get("again")))
+    content = _mapping(report.get("content"))
+    parts = [(report, " ".join(_sentences(report))), (content, " ".join(_content(content)))]
+    news = [said for part, said in parts if said and not part.get("again")]
+    said = " ".join(news or [said for _part, said in parts if said])
+    is_repeated = not news and any(part.get("again") for part, _said in parts)
+    has_content = content.get("state") in {"filled", "merged"}
+    return FilesReport(said, size, is_repeated=is_repeated, has_content=has_content)
 
 
 def printable(text: str) -> str:
@@ -85,6 +91,28 @@ def _sentences(report: Mapping[str, Any]) -> Iterator[str]:
         yield sentence % {"count": left, "names": _join_names(names, left)}
 
 
+def _content(report: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what there is to say about the merge of a second repository into its ``folder``."""
+    names = {
+        "folder": printable(str(report.get("folder", "")))[:MAX_NAME_LENGTH],
+        "commit": printable(str(report.get("commit", "")))[:_COMMIT],
+        "why": printable(str(report.get("left", "")))[:_MAX_REASON_LENGTH],
+    }
+    if report.get("left"):
+        yield _("The folder %(folder)s is as it was, because nothing new could be had: %(why)s") % (
+            names
+        )
+    elif report.get("state") == "filled":
+        yield _("The folder %(folder)s has the content’s commit %(commit)s.") % names
+    elif report.get("state") == "merged":
+        sentence = _(
+            "The folder %(folder)s was updated to the content’s commit %(commit)s: %(what)s."
+        )
+        yield sentence % {**names, "what": _changes(report)}
+        if count := _number(report, "conflicts"):
+            yield _conflict_sentence(report, count)
+
+
 def volume_sentence(room: Any) -> str:
     """Return what takes the room in a volume that is full or nearly full; "" if unknown.
 
@@ -106,7 +134,8 @@ def _room_values(room: Mapping[str, Any]) -> dict[str, str]:
     return {"free": filesizeformat(_number(room, "free")), "names": ", ".join(names) or "?"}
 
 
-def _merged_sentences(report: Mapping[str, Any]) -> Iterator[str]:
+def _changes(report: Mapping[str, Any]) -> str:
+    """Return how many files a merge has changed, and how many it has not."""
     words = {
         "updated": _("%(count)d updated"),
         "added": _("%(count)d added"),
@@ -115,9 +144,13 @@ def _merged_sentences(report: Mapping[str, Any]) -> Iterator[str]:
     }
     counts = {each: _number(report, each) for each in words}
     parts = [words[each] % {"count": count} for each, count in counts.items() if count]
+    return ", ".join(parts) or _("no changes needed")
+
+
+def _merged_sentences(report: Mapping[str, Any]) -> Iterator[str]:
     sentence = _("Your files were updated to commit %(commit)s of the repository: %(what)s.")
     commit = printable(str(report.get("commit", "")))[:_COMMIT]
-    yield sentence % {"commit": commit, "what": ", ".join(parts) or _("no changes needed")}
+    yield sentence % {"commit": commit, "what": _changes(report)}
     if count := _number(report, "conflicts"):
         yield _conflict_sentence(report, count)
     if report.get("git") == "keep":

@@ -107,7 +107,9 @@ def safe_path(path: str) -> str:
 
 def _own_path(project: Project) -> str:
     """Return where the project itself opens: its file, or where its launch link leads."""
-    if tidy := project.path.strip("/"):
+    source = None if project.is_content_optional else project.content_source
+    tidy = f"{source.folder if source else ''}/{project.path}".strip("/")
+    if tidy and (project.path or not project.urlpath):
         return f"/{project.urlpath or LAB}/{quote(tidy)}"
     return (project.urlpath and safe_path(f"/{project.urlpath}")) or "/lab"
 

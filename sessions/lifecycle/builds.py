@@ -36,7 +36,8 @@ from sessions.git.resolve import ResolvedRef, require_reachable, resolve
 from sessions.models import Build, Project, RepositoryRule, Session
 from sessions.names import image_name
 from sessions.progress import journal
-from sessions.providers.repository import path_spellings
+from sessions.providers import Repository
+from sessions.providers.repository import is_private, path_spellings
 from sessions.states import BuildState, Phase, SessionState
 
 from . import admission, observations, sshkey
@@ -49,6 +50,9 @@ MAX_THREADS, MAX_PER_HOST, MAX_PER_USER = 8, 3, 1
 at most fifty on one that is not.
 """
 _A_DAY = 86_400
+_MISSING_REF = frozenset({"launch.ref-not-found", "launch.no-default-branch"})
+_CONTENT_REF = "launch.content-ref-not-found"
+"""Replaces their codes if the ref is the content's: the offers are no refs of the environment."""
 
 _pool = ThreadPool(MAX_THREADS, MAX_PER_HOST, MAX_PER_USER)
 
@@ -61,7 +65,8 @@ def prepare(session_id: int) -> None:
     session = _waiting_session(session_id)
     if session and settings.IN_WORKER and _needs_server(session):
         project = session.project
-        host = urlsplit(project.url).hostname or ""
+        is_known = project.content_url and not _needs_environment(session)
+        host = urlsplit(project.content_url if is_known else project.url).hostname or ""
         _pool.submit(Work(session_id, host, project.owner_id, partial(_find_build, session_id)))
     elif session:
         _find_build(session_id)
@@ -73,7 +78,12 @@ def _waiting_session(session_id: int) -> Session | None:
 
 
 def _needs_server(session: Session) -> bool:
-    """Return whether the repository's server may have to be asked for something.
+    """Return whether a repository's server may have to be asked for something."""
+    return bool(session.project.content_url) or _needs_environment(session)
+
+
+def _needs_environment(session: Session) -> bool:
+    """Return whether the server of the environment's repository may have to be asked.
 
     That is: which commit it is, what it holds, or whether it is the repository's own.
     """
@@ -92,9 +102,11 @@ def _find_build(session_id: int) -> None:
     project = session.project
     with handle_failures(session):
         found = _resolve(project, again=session.force_build)
-        _require_own_commit(project, found)
+        _require_own_commit(project, project.url, found)
         contents = admission.read_contents(project, found)
-        _attach_build(session, found, contents)
+        source = project.content_source
+        content = _resolve_content(project, source) if source else None
+        _attach_build(session, found, contents, content)
 
 
 def _resolve(project: Project, *, again: bool) -> ResolvedRef:
@@ -102,10 +114,34 @@ def _resolve(project: Project, *, again: bool) -> ResolvedRef:
     if project.commit and not again:
         return ResolvedRef(project.commit, project.ref, project.path)
     found = resolve(project.as_repository(), sshkey.fetch_identity(project))
-    return replace(found, path=_existing_path(project, found))
+    if project.content_url:  # what opens is the content's
+        return replace(found, path=project.path)
+    return replace(found, path=_existing_path(project, project.url, found))
 
 
-def _existing_path(project: Project, found: ResolvedRef) -> str:
+def _resolve_content(project: Project, source: Repository) -> ResolvedRef:
+    """Return the present commit of the content, "" if it is left out of this start.
+
+    A project that had its content once starts with that if there is nothing new to be had, and one
+    of a link for nbgitpuller starts in any case. Raises `BinderyError` for others.
+    """
+    try:
+        RepositoryRule.objects.require_allowed(source)
+        found = resolve(source, sshkey.fetch_identity(project, source.url))
+        _require_own_commit(project, source.url, found)
+        return replace(found, path=_existing_path(project, source.url, found))
+    except BinderyError as error:
+        message = _("The content, %(repository)s: %(message)s") % {
+            "repository": source.repository,
+            "message": error.message,
+        }
+        if not project.content_commit and not project.is_content_optional:
+            code = _CONTENT_REF if error.code in _MISSING_REF else error.code
+            raise type(error)(code, message, **error.details) from None
+        return ResolvedRef(project.content_commit, source.ref, project.path, message)
+
+
+def _existing_path(project: Project, url: str, found: ResolvedRef) -> str:
     """Return the path to open: the file of that very name, else the one that its escapes mean.
 
     Links are escaped once too often, or not at all. The server is asked only about such paths.
@@ -113,16 +149,16 @@ def _existing_path(project: Project, found: ResolvedRef) -> str:
     spellings = path_spellings(found.path)
     if len(spellings) < 2:
         return found.path
-    identity = sshkey.fetch_identity(project)
+    identity = sshkey.fetch_identity(project, url)
     try:
-        there = first_entry(project.url, found.commit, spellings, found.ref, identity)
+        there = first_entry(url, found.commit, spellings, found.ref, identity)
     except BinderyError:  # whatever it is, reading the commit says so
         return found.path
     return there or found.path
 
 
-def _require_own_commit(project: Project, found: ResolvedRef) -> None:
-    """Check that the commit is the repository's own, where rules allow only certain repositories.
+def _require_own_commit(project: Project, url: str, found: ResolvedRef) -> None:
+    """Check that the commit is that repository's own, where rules allow only certain repositories.
 
     A commit found under a branch or a tag is the repository's own, and stays so for a day. One
     found under another ref may be anybody's, such as a pull request's. Raises `UserError` if the
@@ -131,23 +167,26 @@ def _require_own_commit(project: Project, found: ResolvedRef) -> None:
     is_named = found.ref != found.commit and not found.ref.startswith("refs/")
     if is_named or not RepositoryRule.objects.exists():
         return
-    builds = Build.objects.usable_by(project).filter(commit=found.commit)
-    whose = project.owner_id if project.is_private else None
-    digest = hashlib.sha256(repr((project.url, found.commit, whose)).encode()).hexdigest()
+    whose = project.owner_id if is_private(url) else None
+    builds = Build.objects.filter(url=url, owner=whose, commit=found.commit)
+    digest = hashlib.sha256(repr((url, found.commit, whose)).encode()).hexdigest()
     known = f"own-commit:{digest}"
     own = builds.exclude(ref=found.commit).exclude(ref__startswith="refs/")
     if cache.get(known) or own.exists():
         return
-    require_reachable(project.url, found.commit, sshkey.fetch_identity(project))
+    require_reachable(url, found.commit, sshkey.fetch_identity(project, url))
     cache.set(known, True, _A_DAY)
 
 
 @retry_after_deadlock
-def _attach_build(session: Session, resolved: ResolvedRef, contents: Contents) -> None:
+def _attach_build(
+    session: Session, resolved: ResolvedRef, contents: Contents, content: ResolvedRef | None
+) -> None:
     """Have the session wait for the build of its commit, or continue at once if one is finished.
 
     The build of another commit also serves if the two differ only in ``.resources``. ``contents``
-    are those of the commit. Raises `UserError` or `QuotaExceeded` if there can be no such notebook.
+    are those of the commit, and ``content`` is that of the project. Raises `UserError` or
+    `QuotaExceeded` if there can be no such notebook.
     """
     kept = (
         None if session.force_build else _finished_build(session.project, resolved.commit, contents)
@@ -159,8 +198,8 @@ def _attach_build(session: Session, resolved: ResolvedRef, contents: Contents) -
         capacity.require_possible(wanted)
         build = (kept and _hold_image(kept)) or _active_build(session, resolved, contents, mine)
         if build is not None and _claim(session, build, wanted):
-            _store_resolved(session.project, resolved, contents)
-            notices = filter(None, [resolved.notice])
+            _store_resolved(session.project, resolved, contents, content)
+            notices = filter(None, [resolved.notice, content.notice if content else ""])
             for said in (*notices, *warnings, *_reuse_message(build, resolved)):
                 journal.record(session, Phase.WAITING, said)
             if build.state != BuildState.BUILT:
@@ -169,12 +208,18 @@ def _attach_build(session: Session, resolved: ResolvedRef, contents: Contents) -
         observations.continue_sessions(build)  # each in a transaction of its own
 
 
-def _store_resolved(project: Project, found: ResolvedRef, contents: Contents) -> None:
+def _store_resolved(
+    project: Project, found: ResolvedRef, contents: Contents, content: ResolvedRef | None
+) -> None:
+    opened = found.path if project.is_content_optional or not content else content.path
     Project.objects.filter(pk=project.pk).update(
         commit=found.commit,
         ref=found.ref,
-        path=found.path,
+        path=opened,
         tail="",
+        content_commit=content.commit if content else "",
+        content_ref=content.ref if content else project.content_ref,
+        content_tail="" if content and content.commit else project.content_tail,
         resources=storable(contents.resources),
         content=contents.content,
     )

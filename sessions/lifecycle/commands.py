@@ -23,6 +23,7 @@ from sessions.backends import get_backend
 from sessions.errors import NotAllowed, NotYet, StateConflict, TemporaryError
 from sessions.installation import ownership
 from sessions.models import Build, Project, RepositoryRule, Session
+from sessions.models.sources import content_columns
 from sessions.names import project_name
 from sessions.progress import journal
 from sessions.providers import Repository, parse_launch_link, parse_repository
@@ -35,14 +36,21 @@ from .queue import enqueue
 
 @retry_after_deadlock
 def launch(
-    user: User, repository: str, ref: str = "", path: str = "", *, urlpath: str = ""
+    user: User,
+    repository: str,
+    ref: str = "",
+    path: str = "",
+    *,
+    urlpath: str = "",
+    content: str = "",
 ) -> Project:
     """Create a project from a repository's address as a person writes it, and start it.
 
-    Raises `UserError` if the address is not understood or not allowed, `QuotaExceeded` at a limit;
-    nothing is left behind then.
+    ``content`` is the address of another repository, whose files it gets. Raises `UserError` if an
+    address is not understood or not allowed, `QuotaExceeded` at a limit; nothing is left behind
+    then.
     """
-    parsed = parse_repository(repository, ref, path, urlpath=urlpath)
+    parsed = parse_repository(repository, ref, path, urlpath=urlpath, content=content)
     RepositoryRule.objects.require_allowed(parsed)
     _require_backend()
     with transaction.atomic():
@@ -73,7 +81,10 @@ def launch_link(user: User, link: str, *, build_only: bool = False) -> Project:
         if not project.is_live:
             project.commit, project.ref, project.tail = "", parsed.ref, parsed.ambiguous_tail
             project.path, project.urlpath = parsed.path, parsed.urlpath
-            project.save(update_fields=["commit", "ref", "tail", "path", "urlpath"])
+            content = content_columns(parsed.content_source)
+            for name, value in content.items():
+                setattr(project, name, value)
+            project.save(update_fields=["commit", "ref", "tail", "path", "urlpath", *content])
             project.current = _begin(project, user, mine, build_only=build_only)
         return project
 
@@ -107,6 +118,7 @@ def _create(
         tail=parsed.ambiguous_tail,
         urlpath=parsed.urlpath,
         link=link,
+        **content_columns(parsed.content_source),
     )
     project.current = _begin(project, user, mine, build_only=build_only)
     return project

@@ -22,6 +22,7 @@ from sessions.models import Event, Project, Session
 from sessions.models.project import ProjectQuerySet
 from sessions.names import owner_slug
 from sessions.progress import journal
+from sessions.providers import pulled_place
 from sessions.states import SESSION_LIVE, Phase
 
 
@@ -78,6 +79,10 @@ def record_report(session: Session, report: FilesReport | None) -> None:
         journal.record(session, Phase.LAUNCHING, report.message)
     if report.size is not None:
         _store(session.project_id, report.size)
+    project = session.project
+    if report.has_content and project.is_content_optional:  # nbgitpuller is missing
+        path, urlpath = pulled_place(project.urlpath)
+        Project.objects.filter(pk=project.pk).update(path=path, urlpath=urlpath)
 
 
 def unmeasured() -> ProjectQuerySet:

@@ -20,6 +20,7 @@ from sessions.errors import UserError
 from sessions.lifecycle import files
 from sessions.lifecycle.queue import enqueue
 from sessions.models import Project, Session
+from sessions.providers import is_private
 
 _RENEWAL_WINDOW = timedelta(hours=1)
 
@@ -62,12 +63,12 @@ def identity_for(user: User) -> SshIdentity:
         raise UserError("ssh-key.unreadable", message) from None
 
 
-def fetch_identity(project: Project) -> SshIdentity | None:
+def fetch_identity(project: Project, url: str = "") -> SshIdentity | None:
     """Return the identity that opens the project's repository, or None if it is public.
 
-    Raises `UserError` as `identity_for`.
+    ``url`` is its content's, if that is meant. Raises `UserError` as `identity_for`.
     """
-    return identity_for(project.owner) if project.is_private else None
+    return identity_for(project.owner) if is_private(url or project.url) else None
 
 
 def users_with_stale_keys() -> Iterable[int]:

@@ -11,7 +11,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from quotas.limits import limits_of
-from sessions.backends import BuildSpec, ServerSpec, get_backend
+from sessions.backends import BuildSpec, ContentSpec, ServerSpec, get_backend
 from sessions.errors import BinderyError
 from sessions.jupyter import commit_email
 from sessions.lifecycle import files, observations, safe_mode, sshkey
@@ -102,10 +102,19 @@ def spawn(session_id: int) -> None:
                 ),
                 safe_mode=session.safe_mode,
                 keeps_start=safe_mode.tries_kernel(session),
+                content=_content_spec(project),
             )
         )
         # The key may have been replaced in the meantime.
         sshkey.renew(project.owner_id, current=identity)
+
+
+def _content_spec(project: Project) -> ContentSpec | None:
+    """Return the content that the notebook gets; None if it has none, or none at this start."""
+    if not (source := project.content_source) or not project.content_commit:
+        return None
+    named = (source.url, project.content_commit, source.ref, source.folder)
+    return ContentSpec(*named, unless_puller=project.is_content_optional)
 
 
 def remove_server(session_id: int) -> None:

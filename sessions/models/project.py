@@ -17,7 +17,7 @@ from portal.lib.db import CompiledQuery, Param
 from portal.models import User
 from portal.models.mail import ATTEMPTS, UNDELIVERABLE_AFTER
 from sessions import disclosure
-from sessions.providers import Repository, is_private
+from sessions.models.sources import WithSources
 from sessions.states import BUILD_ACTIVE, ProjectState, SessionState
 
 if TYPE_CHECKING:
@@ -163,12 +163,9 @@ class ProjectQuerySet(models.QuerySet["Project"]):
         return _GONE(owner=user.pk, since=since)
 
 
-class Project(models.Model):
+class Project(WithSources):
     """A person's repository at a ref.
 
-    - ``repository`` is the address as people write it, ``url`` what git clones.
-    - ``ref`` is what was typed ("" is the default branch), ``commit`` what it resolved to.
-    - ``urlpath`` is where a launch link leads on the notebook's host (`sessions.providers`).
     - ``link`` is the digest of the launch link by which programs ask for it (`sessions.api.build`).
     - ``resources`` is the text of ``.resources`` there, None until a launch has read it;
       ``content`` is like `Build.content`.
@@ -183,16 +180,6 @@ class Project(models.Model):
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="projects")
     name = models.CharField(_("name"), max_length=63, unique=True)
-    provider = models.CharField(_("provider"), max_length=16)
-    repository = models.CharField(_("repository"), max_length=2000)
-    url = models.CharField(max_length=2000, editable=False)
-    ref = models.CharField(_("ref"), max_length=255, blank=True)
-    commit = models.CharField(_("commit"), max_length=64, blank=True)
-    path = models.CharField(_("path to open"), max_length=1000, blank=True)
-    tail = models.CharField(max_length=2000, blank=True, editable=False)
-    urlpath = models.CharField(
-        max_length=2000, blank=True, default="", db_default="", editable=False
-    )
     link = models.CharField(max_length=64, blank=True, default="", db_default="", editable=False)
     current = models.OneToOneField(
         "notebook_sessions.Session", models.SET_NULL, null=True, related_name="+", editable=False
@@ -265,31 +252,12 @@ class Project(models.Model):
         """Return whether it was deleted and can be restored."""
         return bool(self.removed and self.drops and self.drops > self.removed)
 
-    @property
-    def is_private(self) -> bool:
-        """Return whether it is fetched with its owner's SSH key: then its build is theirs alone."""
-        return is_private(self.url)
-
-    @property
-    def is_third_party(self) -> bool:
-        """Return whether somebody else may have written the repository.
-
-        This is assumed unless it is fetched with its owner's key or is one of the portal's own
-        examples.
-        """
-        return not self.is_private and not self.url.startswith(f"{settings.PORTAL_URL}/")
-
-    def as_repository(self) -> Repository:
-        """Return the repository that it is of, at its ref, with what it opens."""
-        named = (self.provider, self.repository, self.url, self.ref, self.path)
-        return Repository(*named, ambiguous_tail=self.tail, urlpath=self.urlpath)
-
     def shows_log_to(self, user: User) -> bool:
         """Return whether this person may read the output of its builds and notebooks.
 
-        For a private project, only its owner may.
+        For a confidential project, only its owner may.
         """
-        return not self.is_private or self.owner_id == user.pk
+        return not self.is_confidential or self.owner_id == user.pk
 
     def message_for(self, user: User) -> str:
         """Return its current session's message, as this person may read it."""

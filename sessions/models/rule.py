@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 
 from sessions.errors import UserError
 from sessions.git import patterns
+from sessions.providers import Repository
 
 
 class Launchable(Protocol):
@@ -29,6 +30,14 @@ class Launchable(Protocol):
     @property
     def url(self) -> str:
         """Return the address to clone from."""
+
+    @property
+    def content_source(self) -> Repository | None:
+        """Return the repository of the content, None if there is none."""
+
+    @property
+    def is_content_optional(self) -> bool:
+        """Return whether it can be left out."""
 
 
 class RuleDecision(NamedTuple):
@@ -58,18 +67,25 @@ class RepositoryRuleQuerySet(models.QuerySet["RepositoryRule"]):
     """Queries on rules for repositories."""
 
     def require_allowed(self, repository: Launchable) -> None:
-        """Raise `UserError` with the reason if this repository may not be launched here."""
-        decision = evaluate_rules(self.all(), repository.url)
+        """Raise `UserError` with the reason if this repository may not be launched here.
+
+        The same goes for its content, unless that can be left out.
+        """
+        rules = list(self.all())
+        self._require(rules, repository.repository, repository.url)
+        if (source := repository.content_source) and not repository.is_content_optional:
+            self._require(rules, source.repository, source.url)
+
+    def _require(self, rules: list[RepositoryRule], name: str, url: str) -> None:
+        decision = evaluate_rules(rules, url)
         if decision.allowed:
             return
         if decision.rule:
-            raise UserError(
-                "launch.repository-banned", _banned(repository.repository, decision.rule)
-            )
+            raise UserError("launch.repository-banned", _banned(name, decision.rule))
         raise UserError(
             "launch.repository-not-allowed",
             gettext("%(repository)s is not one of the repositories that may be launched here.")
-            % {"repository": repository.repository},
+            % {"repository": name},
         )
 
 

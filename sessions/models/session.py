@@ -133,7 +133,7 @@ class Session(models.Model):
     def public_message(self) -> str:
         """Return the message as staff may read it, whoever the project belongs to."""
         redacted = disclosure.redact(self.message, self.code)
-        return redacted if self.project.is_private else self.message
+        return redacted if self.project.is_confidential else self.message
 
     @property
     def server_token(self) -> str:

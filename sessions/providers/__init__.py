@@ -8,6 +8,7 @@ Accepted text has passed `repository` and `address`; `sessions.git.resolve` find
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol
 
@@ -21,14 +22,16 @@ from sessions.providers.binder import (
     REPO_PROVIDERS,
     Linkable,
     clean_urlpath,
+    file_in_lab,
     is_launch_link,
     launch_link,
     read_link,
     web_page,
 )
 from sessions.providers.forges import Gist, Git, GitHub, GitLab
-from sessions.providers.pasted import unwrap
+from sessions.providers.pasted import pulled, unwrap
 from sessions.providers.repository import (
+    PULL,
     Repository,
     clean_path,
     clean_ref,
@@ -41,6 +44,7 @@ from sessions.providers.repository import (
 __all__ = [
     "LAB",
     "PROVIDERS",
+    "PULL",
     "REPO_PROVIDERS",
     "Linkable",
     "Provider",
@@ -51,9 +55,14 @@ __all__ = [
     "launch_link",
     "parse_launch_link",
     "parse_repository",
+    "pulled_place",
     "web_page",
 ]
 
+_AUTHORITY = r"[A-Za-z][\w+.-]*://[^/?#\s]*/|[^/?#@:\s]+@[^/?#@:\s]+:"
+_WITH_REF = re.compile(
+    rf"(?P<address>(?:{_AUTHORITY}|(?!{_AUTHORITY}))(?:[^@?#\s]|(?<=/)@)*[^@?#\s/])@(?P<ref>[^?#\s]+)"
+)
 _COMMIT = re.compile(r"[0-9a-fA-F]{40}(?:[0-9a-fA-F]{24})?")
 _SHORT_COMMIT = re.compile(r"[0-9a-fA-F]{7,63}")
 _REQUEST = re.compile(r"(?:refs/)?(?P<kind>pull|merge-requests)/(?P<number>[0-9]+)(?:/head)?")
@@ -85,13 +94,20 @@ PROVIDERS: dict[str, Provider] = {
 
 
 def parse_repository(
-    text: str, ref: str = "", path: str = "", provider: str = "", *, urlpath: str = ""
+    text: str,
+    ref: str = "",
+    path: str = "",
+    provider: str = "",
+    *,
+    urlpath: str = "",
+    content: str = "",
 ) -> Repository:
     """Return the repository that a person means by the fields of a launch.
 
     ``provider`` is a key of `PROVIDERS`, or "" to go by the text. A typed ``ref``, ``path`` and
-    ``urlpath`` (as in `Repository`) win over those in the address. Raises UserError with a message
-    that says how to write it.
+    ``urlpath`` (as in `Repository`) win over those in the address. ``content`` is the address of
+    the files' own repository, and ``@`` and its ref if that is not the default branch. Raises
+    UserError with a message that says how to write it.
     """
     ref, path = clean_ref(ref), clean_path(path)
     pasted = unwrap(clean_repository(text))
@@ -99,7 +115,8 @@ def parse_repository(
     found = parse_launch_link(pasted.address) if is_link else _named(pasted.address, provider)
     found = _with_typed(found, clean_ref(pasted.ref), clean_path(pasted.path))
     found = _with_typed(found, ref, path)
-    return replace(found, path=path, urlpath=clean_urlpath(urlpath)) if urlpath else found
+    found = replace(found, path=path, urlpath=clean_urlpath(urlpath)) if urlpath else found
+    return _with_content(found, content, path)
 
 
 def parse_launch_link(text: str) -> Repository:
@@ -110,7 +127,74 @@ def parse_launch_link(text: str) -> Repository:
     is_link = is_launch_link(named)
     found = parse_launch_link(named) if is_link else _named(named, link.provider)
     found = _with_typed(found, link.ref, "")
-    return replace(found, path=link.path or found.path, urlpath=link.urlpath)
+    path = link.path or ("" if link.content else found.path)
+    found = replace(found, path=path, urlpath=link.urlpath)
+    return _with_content(found, link.content, link.path)
+
+
+def _with_content(found: Repository, text: str, path: str) -> Repository:
+    """Return the repository with the source of its content, if one is named. Raises UserError.
+
+    ``text`` is its address, "" to keep the one that a link has named. ``path`` is the file of it
+    that opens, "" for the one in its address.
+    """
+    is_pull = found.urlpath.startswith(PULL)
+    source = _content(text) if text.strip() else None if is_pull else found.content_source
+    if source is None:
+        return _with_pulled(found)
+    urlpath = "" if is_pull else found.urlpath  # it names another content
+    if not text.strip():
+        path = path or found.path
+    elif not path:
+        urlpath = "" if found.path else urlpath  # the part above a file of the environment's
+        if inside := file_in_lab(urlpath, source.folder):
+            path, urlpath = inside
+        path = path or ("" if urlpath else source.path)
+    return replace(found, path=path, urlpath=urlpath, content_source=replace(source, path=path))
+
+
+def _with_pulled(found: Repository) -> Repository:
+    """Return the repository with what a link has nbgitpuller fetch, in case that is missing.
+
+    Nothing is said about an address that is not understood: nbgitpuller may understand it.
+    """
+    if not found.urlpath.startswith(PULL):
+        return found
+    with suppress(UserError):
+        pasted = pulled(found.urlpath)
+        return replace(found, content_source=_source(pasted.address, pasted.ref))
+    return found
+
+
+def pulled_place(urlpath: str) -> tuple[str, str]:
+    """Return the path and the urlpath that open what nbgitpuller's address would have opened."""
+    pasted = pulled(urlpath)
+    return clean_path(pasted.path), clean_urlpath(pasted.place)
+
+
+def _content(text: str) -> Repository:
+    """Return the source of the content at an address, or at an address and its ref after an ``@``.
+
+    Raises UserError.
+    """
+    try:
+        return _source(*_split_ref(clean_repository(text)))
+    except UserError as error:
+        message = _("The content’s repository: %(message)s") % {"message": error.message}
+        raise UserError(error.code, message, **error.details) from None
+
+
+def _source(address: str, ref: str) -> Repository:
+    """Return the repository of content; a launch link is none, since it may have one of its own."""
+    if is_launch_link(unwrap(clean_repository(address)).address):
+        refuse(_("This is a launch link. Paste the address of the repository with the files."))
+    return parse_repository(address, ref)
+
+
+def _split_ref(text: str) -> tuple[str, str]:
+    """Return the address and the ref in it; names may begin with an ``@``, but not have one."""
+    found = _WITH_REF.fullmatch(text)
+    return (found["address"], found["ref"]) if found else (text, "")
 
 
 def _named(text: str, provider: str) -> Repository:
@@ -169,9 +253,12 @@ def describe(repository: Repository) -> tuple[str, ...]:
         repository.repository,
         _described_ref(repository),
     ]
+    if source := repository.content_source:
+        files = _("files of %(repository)s") % {"repository": source.repository}
+        parts += [files, _described_ref(source)]
     if opened := repository.path or repository.urlpath:
         parts.append(_("opens %(path)s") % {"path": opened})
-    if is_private(repository.url):
+    if is_private(repository.url) or (source and is_private(source.url)):
         parts.append(_("with your SSH key"))
     if repository.notice:
         parts.append(repository.notice)

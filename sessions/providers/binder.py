@@ -1,13 +1,15 @@
 """Binder's launch links: read those of any hub, and make our own. Pure functions of the text.
 
 A link is ``/v2/<provider>/<spec>``, below a hub's address or alone, with ``labpath=``,
-``filepath=`` or ``urlpath=`` in its query. Its escapes count: ``%2F`` does not separate names. So
-everything here takes and returns addresses as they are sent, with their escapes.
+``filepath=`` or ``urlpath=`` in its query; ``content=`` names another repository for the files. Its
+escapes count: ``%2F`` does not separate names. So everything here takes and returns addresses as
+they are sent, with their escapes.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, NoReturn, Protocol
 from urllib.parse import parse_qsl, quote, unquote
@@ -17,7 +19,7 @@ from django.utils.translation import gettext as _
 from sessions.errors import UserError
 
 from .archives import ARCHIVES, refuse_archive, refuse_doi
-from .repository import clean_path, clean_ref, has_invisible
+from .repository import PULL, Repository, clean_path, clean_ref, has_invisible
 
 PREFIX = "/v2/"
 MAX_URLPATH_LENGTH = 2000
@@ -49,7 +51,7 @@ _UNESCAPED_URL = re.compile(r"(?P<scheme>https?|ssh|git):/+(?P<rest>.+)", re.DOT
 class LaunchLink:
     """Holds what a launch link names, like a launch's fields; ``urlpath`` is as in `Repository`.
 
-    ``provider`` is "" if the repository's address says it.
+    ``provider`` is "" if the repository's address says it. ``content`` is the text of ``content=``.
     """
 
     repository: str
@@ -57,6 +59,7 @@ class LaunchLink:
     ref: str
     path: str
     urlpath: str
+    content: str = ""
 
 
 class Linkable(Protocol):
@@ -86,6 +89,10 @@ class Linkable(Protocol):
     def urlpath(self) -> str:
         """Return where to go on the notebook's host, as in `Repository`."""
 
+    @property
+    def content_source(self) -> Repository | None:
+        """Return the repository of the files, as in `Repository`."""
+
 
 def is_launch_link(text: str) -> bool:
     """Return whether a text is a launch link of this or any other hub."""
@@ -111,9 +118,12 @@ def read_link(text: str) -> LaunchLink:
         prefix = "" if has_invisible(_decoded(provider)) else _decoded(provider)[:40]
         raise UserError("launch.provider-unknown", sentence % {"prefix": f"“{prefix}”"})
     repository, ref = _split(provider, spec)
-    path, urlpath = _place(found["query"] or "" if found else "")
+    # The first of each counts.
+    query = dict(reversed(parse_qsl(found["query"] or "" if found else "", errors="replace")))
+    path, urlpath = _place(query)
     ref = "" if provider == "gist" and ref in _NEWEST_OF_GIST else ref
-    return LaunchLink(repository, "" if provider == "git" else provider, ref, path, urlpath)
+    provider = "" if provider == "git" else provider
+    return LaunchLink(repository, provider, ref, path, urlpath, query.get("content", ""))
 
 
 def _split(provider: str, spec: str) -> tuple[str, str]:
@@ -155,14 +165,15 @@ def _refuse_without_ref(provider: str, spec: str) -> NoReturn:
     )
 
 
-def _place(query: str) -> tuple[str, str]:
+def _place(query: Mapping[str, str]) -> tuple[str, str]:
     """Return the file that a query opens, and the address on the notebook's host."""
-    found = dict(reversed(parse_qsl(query, errors="replace")))  # the first of each counts
     for name, above in _ABOVE_FILES.items():
-        if path := clean_path(found.get(name, "")):
+        if path := clean_path(query.get(name, "")):
             return path, above
-    urlpath = clean_urlpath(found.get("urlpath", ""))
-    return _file_in_lab(urlpath) or ("", urlpath)
+    urlpath = clean_urlpath(query.get("urlpath", ""))
+    if query.get("content"):  # only who knows its folder can tell a file of it
+        return "", urlpath
+    return file_in_lab(urlpath) or ("", urlpath)
 
 
 def clean_urlpath(text: str) -> str:
@@ -179,9 +190,12 @@ def clean_urlpath(text: str) -> str:
     return urlpath
 
 
-def _file_in_lab(urlpath: str) -> tuple[str, str] | None:
-    """Return the file that an address opens just as its path alone would, and "" beside it."""
-    file = urlpath.removeprefix(f"{LAB}/")
+def file_in_lab(urlpath: str, folder: str = "") -> tuple[str, str] | None:
+    """Return the file that an address opens just as its path alone would, and "" beside it.
+
+    Paths are those in the home folder, or in a ``folder`` of it.
+    """
+    file = urlpath.removeprefix(f"{LAB}/{folder}/" if folder else f"{LAB}/")
     path = _decoded(file)
     if file == urlpath or "?" in file or "#" in file or quote(path) != quote(file, safe="/%"):
         return None
@@ -211,14 +225,22 @@ def launch_link(of: Linkable) -> str:
     else:
         spec = quote(of.url, safe="")
     key = of.provider if of.provider in {"gh", "gl", "gist"} else "git"
-    place = ""
+    source = None if of.urlpath.startswith(PULL) else of.content_source
+    content = f"content={quote(source.as_content)}" if source else ""
+    query = "&".join(filter(None, [content, _place_query(of, source.folder if source else "")]))
+    return f"{PREFIX}{key}/{spec}/{quote(of.ref or 'HEAD')}{'?' if query else ''}{query}"
+
+
+def _place_query(of: Linkable, folder: str) -> str:
+    """Return the part of a launch link's query that says what opens; "" without any."""
     for name, above in _ABOVE_FILES.items():
         if of.path and of.urlpath == above:
-            place = f"?{name}={quote(of.path)}"
-    if not place and (of.path or of.urlpath):
-        file = quote(of.path) if re.search("[%?#]", of.path) else of.path
-        place = f"?urlpath={quote(f'{LAB}/{file}' if of.path else of.urlpath)}"
-    return f"{PREFIX}{key}/{spec}/{quote(of.ref or 'HEAD')}{place}"
+            return f"{name}={quote(of.path)}"
+    if not of.path and not of.urlpath:
+        return ""
+    file = quote(of.path) if re.search("[%?#]", of.path) else of.path
+    place = f"{LAB}/{folder}/{file}" if folder else f"{LAB}/{file}"
+    return f"urlpath={quote(place if of.path else of.urlpath)}"
 
 
 class WebPage(NamedTuple):

@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 
 from .address import refuse
 from .binder import is_launch_link
+from .repository import PULL
 
 _MARKDOWN = re.compile(r"\]\(\s*<?((?:[^\s()<>]|\([^\s()<>]*\))+)")
 _REST = re.compile(r":target:\s*(\S+)|<([^\s<>]+)>`_")
@@ -56,18 +57,34 @@ _GIT_PULL = re.compile(
     r"(?:https?://)?[^/?#\s@]+(?:/[^/?#\s]+)*/git-pull\?(?P<query>[^#\s]*)(?:#.*)?"
 )
 _SHOWN_FILE = re.compile(
-    r"/?(?:(?:lab|doc)(?:/workspaces/[^/]+)?/tree|tree|notebooks|edit|view)/(?P<folder>[^/?#]+)/"
-    r"(?P<path>[^?#]+)"
+    r"/?(?P<above>(?:lab|doc)(?:/workspaces/[^/]+)?/tree|tree|notebooks|edit|view)/"
+    r"(?P<folder>[^/?#]+)/(?P<path>[^?#]+)"
 )
 """Where Jupyter shows a file of the folder into which nbgitpuller puts the repository."""
 
 
+_JUPYTER = re.compile(r"/?(?:(?:lab|doc|tree|notebooks|edit|view)(?:[/?#].*)?)?")
+
+
 class Pasted(NamedTuple):
-    """The address in a pasted text, and the ref and the file beside it in a command or a link."""
+    """The address in a pasted text, and the ref and the file beside it in a command or a link.
+
+    ``place`` is where a link shows the file on a notebook's host, or what it shows instead; "" is
+    JupyterLab.
+    """
 
     address: str
     ref: str = ""
     path: str = ""
+    place: str = ""
+
+
+def pulled(urlpath: str) -> Pasted:
+    """Return what nbgitpuller fetches for an address on a notebook's host, and the file it opens.
+
+    Raises UserError if the address names no repository.
+    """
+    return _pulled(urlpath.removeprefix(PULL).partition("#")[0])
 
 
 def unwrap(text: str) -> Pasted:
@@ -139,10 +156,14 @@ def _pulled(query: str) -> Pasted:
         )
     name = urlsplit(address).path.rstrip("/").rpartition("/")[2].removesuffix(".git")
     folder = found.get("targetpath", found.get("targetPath", name)).strip("/")
-    shown = _SHOWN_FILE.fullmatch(found.get("urlpath", ""))
-    path = shown["path"] if shown and shown["folder"] == folder else ""
-    path = path or found.get("subPath", found.get("subpath", ""))
-    return Pasted(address, found.get("branch", ""), path)
+    urlpath = found.get("urlpath", "")
+    place = "" if _JUPYTER.fullmatch(urlpath) else urlpath
+    shown = _SHOWN_FILE.fullmatch(urlpath)
+    if shown and shown["folder"] == folder:
+        place = "" if shown["above"].startswith("lab") else shown["above"]
+        return Pasted(address, found.get("branch", ""), shown["path"], place)
+    path = found.get("subPath", found.get("subpath", ""))
+    return Pasted(address, found.get("branch", ""), path, place)
 
 
 def _viewed(page: str) -> str:

@@ -41,6 +41,9 @@ class Repository:
     ``urlpath`` is where a launch link leads on the notebook's host, without the first slash: an
     address there or, if there is a ``path``, the part of it above that path. "" is JupyterLab.
     ``notice`` is a sentence for people about how the text was understood; "" if it is plain.
+
+    With a ``content_source``, this repository is the environment's alone, and the files are those
+    of that one, in a `folder` of the home folder. ``path`` is then its file, and the same there.
     """
 
     provider: str
@@ -51,6 +54,27 @@ class Repository:
     ambiguous_tail: str = ""
     urlpath: str = ""
     notice: str = field(default="", compare=False)
+    content_source: Repository | None = None
+
+    @property
+    def is_content_optional(self) -> bool:
+        """Return whether the content is only fetched where nbgitpuller does not do it."""
+        return self.urlpath.startswith(PULL)
+
+    @property
+    def folder(self) -> str:
+        """Return the folder that its files get as content: its name, as git and nbgitpuller do."""
+        name = unquote(self.url.rstrip("/").rpartition("/")[2]).removesuffix(".git")
+        return _NO_FOLDER_NAME.sub("-", name).strip(".-")[:MAX_FOLDER_LENGTH] or "content"
+
+    @property
+    def as_content(self) -> str:
+        """Return its address and its ref as ``content=`` has them in a launch link."""
+        plain = self.url if self.provider == "git" else self.url.removesuffix(".git")
+        scheme, mark, place = plain.partition("://")
+        host, slash, path = place.partition("/")
+        address = f"{scheme}{mark}{host}{slash}{path.replace('@', '%40')}"
+        return f"{address}@{self.ref}" if self.ref else address
 
     def candidates(self) -> list[tuple[str, str]]:
         """Return every (ref, path) that may be meant, the longest ref first; only one can exist."""
@@ -68,12 +92,16 @@ class Repository:
 MAX_REPOSITORY_LENGTH = 2000
 MAX_REF_LENGTH = 255
 MAX_PATH_LENGTH = 1000
+MAX_FOLDER_LENGTH = 100
+PULL = "git-pull?"
+"""How the address of nbgitpuller begins on a notebook's host."""
 
 _INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 _AROUND = " \t\r\n\u00a0\u200b\u2060\ufeff"
 _QUOTES = {'"': '"', "'": "'", "<": ">", "“": "”", "„": "“", "‘": "’"}
 # Forbidden by git's check-ref-format, or starting with a minus sign.
 _BAD_REF = re.compile(r"^[-/]|[ ~^:?*\[\\]|\.\.|//|@\{|^@$|[/.]$|(?:^|/)\.|\.lock(?:/|$)")
+_NO_FOLDER_NAME = re.compile(r"[^\w.-]+", re.ASCII)
 _BAD_PATH = re.compile(r"^-|\\|//|(?:^|/)\.{1,2}(?:/|$)")
 
 

@@ -16,6 +16,7 @@ from tests.making import with_token
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("backend")]
 
 FIELDS = {
+    "content",
     "name",
     "repository",
     "provider",

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from sessions.backends import BuildSpec
+from keys.keypairs import SshIdentity
+from quotas.resources import Resources
+from sessions.backends import BuildSpec, ContentSpec, ServerSpec
 from sessions.backends.local.folders import Folders, parse_run_folder
 from sessions.backends.local.keeper import jobs
 from sessions.backends.local.keeper.jobs import Bounds, ServerJob, Site
-from sessions.backends.local.keeper_jobs import build_job, sandbox_site
+from sessions.backends.local.keeper_jobs import build_job, fetch_key, sandbox_site, server_job
 from sessions.errors import InternalError
 
 FOLDERS = Folders(Path("/data"))
@@ -146,3 +148,41 @@ def test_a_server_job_of_an_earlier_version_gets_the_defaults_of_new_fields(tmp_
     del older["safe_mode"], older["keeps_start"]
     (tmp_path / jobs.FILE).write_text(json.dumps(older))
     assert jobs.read(tmp_path) == replace(SERVER, safe_mode="", keeps_start=False)
+
+
+def test_the_content_of_a_notebook_is_part_of_its_job_and_the_key_is_not(settings, tmp_path: Path):
+    settings.PORTAL_TRUSTED_GIT_HOSTS = ["git.example.org"]
+    url = "ssh://git@git.example.org/ada/course"
+    spec = ServerSpec(
+        id=9,
+        name="ada-flowers",
+        owner="ada",
+        volume="ada",
+        owner_id=1,
+        image="image",
+        commit="c" * 40,
+        url="https://example.org/x.git",
+        token="",
+        resources=Resources(1, 1, 1, 1),
+        identity=SshIdentity("the private key", "public", "known"),
+        content=ContentSpec(url, "d" * 40, "main", "course", unless_puller=True),
+    )
+    job = server_job(spec, FOLDERS, Path("/toolbox"))
+    assert job.content
+    assert (job.content.folder, job.content.unless_puller) == ("course", True)
+    fetch = job.content.fetch
+    assert (fetch.url, fetch.commit, fetch.ref) == (url, "d" * 40, "main")
+    assert fetch.partial == "/data/projects/ada-flowers/content"
+    assert fetch.bounds.memory == job.bounds.memory
+    assert fetch.bounds.disk == settings.PORTAL_REPOSITORY_LIMIT_MB * 10**6
+    assert job.trusted[-1] == "git.example.org:22"
+    jobs.write(tmp_path, job)
+    assert jobs.read(tmp_path) == job
+    assert "the private key" not in (tmp_path / jobs.FILE).read_text()
+    key = fetch_key(spec)
+    assert key
+    assert key.private == "the private key"
+    assert spec.content
+    public = replace(spec, content=replace(spec.content, url="https://git.example.org/c"))
+    assert fetch_key(public) is None
+    assert fetch_key(replace(spec, content=None)) is None

@@ -86,3 +86,22 @@ def test_an_untrusted_report_yields_a_short_storable_message(report):
 def test_unprintable_characters_in_names_are_replaced():
     assert printable("Übung 1 – α.ipynb") == "Übung 1 – α.ipynb"
     assert printable("a\u202eb\ud800\x1b") == "a\ufffdb\ufffd\ufffd"
+
+
+CONTENT = {**MERGED, "folder": "course", "commit": "d0d0d0d1234"}
+
+
+def test_content_has_sentences_of_its_own_and_old_news_are_left_out():
+    said = "The folder course was updated to the content’s commit d0d0d0d: 2 updated, 1 added."
+    for report in ({"state": "filled"}, {**MERGED, "again": True}):
+        assert files_report({**report, "content": CONTENT}) == FilesReport(said, has_content=True)
+    both = {**MERGED, "again": True, "content": {**CONTENT, "again": True}}
+    assert files_report(both).is_repeated
+    assert files_report(both).message.endswith(said)
+    filled = {"state": "filled", "content": {**CONTENT, "state": "filled"}}
+    said = "The folder course has the content’s commit d0d0d0d."
+    assert files_report(filled) == FilesReport(said, has_content=True)
+    left = {"state": "filled", "content": {**CONTENT, "state": "", "left": "Nobody is there."}}
+    assert files_report(left) == FilesReport(
+        "The folder course is as it was, because nothing new could be had: Nobody is there."
+    )

@@ -154,3 +154,16 @@ def test_contents_in_git_lfs_count_against_the_limit(git_server, tmp_path, log):
     git_server.repository("ada/flowers", files)
     spec = make_spec(git_server, tmp_path, git_server.commit("ada/flowers"), limit=300_000)
     assert code(spec, log) == "build.repository-too-large"
+
+
+def test_a_notebooks_content_is_cloned_or_what_kept_it_away_is_written_down(
+    git_server, commit, tmp_path, log
+):
+    spec = make_spec(git_server, tmp_path, commit)
+    assert fetch.content_stage(spec, Output(log, 10_000)) == {}
+    assert (spec.repository / "README").read_text() == "hello"
+    (tmp_path / "second").mkdir()
+    missing = make_spec(git_server, tmp_path / "second", "d" * 40)
+    assert fetch.content_stage(missing, Output(log, 10_000)) == {}
+    assert not missing.repository.exists()
+    assert "could not be fetched" in json.loads(missing.failed.read_text())["message"]

@@ -11,6 +11,9 @@ from tests.whole.test_binder_client import (
     test_a_build_alone_gives_an_image_and_starts_no_notebook,
     test_a_launch_is_told_in_order_and_its_token_opens_this_notebook_only,
 )
+from tests.whole.test_content import (
+    test_edits_and_the_contents_new_commit_are_both_there_after_a_restart,
+)
 from tests.whole.test_crashes import (
     test_a_restarted_portal_finds_everything,
 )
@@ -29,5 +32,6 @@ __all__ = [
     "test_a_build_alone_gives_an_image_and_starts_no_notebook",
     "test_a_launch_is_told_in_order_and_its_token_opens_this_notebook_only",
     "test_a_restarted_portal_finds_everything",
+    "test_edits_and_the_contents_new_commit_are_both_there_after_a_restart",
     "test_files_on_the_volume_are_in_every_notebook_of_the_person",
 ]

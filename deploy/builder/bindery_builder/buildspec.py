@@ -21,7 +21,10 @@ PROXIES = frozenset({"http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_
 
 @dataclass(frozen=True)
 class BuildSpec:
-    """The parameters of one build. Sizes are bytes; an empty text means that there is none."""
+    """The parameters of one build. Sizes are bytes; an empty text means that there is none.
+
+    ``seconds`` is how long fetching may take, 0 without a limit of its own.
+    """
 
     url: str
     commit: str
@@ -36,6 +39,7 @@ class BuildSpec:
     repository_limit: int = 2_000_000_000
     log_limit: int = 10_000_000
     plain_http: bool = False
+    seconds: int = 0
     ca: str = ""
     variables: Mapping[str, str] = field(default_factory=dict)
     work: Path = WORK
@@ -52,6 +56,11 @@ class BuildSpec:
     def fetched(self) -> Path:
         """Return the file with what fetching has to say (`sessions.repofiles.gitclone`)."""
         return self.work / "fetched.json"
+
+    @property
+    def failed(self) -> Path:
+        """Return the file with why the content of a notebook could not be fetched."""
+        return self.work / "failed.json"
 
     @property
     def plan(self) -> Path:
@@ -104,6 +113,7 @@ def read(environment: Mapping[str, str]) -> BuildSpec:
         repository_limit=int(text("REPOSITORY_LIMIT") or BuildSpec.repository_limit),
         log_limit=int(text("LOG_LIMIT") or BuildSpec.log_limit),
         plain_http=text("PLAIN_HTTP") == "1",
+        seconds=int(text("SECONDS") or 0),
         ca=text("CA"),
         variables=json.loads(text("STEP_VARIABLES") or "{}"),
     )

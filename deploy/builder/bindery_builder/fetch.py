@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -48,6 +49,20 @@ def stage(spec: BuildSpec, output: Output) -> dict[str, str]:
             "The repository could not be fetched; see the last lines of the log.",
         )
     return {}
+
+
+def content_stage(spec: BuildSpec, output: Output) -> dict[str, str]:
+    """Fetch a notebook's content, or write down what kept it away.
+
+    Whoever merges it decides whether the notebook can do without.
+    """
+    try:
+        return stage(spec, output)
+    except (BuildFailed, OSError) as error:
+        why = error.message if isinstance(error, BuildFailed) else str(error.strerror)
+        shutil.rmtree(spec.repository, ignore_errors=True)
+        spec.failed.write_text(json.dumps({"message": why}))
+        return {}
 
 
 def _run(spec: BuildSpec, output: Output) -> int:
@@ -97,9 +112,11 @@ def _ssh(key: Path) -> dict[str, str]:
 
 
 def _watch(spec: BuildSpec, process: subprocess.Popen[bytes]) -> None:
-    """End the program as soon as the folder is too large."""
+    """End the program as soon as the folder is too large, or its time is over."""
+    begun = time.monotonic()
     while process.poll() is None:
-        if size(spec.repository) > spec.repository_limit:
+        is_late = spec.seconds and time.monotonic() - begun > spec.seconds
+        if is_late or size(spec.repository) > spec.repository_limit:
             programs.kill(process)
         time.sleep(_PAUSE)
 

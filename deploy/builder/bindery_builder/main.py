@@ -2,6 +2,8 @@
 
     fetch → plan → pull → build → push
 
+``content`` is the only stage of another pod: that of a notebook with a second repository.
+
 All containers use one image and share one folder; each has only the rights and credentials that its
 own stage needs. The stage's log goes to standard output (`output`), its result into the pod's
 status (`result`).
@@ -22,6 +24,7 @@ from .output import Output
 Stage = Callable[[buildspec.BuildSpec, Output], dict[str, str]]
 STAGES: Mapping[str, Stage] = {
     "fetch": fetch.stage,
+    "content": fetch.content_stage,
     "plan": plan.stage,
     "pull": pull.stage,
     "build": build.stage,

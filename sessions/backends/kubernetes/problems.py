@@ -21,6 +21,7 @@ from sessions.backends.messages import NO_GPU, NO_ROOM
 from . import entrypoint, refusals, serverpod
 from .homes import helper_pods
 from .homes.pods import CONTAINER as FILES
+from .homes.pods import CONTENT_CONTAINER
 from .podstatus import condition, container_statuses, is_terminating, parse_time
 from .serverpod import CONTAINER
 from .site import Site
@@ -149,6 +150,12 @@ def disruption(pod: Pod) -> Cause:
     return Cause.CLUSTER if status.get("reason") else Cause.NONE  # such as OutOfcpu
 
 
+_PREPARING = {
+    CONTENT_CONTAINER: helper_pods.content_problem,
+    FILES: helper_pods.prepare_problem,
+}
+
+
 def why_ended(pod: Pod, *, was_ready: bool = False) -> Reason:
     """Explain how a pod ended that nobody had told the portal to stop.
 
@@ -164,9 +171,9 @@ def why_ended(pod: Pod, *, was_ready: bool = False) -> Reason:
         ended = each.get("state", {}).get("terminated")
         if ended and name in {FILES, CONTAINER} and (known := entrypoint.problem(ended)):
             return known
-        if ended and name == FILES and ended.get("exitCode"):
+        if ended and name in _PREPARING and ended.get("exitCode"):
             is_without = _reported_code(ended) == NO_JUPYTERLAB
-            return _exit_reason(ended, None) if is_without else helper_pods.prepare_problem(ended)
+            return _exit_reason(ended, None) if is_without else _PREPARING[name](ended)
         if ended and name == CONTAINER:
             output = str(ended.get("message", ""))
             begun = has_begun(output) if ended.get("exitCode") else None  # else it has no output

@@ -136,9 +136,7 @@ def pod(spec: ServerSpec, site: Site, secret_uid: str) -> dict[str, Any]:
             "enableServiceLinks": False,
             "terminationGracePeriodSeconds": 10,
             "securityContext": homes.pod_security_context(site),
-            **(
-                {"initContainers": [homes.prepare_container(spec, site)]} if site.keep_homes else {}
-            ),
+            **({"initContainers": first} if (first := _init_containers(spec, site)) else {}),
             "containers": [_container(spec, site)],
             "volumes": _volumes(spec, site),
             **site.pull_secrets,
@@ -149,10 +147,19 @@ def pod(spec: ServerSpec, site: Site, secret_uid: str) -> dict[str, Any]:
     return result
 
 
+def _init_containers(spec: ServerSpec, site: Site) -> list[dict[str, Any]]:
+    """Return what runs before the notebook: the content is fetched, then all files are prepared."""
+    return [
+        *([homes.content_container(spec, spec.content, site)] if spec.content else []),
+        *([homes.prepare_container(spec, site)] if site.keep_homes else []),
+    ]
+
+
 def _container(spec: ServerSpec, site: Site) -> dict[str, Any]:
     mounts: list[dict[str, Any]] = [
         *_home(spec),
         *([homes.home_mount(spec.name)] if site.keep_homes else []),
+        *([homes.content_mount(spec.content)] if spec.content and not site.keep_homes else []),
         {"name": "jupyter", "mountPath": CONFIG, "readOnly": True},
         *([homes.START_MOUNT | {"readOnly": True}] if _runs_start_as_built(spec, site) else []),
         {"name": "shm", "mountPath": "/dev/shm"},  # noqa: S108  (the container's own)
@@ -219,6 +226,7 @@ def _volumes(spec: ServerSpec, site: Site) -> list[dict[str, Any]]:
     volumes: list[dict[str, Any]] = [
         homes.home_volume(spec.volume),
         *([program.volume()] if site.keep_homes else []),
+        *([homes.content_volume(site)] if spec.content else []),
         *([{"name": "start", "emptyDir": {}}] if _runs_start_as_built(spec, site) else []),
         {
             "name": "jupyter",

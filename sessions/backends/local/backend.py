@@ -260,7 +260,7 @@ class LocalBackend:
         owners.make_folder(folder, uid, 0o700)
         if spec.identity:
             keyfiles.write(folder, uid, spec.identity)
-        keeper_processes.start(folder, uid, job)
+        keeper_processes.start(folder, uid, job, keeper_jobs.fetch_key(spec))
 
     def remove_server(self, session_id: int) -> None:
         """Tell the notebook's keeper to end, and to report it as stopped."""

@@ -8,19 +8,20 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from django.conf import settings
 
-from sessions.backends import BuildSpec, ServerSpec
+from sessions.backends import BuildSpec, ContentSpec, ServerSpec
 from sessions.egress.addresses import Unresolvable
 from sessions.errors import InternalError
-from sessions.providers import egress_rules
+from sessions.providers import egress_rules, is_private
 
 from . import owners
 from .folders import Folders
-from .keeper.jobs import Bounds, BuildJob, Key, ServerJob, Site
+from .keeper.jobs import Bounds, BuildJob, Content, Key, ServerJob, Site
 from .toolbox import interpreter_prefix, interpreters
 
 # Certificates: their files appear in the sandbox at the same path.
@@ -111,11 +112,13 @@ def base_job(folders: Folders, toolbox: Path) -> BuildJob:
     )
 
 
-def fetch_key(spec: BuildSpec) -> Key | None:
-    """Return the key that opens a private repository.
+def fetch_key(spec: BuildSpec | ServerSpec) -> Key | None:
+    """Return the key that opens a private repository, or a notebook's private content.
 
     It is not part of the job, since that is stored in a file.
     """
+    if isinstance(spec, ServerSpec) and not (spec.content and is_private(spec.content.url)):
+        return None
     return Key(spec.identity.private, spec.identity.known_hosts) if spec.identity else None
 
 
@@ -139,12 +142,35 @@ def server_job(spec: ServerSpec, folders: Folders, toolbox: Path) -> ServerJob:
         cpus=min(spec.resources.cpu_limit, os.cpu_count() or 1),
         bounds=bounds,
         site=sandbox_site(str(toolbox), os.environ, _interpreter_folders(pythons)),
-        trusted=_trusted(spec.url),
+        trusted=_trusted(spec.url, *([spec.content.url] if spec.content else [])),
         closed=list(settings.PORTAL_CLOSED_PORTS),
         start_seconds=settings.PORTAL_SPAWN_TIMEOUT,
         safe_mode=spec.safe_mode,
         keeps_start=spec.keeps_start,
+        content=_content(spec.content, spec.name, bounds, folders, toolbox),
     )
+
+
+def _content(
+    spec: ContentSpec | None, project: str, bounds: Bounds, folders: Folders, toolbox: Path
+) -> Content | None:
+    """Return the notebook's content; it is fetched within the notebook's bounds, and half its time.
+
+    Only the clone is made of a build's job.
+    """
+    if spec is None:
+        return None
+    limit = settings.PORTAL_REPOSITORY_LIMIT_MB * 10**6
+    seconds = settings.PORTAL_SPAWN_TIMEOUT // 2
+    order = BuildSpec(0, spec.url, spec.commit, spec.ref, image=project)
+    fetch = replace(
+        build_job(order, folders, toolbox),
+        environment="",
+        partial=str(folders.project(project) / "content"),
+        bounds=replace(bounds, disk=limit, seconds=seconds),
+        private=is_private(spec.url),
+    )
+    return Content(fetch, spec.folder, spec.unless_puller)
 
 
 def _build_bounds() -> Bounds:
@@ -172,11 +198,17 @@ def _commit(text: str) -> str:
     return text
 
 
-def _trusted(url: str) -> list[str]:
+def _trusted(*urls: str) -> list[str]:
     """Return the private addresses that people's code may reach.
 
-    These are package mirrors, and its own repository.
+    These are package mirrors, and its own repositories.
     """
+    own = dict.fromkeys(each for url in urls if (each := _trusted_server(url)))
+    return [*settings.PORTAL_TRUSTED_HOSTS, *own]
+
+
+def _trusted_server(url: str) -> str:
+    """Return host and port of a repository's server; "" for one that notebooks do not reach."""
     host, port = _host(url)
     allowed = egress_rules()
     try:
@@ -185,7 +217,7 @@ def _trusted(url: str) -> list[str]:
     except Unresolvable:
         own = False
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    return [*settings.PORTAL_TRUSTED_HOSTS, *([address] if own else [])]
+    return address if own else ""
 
 
 def _host(url: str) -> tuple[str, int]:

@@ -46,19 +46,27 @@ class MergeRun:
         self._record.save(State(self._commit, plan.theirs, plan.git.states, report))
         return report
 
+    def settled(self) -> dict[str, Any] | None:
+        """Return the last merge's report if there is nothing to do for the commit, else None."""
+        base, in_doubt = self._record.state(), self._record.may_be_incomplete()
+        is_there = base and base.commit == self._commit and os.listdir(self._target.root)
+        if base and is_there and not self._record.plans() and not in_doubt:
+            return {**base.report, "again": True}
+        return None
+
     def merge(self, *, sync: bool) -> dict[str, Any]:
         """Merge, and return the report, which is kept in the record, too.
 
         Without ``sync``, what fills an empty folder is not waited for: see `sync_target`. Raises
         `MergeFailed` or `OSError`.
         """
+        if known := self.settled():
+            return known
         base, begun = self._record.state() or State(), self._record.plans()
         for staging in [each.staging for each in begun if each.staging]:
             self._remove(_STAGING + staging.encode())
         is_empty = not os.listdir(self._target.root)
         in_doubt = self._record.may_be_incomplete()
-        if base.commit == self._commit and not (begun or is_empty or in_doubt):
-            return {**base.report, "again": True}
         if is_empty:
             base, begun = State(), []
         self._interrupted = [each for each in begun if each.entries]
@@ -185,6 +193,9 @@ def merge(
 ) -> dict[str, Any]:
     """Bring the repository in ``source``, which is at ``commit``, into ``target``; return a report.
 
+    Without a ``source``, return the report of the last merge of this commit, and raise
+    `MergeFailed` with the code ``merge.no-source`` if there is anything to do.
+
     ``state`` is ``filled``, ``merged`` or ``adopted``; ``again`` is set where there was nothing to
     do, and the rest is of the last time. ``added``, ``updated``, ``removed`` count files that
     followed the repository, ``kept`` those of the person's that did not; ``conflict_names`` pairs
@@ -201,14 +212,22 @@ def merge(
             held = Record(os.fsencode(record))
             stack.callback(held.close)
             stack.enter_context(held.locked())
-            source_tree = Tree(stack.enter_context(opened_folder(source)))
-            stack.callback(source_tree.close_folders)
             target_tree = Tree(stack.enter_context(_ensured_folder(target)))
             stack.callback(target_tree.close_folders)
+            if not source:
+                return _settled(MergeRun(target_tree, target_tree, held, commit))
+            source_tree = Tree(stack.enter_context(opened_folder(source)))
+            stack.callback(source_tree.close_folders)
             run = MergeRun(source_tree, target_tree, held, commit)
             return run.adopt() if adopt else run.merge(sync=sync)
     except OSError as error:
         raise _failure_for(error) from error
+
+
+def _settled(run: MergeRun) -> dict[str, Any]:
+    if known := run.settled():
+        return known
+    raise MergeFailed("merge.no-source", "The repository's files are not there.")
 
 
 def sync_target(target: str, record: str) -> None:

@@ -37,7 +37,7 @@ from sessions.backends.messages import files_report, printable, volume_sentence
 
 from . import pods, prepare, program
 from .helper import FAILED as HELPER_FAILED
-from .pods import CONTAINER
+from .pods import CONTAINER, CONTENT_CONTAINER
 
 Pod = dict[str, Any]
 NO_PYTHON = "spawn.no-python"
@@ -71,6 +71,7 @@ def prepare_problem(ended: Pod) -> tuple[str, str]:
         prepare.FULL: _with_room(_full_message(), said),
         prepare.READ_ONLY: _read_only_message(why),
         NO_PYTHON: _no_python_message(),
+        prepare.CONTENT: content_message(why),
     }
     if code in sentences:
         return code, sentences[code]
@@ -81,11 +82,29 @@ def prepare_problem(ended: Pod) -> tuple[str, str]:
     return prepare.FAILED, message % {"why": why}
 
 
+def content_message(why: str) -> str:
+    """Return the sentence for content without which the notebook cannot start."""
+    message = _("The content could not be fetched, so the notebook was not started: %(why)s")
+    return message % {"why": why}
+
+
+def content_problem(ended: Pod) -> tuple[str, str]:
+    """Return code and sentence for why the container that fetches the content has failed."""
+    said = _parse_message(ended)
+    why = printable(str(said.get("message") or ended.get("message", "")))[-_MAX_TEXT_LENGTH:]
+    if ended.get("reason") == "OOMKilled":
+        why = _("it used more memory than the notebook has")
+    return prepare.CONTENT, content_message(why)
+
+
 def filling_status(pod: Pod, now: datetime) -> tuple[str, str] | None:
     """Return code and sentence while preparing the folder takes long, else None."""
     for name, status in container_statuses(pod):
         begun = status.get("state", {}).get("running", {}).get("startedAt", "")
-        if name == CONTAINER and begun and now - parse_time(begun) > SLOW_PREPARE:
+        is_slow = begun and now - parse_time(begun) > SLOW_PREPARE
+        if name == CONTENT_CONTAINER and is_slow:
+            return FILLING, _("Fetching the content.")
+        if name == CONTAINER and is_slow:
             return FILLING, _("Copying the project's files to your folder.")
     return None
 
@@ -124,10 +143,11 @@ def _report(message: str) -> FilesReport:
     """Parse a message; cached, because watch looks at all notebooks each second."""
     said = _parse_message({"message": message})
     merge = said.get("merge")
+    merged = merge if isinstance(merge, dict) else {}
+    report = files_report({**merged, "content": said.get("content")}, reported_size(said))
     if said.get("left"):
-        report = FilesReport(_not_merged_message(said), reported_size(said))
-    else:
-        report = files_report(merge if isinstance(merge, dict) else {}, reported_size(said))
+        message = f"{_not_merged_message(said)} {report.message}".strip()
+        report = replace(report, message=message, is_repeated=False)
     return replace(report, message=_with_room(report.message, said))
 
 

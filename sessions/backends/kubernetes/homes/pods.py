@@ -11,7 +11,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from sessions.backends import ServerSpec
+from sessions.backends import ContentSpec, ServerSpec
+from sessions.backends.kubernetes import keysecret
 from sessions.backends.kubernetes.labels import (
     FILES,
     NONCE,
@@ -22,13 +23,25 @@ from sessions.backends.kubernetes.labels import (
     helper_name,
     volume_name,
 )
-from sessions.backends.kubernetes.site import Site, merge_template
+from sessions.backends.kubernetes.site import CA_FILE, CA_FOLDER, Site, merge_template
+from sessions.providers import is_private
 
 from . import program
 from .folders import HOMES
-from .prepare import BUILT_START, SOURCE, START_FOLDER, START_VARIABLE, VOLUME
+from .prepare import (
+    BUILT_START,
+    CLONE,
+    CONTENT_FOLDER,
+    SOURCE,
+    START_FOLDER,
+    START_VARIABLE,
+    VOLUME,
+)
 
 CONTAINER = "bindery-files"
+CONTENT_CONTAINER = "bindery-content"
+CONTENT_SECONDS = 300
+"""How long fetching the content may take."""
 USER = 1000
 HELPER_SECONDS = 600
 """A helper's time limit."""
@@ -39,6 +52,7 @@ CONTAINER_SECURITY_CONTEXT: dict[str, Any] = {
     "privileged": False,
     "capabilities": {"drop": ["ALL"]},
 }
+_CONTENT = "content"
 _SCHEDULING = ("nodeSelector", "tolerations", "priorityClassName", "schedulerName", "affinity")
 """Keys of an operator's pod template that say where people's volumes can be mounted."""
 
@@ -61,7 +75,7 @@ def prepare_container(spec: ServerSpec, site: Site) -> dict[str, Any]:
     return {
         "name": CONTAINER,
         "image": site.reference(spec.image, spec.digest),
-        "command": [*program.PREPARE_COMMAND, spec.name, spec.commit],
+        "command": [*program.PREPARE_COMMAND, spec.name, spec.commit, *_content_words(spec)],
         "resources": site.container_resources(replace(spec.resources, gpu=0)),
         "securityContext": CONTAINER_SECURITY_CONTEXT,
         "terminationMessagePolicy": "FallbackToLogsOnError",
@@ -69,8 +83,60 @@ def prepare_container(spec: ServerSpec, site: Site) -> dict[str, Any]:
             {"name": "home", "mountPath": VOLUME},
             program.mount(),
             *([START_MOUNT] if spec.keeps_start else []),
+            *([{"name": _CONTENT, "mountPath": CONTENT_FOLDER}] if spec.content else []),
         ],
     }
+
+
+def _content_words(spec: ServerSpec) -> list[str]:
+    content = spec.content
+    if content is None:
+        return []
+    return [content.folder, content.commit, "1" if content.unless_puller else ""]
+
+
+def content_container(spec: ServerSpec, content: ContentSpec, site: Site) -> dict[str, Any]:
+    """Return the init container that clones the content into a volume of the pod.
+
+    Only git runs in it, with the builder's image and, for a private repository, with the person's
+    key. The next one merges the clone; without kept folders, it is the content's folder itself.
+    """
+    variables = {
+        "BUILD_URL": content.url,
+        "BUILD_COMMIT": content.commit,
+        "BUILD_REF": content.ref,
+        "BUILD_IMAGE": "",
+        "BUILD_REPOSITORY_LIMIT": str(site.repository_limit),
+        "BUILD_LOG_LIMIT": str(site.log_limit),
+        "BUILD_PLAIN_HTTP": "1" if content.url.startswith("http://") else "",
+        "BUILD_CA": CA_FILE if site.ca_configmap else "",
+        "BUILD_SECONDS": str(CONTENT_SECONDS),
+    }
+    authority = {"name": "ca", "mountPath": CA_FOLDER, "readOnly": True}
+    return {
+        "name": CONTENT_CONTAINER,
+        "image": site.builder_image,
+        "command": ["bindery-build", "content" if site.keep_homes else "fetch"],
+        "env": [{"name": name, "value": value} for name, value in variables.items()],
+        "resources": site.container_resources(replace(spec.resources, gpu=0)),
+        "securityContext": CONTAINER_SECURITY_CONTEXT,
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "volumeMounts": [
+            {"name": _CONTENT, "mountPath": "/build"},
+            *([authority] if site.ca_configmap else []),
+            *(keysecret.build_mounts() if is_private(content.url) else []),
+        ],
+    }
+
+
+def content_volume(site: Site) -> dict[str, Any]:
+    """Return the volume for the clone, with room for what git writes beside it."""
+    return {"name": _CONTENT, "emptyDir": {"sizeLimit": str(2 * site.repository_limit)}}
+
+
+def content_mount(content: ContentSpec) -> dict[str, Any]:
+    """Return the notebook's mount of the clone, where the kept folders do not have it."""
+    return {"name": _CONTENT, "mountPath": f"{SOURCE}/{content.folder}", "subPath": CLONE}
 
 
 def helper_pod(task: str, project: str, volume: str, site: Site) -> dict[str, Any]:

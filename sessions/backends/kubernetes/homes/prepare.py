@@ -1,12 +1,13 @@
 """Prepare a project's kept folder so that its notebook can start; a program of the notebook's pod.
 
-    python3 … NAME COMMIT
+    python3 … NAME COMMIT [CONTENT-FOLDER CONTENT-COMMIT UNLESS-PULLER]
 
 Runs in an init container with the notebook's own image, as the notebook's user. The image's
 /home/jovyan fills the folder at the first start and is merged into it at a new commit
 (`sessions.repofiles.merge`). The termination message is one line of JSON, which `helper_pods`
 reads: ``code`` and ``path`` or ``why`` if the notebook cannot start; else ``size`` in bytes,
-``merge`` with the merge's report, ``left`` with the code that prevented the merge, and ``start``
+``merge`` with the merge's report, ``left`` with the code that prevented the merge, ``content`` with
+the report of a second repository, which `bindery_builder.fetch` has cloned before, and ``start``
 with the path of the repository's start script. ``room`` says what takes the room in a volume that
 is full or nearly full.
 
@@ -16,6 +17,7 @@ Neighbours: `folders`; `pods`, which makes the container.
 from __future__ import annotations
 
 import errno
+import glob
 import json
 import os
 import shutil
@@ -23,7 +25,7 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -36,6 +38,7 @@ BLOCKED = "spawn.home-blocked"
 FULL = "spawn.volume-full"
 READ_ONLY = "spawn.volume-read-only"
 FAILED = "spawn.home-failed"
+CONTENT = "spawn.content"
 CODES = {
     errno.ENOSPC: FULL,
     errno.EDQUOT: FULL,
@@ -51,6 +54,13 @@ MERGE_CODES = {
 }
 MERGE_PROGRAM = "merge.py"
 RECORD = "files.json"
+CONTENT_FOLDER = "/run/bindery/content"
+CONTENT_RECORD = "content.json"
+CLONE, CLONE_FAILED = "repository", "failed.json"
+"""What the container that fetches the content leaves: a clone, or why there is none."""
+NO_SOURCE = "merge.no-source"
+_PULLERS = ("/opt/*", "/srv/*", "/opt/conda/envs/*", "/srv/conda/envs/*", "/usr", "/usr/local")
+"""Where nbgitpuller may be installed, beside the Python that runs this."""
 START_VARIABLE = "R2D_ENTRYPOINT"
 """Names the start script that the entry point runs, in images of repo2docker and of the builder."""
 START_FOLDER = "/run/bindery/start"
@@ -73,9 +83,9 @@ def main(argv: list[str]) -> None:
 
     Exits with 1 if the notebook cannot start.
     """
-    name, commit = argv
+    name, commit, *content = argv
     os.umask(0o022)
-    message = prepare_home(name, commit, run_merge)
+    message = prepare_home(name, commit, run_merge, content=content)
     with open(TERMINATION_LOG, "w", encoding="ascii") as file:
         file.write(bounded_json(message))
     sys.exit("code" in message)
@@ -96,14 +106,21 @@ def prepare_home(
     merge: Callable[[str, str, str, str], dict[str, Any]],
     source: str = SOURCE,
     volume: str = VOLUME,
+    *,
+    content: Sequence[str] = (),
+    clones: str = CONTENT_FOLDER,
 ) -> dict[str, Any]:
     """Prepare the folder and return the termination message.
 
+    ``content`` is empty, or has the folder, the commit and "1" if nbgitpuller does it better.
     ``merge`` takes source, target, record and commit, and returns the merge's report, or its
     ``error`` with ``code`` and ``message``. May be repeated; if interrupted, the next call
     continues.
     """
     message = _prepare(name, commit, merge, source, volume)
+    if content and "code" not in message:
+        found = merge_content(name, content, merge, volume, clones)
+        message = found if "code" in found else {**message, "content": found}
     return {**message, **_room(volume, name, FULL in (message.get("code"), message.get("left")))}
 
 
@@ -149,6 +166,61 @@ def _prepare(
     script = os.environ.get(START_VARIABLE, "")[:MAX_START_LENGTH]
     start = {"start": script} if script else {}
     return {**message, "size": folders.size(folder, MEASURE_SECONDS), **start}
+
+
+def merge_content(
+    name: str,
+    content: Sequence[str],
+    merge: Callable[[str, str, str, str], dict[str, Any]],
+    volume: str,
+    clones: str,
+    prefix: str = sys.prefix,
+) -> dict[str, Any]:
+    """Merge the clone of the content into its folder; return the merge's report.
+
+    It has ``left``, the reason, if the folder stays as it was, and ``code`` and ``why`` if there is
+    nothing to start with. The clone is removed, since it would take room as long as the pod lives.
+    """
+    folder, commit, unless_puller = content
+    clone = os.path.join(clones, CLONE)
+    target = os.path.join(volume, *folders.HOMES, name, folder)
+    record = os.path.join(volume, *folders.RECORDS, name, CONTENT_RECORD)
+    if unless_puller and has_puller(prefix):
+        report: dict[str, Any] = {}
+    else:
+        report = merge("", target, record, commit)
+        if report.get("error", {}).get("code") == NO_SOURCE and os.path.isdir(clone):
+            report = merge(clone, target, record, commit)
+    shutil.rmtree(clone, ignore_errors=True)
+    named = {"folder": folder, "commit": commit}
+    if "error" not in report:
+        return {**report, **named} if report else {}
+    why = _content_failure(report["error"], clones)
+    if os.path.exists(record):
+        return {**named, "left": why}
+    return {"code": CONTENT, "why": why}
+
+
+def _content_failure(error: dict[str, Any], clones: str) -> str:
+    """Return why there is no new content: what fetching has said, if that is the reason."""
+    why = error.get("message")
+    with suppress(OSError, ValueError), open(os.path.join(clones, CLONE_FAILED)) as file:
+        why = json.load(file)["message"] if error.get("code") == NO_SOURCE else why
+    return str(why)[:300]
+
+
+def has_puller(prefix: str) -> bool:
+    """Return whether the image has nbgitpuller, which fetches the content itself.
+
+    ``prefix`` is that of the Python that runs this.
+    """
+    places = (prefix, *_PULLERS)
+    kinds = (
+        "lib/python3*/site-packages",
+        "lib/python3*/dist-packages",
+        "lib/python3/dist-packages",
+    )
+    return any(glob.glob(f"{place}/{kind}/nbgitpuller") for place in places for kind in kinds)
 
 
 def keep_start(script: str, folder: str = START_FOLDER) -> None:

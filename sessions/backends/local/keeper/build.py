@@ -92,6 +92,12 @@ class Build:
             return await self._base_alone()
         self._log.phase("fetching")
         await self._fetch()
+        if link := names.escaping_build_file(self._partial / "home"):
+            raise JobFailed(
+                "build.symlink-outside",
+                f"The symbolic link {link} points outside the repository. Replace it with the file "
+                "itself and try again.",
+            )
         found = await self._detect()
         self._log.phase("building")
         async with self._egress_proxy(job.trusted):
@@ -143,12 +149,6 @@ class Build:
         self._notes = self._fetch_answer().get("notes", [])
         if await bounds.disk_usage([self._job.partial]) > limit:  # it was too fast for the monitor
             raise too_large
-        if link := names.escaping_build_file(self._partial / "home"):
-            raise JobFailed(
-                "build.symlink-outside",
-                f"The symbolic link {link} points outside the repository. Replace it with the file "
-                "itself and try again.",
-            )
 
     def _fetch_failure(self, failed: JobFailed) -> JobFailed:
         """Return the failure with the reason that the program has found, if it found one."""

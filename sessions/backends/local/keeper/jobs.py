@@ -85,6 +85,19 @@ def base_folder(job: BuildJob, version: str) -> Path:
 
 
 @dataclass(frozen=True)
+class Content:
+    """A second repository, whose files go to the ``folder`` of a notebook's home.
+
+    ``fetch`` clones it; the person's own key opens a private one. With ``unless_puller``, it is
+    left out where the environment has nbgitpuller.
+    """
+
+    fetch: BuildJob
+    folder: str
+    unless_puller: bool = False
+
+
+@dataclass(frozen=True)
 class ServerJob:
     """A notebook: ``environment`` is a built folder, ``project`` keeps the repository's copy.
 
@@ -113,6 +126,7 @@ class ServerJob:
     closed: list[int] = field(default_factory=list)
     safe_mode: str = ""
     keeps_start: bool = False
+    content: Content | None = None
 
     @property
     def runs_start(self) -> bool:
@@ -134,15 +148,22 @@ def read(folder: Path) -> BuildJob | ServerJob:
     illegible file.
     """
     given: dict[str, Any] = json.loads(read_own(folder / FILE))
+    if given["kind"] == "build":
+        return BuildJob(**_parts(BuildJob, given))
+    if content := given.get("content"):
+        fetch = BuildJob(**_parts(BuildJob, content["fetch"]))
+        given["content"] = Content(**{**_known(Content, content), "fetch": fetch})
+    return ServerJob(**_parts(ServerJob, given))
+
+
+def _parts(kind: type[BuildJob | ServerJob], given: dict[str, Any]) -> dict[str, Any]:
     given["bounds"] = Bounds(**_known(Bounds, given["bounds"]))
     given["site"] = Site(**_known(Site, given["site"]))
-    if given["kind"] == "build":
-        return BuildJob(**_known(BuildJob, given))
-    return ServerJob(**_known(ServerJob, given))
+    return _known(kind, given)
 
 
 def _known(
-    kind: type[Bounds | Site | BuildJob | ServerJob], given: dict[str, Any]
+    kind: type[Bounds | Site | BuildJob | ServerJob | Content], given: dict[str, Any]
 ) -> dict[str, Any]:
     names = {each.name for each in fields(kind)}
     return {name: value for name, value in given.items() if name in names}

@@ -82,7 +82,7 @@ async def _final_status(
 ) -> Status | None:
     """Return how it ended; None if the machine ended it, so that it counts as lost.
 
-    ``secret`` is the key that a build needs for fetching, or "".
+    ``secret`` is the key that a build or a notebook's content needs for fetching, or "".
     """
     job = jobs.read(folder)
     kind = "build" if isinstance(job, BuildJob) else "spawn"
@@ -91,7 +91,7 @@ async def _final_status(
     if isinstance(job, BuildJob):
         work = Build(folder, job, log, jobs.load_key(secret), group, files_linker)
     else:
-        work = Server(folder, job, log, mine, group)
+        work = Server(folder, job, log, mine, group, jobs.load_key(secret))
     try:
         return await _run_unless_stopped(folder, asyncio.create_task(work.run()))
     except JobFailed as ended:

@@ -14,9 +14,10 @@ from sessions.egress.addresses import EgressRules
 
 from . import bounds, jupyter, status
 from .cgroups import Group
+from .content import prepare_content
 from .files import RESULT, read_own
 from .home import KEY_FOLDER, KEY_MOUNT, link_keys, prepare_home, sync
-from .jobs import ServerJob
+from .jobs import Key, ServerJob
 from .log import Log
 from .probe import SHUTDOWN, Probe
 from .program import follow, open_process, wait_for_exit
@@ -32,7 +33,13 @@ class Server:
     """One run of a notebook. ``folder`` is the keeper's run folder."""
 
     def __init__(
-        self, folder: Path, job: ServerJob, log: Log, initial_status: Status, group: Group | None
+        self,
+        folder: Path,
+        job: ServerJob,
+        log: Log,
+        initial_status: Status,
+        group: Group | None,
+        key: Key | None = None,
     ) -> None:
         self._folder = folder
         self._job = job
@@ -44,12 +51,17 @@ class Server:
         self._ready = False
         self._built: dict[str, str] = {}
         self._group = group
+        self._key = key
         self._memory = bounds.MemoryLimit(job.bounds.memory, _out_of_memory(job), _IN_MEMORY, group)
 
     async def run(self) -> Status:
         """Serve until the notebook ends by itself. Raises `JobFailed` when it does."""
         self._built = _build_result(self._job)
         home, files = prepare_home(self._job)
+        content = await prepare_content(
+            self._job, self._folder, home, self._log, self._key, self._group
+        )
+        files |= {"content": content} if content else {}
         self._status = replace(self._status, files=files)
         if (self._folder / KEY_FOLDER).is_dir():
             link_keys(home)
