@@ -17,7 +17,14 @@ from typing import Any
 import pytest
 
 from keys.keypairs import SshIdentity
-from sessions.backends import Backend, BuildReport, BuildSpec, ServerReport, ServerSpec
+from sessions.backends import (
+    Backend,
+    BuildReport,
+    BuildSpec,
+    ContentSpec,
+    ServerReport,
+    ServerSpec,
+)
 from tests.backends.waiting import (
     ask,
     build_report,
@@ -296,6 +303,37 @@ class BackendContract:
         backend.kill_server(server.id)
         removed(backend, server.id)
         twice(backend.forget_identity, server.volume)
+
+    def test_content_is_merged_at_each_start_and_stays_if_nothing_new_can_be_had(
+        self, backend: Backend, plain: BuildSpec, order: Order, wish: Wish
+    ) -> None:
+        course = order({"lesson.txt": "the first lesson"})
+        content = ContentSpec(course.url, course.commit, "main", "course")
+        server = replace(wish(plain), content=content)
+        twice(backend.ensure_server, server)
+        ready = settled(backend, server)
+        assert (ready.code, ready.files and ready.files.has_content) == ("", True)
+        assert ready.files
+        assert ready.files.message == (
+            f"The folder course has the content’s commit {course.commit[:7]}."
+        )
+        lesson = f"/api/contents/{content.folder}/lesson.txt"
+        status, body = ask(ready.address, lesson, server.token)
+        assert (status, b"the first lesson" in body) == (200, True)
+        removed(backend, server.id)
+        absent = replace(content, commit="d" * 40)
+        server = replace(server, id=wish(plain).id, content=absent)
+        backend.ensure_server(server)
+        ready = settled(backend, server)
+        assert (ready.state, ask(ready.address, lesson, server.token)[0]) == ("ready", 200)
+        assert ready.files
+        assert ready.files.message.startswith("The folder course is as it was, because nothing ")
+        removed(backend, server.id)
+        never_had = replace(wish(plain), content=absent)
+        backend.ensure_server(never_had)
+        gone = settled(backend, never_had)
+        assert (gone.state, gone.code) == ("gone", "spawn.content")
+        removed(backend, never_had.id)
 
     def test_renewing_or_forgetting_the_key_of_nobody_is_no_error(self, backend: Backend) -> None:
         twice(backend.renew_identity, "nobody-at-all", new_identity())

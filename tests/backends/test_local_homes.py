@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from sessions.backends.local.keeper import home
-from sessions.backends.local.keeper.jobs import Bounds, ServerJob, Site
+from sessions.backends.local.keeper.content import prepare_content
+from sessions.backends.local.keeper.jobs import Bounds, BuildJob, Content, ServerJob, Site
+from sessions.backends.local.keeper.log import Log
 from sessions.backends.local.keeper.status import JobFailed
 from sessions.backends.messages import files_report
 from sessions.repofiles.merge import merge
@@ -193,3 +196,18 @@ def test_a_filled_home_is_synced_once_the_notebook_runs(job: ServerJob):
     assert mark.exists()
     home.sync(job)
     assert not mark.exists()
+
+
+def test_content_is_left_to_nbgitpuller_where_the_environment_has_it(
+    job: ServerJob, tmp_path: Path
+):
+    fetch = BuildJob(
+        *("https://git.example.org/course", SECOND, "main", "", str(tmp_path / "clone"), "", {}, 0),
+        *(job.bounds, job.site, [], []),
+    )
+    packages = Path(job.environment, "env/lib/python3.12/site-packages/nbgitpuller")
+    packages.mkdir(parents=True)
+    optional = replace(job, content=Content(fetch, "course", unless_puller=True))
+    given = (tmp_path, Path(job.project, "home"), Log(tmp_path, 0), None, None)
+    assert asyncio.run(prepare_content(optional, *given)) == {}
+    assert asyncio.run(prepare_content(replace(job, content=None), *given)) == {}

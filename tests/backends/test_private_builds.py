@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from keys.keypairs import SshIdentity
-from sessions.backends import BuildSpec
+from sessions.backends import BuildSpec, ContentSpec
 from sessions.backends.local import LocalBackend
-from sessions.backends.local.folders import BUILD
+from sessions.backends.local.folders import BUILD, SERVER
 from tests.backends.waiting import built, finished, log, removed, settled, until
 from tests.sshd import SshServer, new_identity
 
@@ -175,3 +175,28 @@ def _arguments() -> list[str]:
             except OSError:
                 continue
     return found
+
+
+def test_private_content_is_fetched_with_the_key_of_which_the_run_folder_keeps_nothing(
+    backend, private, order, wish, git, ssh_server, settings
+):
+    settings.PORTAL_TRUSTED_GIT_HOSTS = [ssh_server.host, git.host]
+    environment = order({"index.ipynb": "{}"})
+    built(backend, environment)
+    diary, identity = private({"diary.txt": "dear diary"})
+    content = ContentSpec(diary.url, diary.commit, "main", "diary")
+    server = replace(wish(environment), identity=identity, content=content)
+    backend.ensure_server(server)
+    assert settled(backend, server).code == ""
+    home = backend.folders.project(server.name) / "home"
+    assert (home / "diary/diary.txt").read_text() == "dear diary"
+    assert not (backend.folders.project(server.name) / "content").exists()
+    run = backend.folders.keeper(SERVER, server.id)
+    job = (run / "job.json").read_text()
+    assert diary.url in job
+    assert identity.private.splitlines()[2] not in job
+    removed(backend, server.id)
+    stranger = replace(server, id=next(NUMBERS), name="ada-stranger", identity=new_identity(""))
+    backend.ensure_server(stranger)
+    assert settled(backend, stranger).code == "spawn.content"
+    removed(backend, stranger.id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from dataclasses import replace
 from urllib.parse import urlsplit
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sessions.errors import UserError
-from sessions.providers import describe, launch_link, parse_repository
+from sessions.providers import describe, launch_link, parse_launch_link, parse_repository
 from sessions.providers.address import egress_rules
 from tests.providers.test_pasted import ARCHIVES, UNDERSTOOD
 
@@ -71,3 +72,27 @@ def test_any_text_gives_a_safe_repository_or_a_user_error(text, ref, path, provi
         assert link.startswith("/v2/")
         if not provider and len(link) <= 2000:
             assert parse_repository(link) == found
+
+
+@given(text=texts, ref=st.just("") | texts, path=st.just("") | texts)
+def test_any_content_gives_a_safe_repository_and_folder_or_a_user_error(text, ref, path):
+    try:
+        found = parse_repository("o/env", "", path, content=f"{text}@{ref}" if ref else text)
+    except UserError:
+        return
+    source = found.content_source
+    if source is None:
+        assert not f"{text}{ref}".strip()
+        return
+    assert (found.repository, found.ref, found.path) == ("o/env", "", source.path)
+    for handed_on in (source.url, source.ref, source.path, *describe(found)):
+        assert not handed_on.startswith("-")
+        assert not any(unicodedata.category(each)[0] == "C" for each in handed_on)
+    address = urlsplit(source.url)
+    host = address.hostname or ""
+    assert address.scheme in {"https", "ssh"} or egress_rules().trusts(host, address.port)
+    assert address.password is None
+    assert re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", source.folder)
+    link = launch_link(found)
+    if not source.ambiguous_tail and not found.urlpath and len(link) <= 2000:
+        assert parse_launch_link(link) == found
