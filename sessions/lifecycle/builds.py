@@ -47,7 +47,7 @@ from .queue import enqueue
 
 MAX_THREADS, MAX_PER_HOST, MAX_PER_USER = 8, 3, 1
 """Limits for each of the four worker processes: a launch takes two seconds on a healthy server, and
-at most fifty on one that is not.
+at most fifty on one that is not; with content, as long again.
 """
 _A_DAY = 86_400
 _MISSING_REF = frozenset({"launch.ref-not-found", "launch.no-default-branch"})
