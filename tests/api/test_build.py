@@ -8,15 +8,18 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.test import Client
 
-from keys.models import Token
+from keys.models import SCOPES, Token
 from sessions import lifecycle
 from sessions.gateway.authorize import Decision, authorize
 from sessions.models import Build, Project, RepositoryRule, Session
 from sessions.providers import launch_link, parse_repository
 from sessions.states import ProjectState
+from tests.asgi_requests import ask
 from tests.making import with_token
+from tests.pages.test_launch_links import ESCAPES
 from tests.stages import COMMIT, LOG, project_in
 
 pytestmark = [
@@ -135,8 +138,8 @@ def test_the_stream_may_be_asked_for_beside_others(ada, accept):
 
 def test_a_head_and_a_post_start_nothing(ada):
     api = with_token(ada)
-    for ask in (api.head, api.post, api.options):
-        assert ask(f"/build/{SPEC}", headers=EVENTS).status_code == 405
+    for send in (api.head, api.post, api.options):
+        assert send(f"/build/{SPEC}", headers=EVENTS).status_code == 405
     assert not Project.objects.exists()
 
 
@@ -154,6 +157,24 @@ def test_a_refusal_is_a_status_and_the_event_that_clients_know(ada, spec, told):
     assert (answer.status_code, body["phase"], body["status_code"]) == (400, "failed", 400)
     assert told in body["message"]
     assert body["message"].endswith("\n")
+
+
+@pytest.mark.one_database
+@pytest.mark.parametrize("provider", ["gh/o/r", "gl/g%2Fr", "git/https%3A%2F%2Fh.org%2Fr"])
+async def test_no_escape_is_a_server_error(ada, settings, provider):
+    settings.PORTAL_API_CHANGE_RATE = 0
+    # Whatever is understood is refused after that, so that each answer ends.
+    await RepositoryRule.objects.acreate(kind="allow", pattern="example.org/none/*")
+    _token, secret = await sync_to_async(Token.objects.issue)(ada, "test", tuple(SCOPES))
+    for spec in ESCAPES:
+        for link in (spec, f"main?labpath={spec}", f"main?urlpath={spec}&build_only={spec}"):
+            address = f"/build/{provider}/{link}"
+            answer = await ask(
+                address, Authorization=f"Bearer {secret}", Accept="text/event-stream"
+            )
+            assert answer.status_code == 400, link
+            assert answer.json()["code"].startswith("launch."), link
+    assert not await Project.objects.aexists()
 
 
 def test_limits_and_bans_hold(ada, settings):
