@@ -41,6 +41,8 @@ def test_healthy_portal_answers_200(alive):
     status, found = answer()
     assert (status, {part: found[part] for part in checks}) == (200, checks)
     assert Client().get("/health").json()["status"] == "ok"
+    head = Client().head("/health")
+    assert (head.status_code, head.content) == (200, b"")
 
 
 def test_task_waiting_for_two_minutes_makes_the_worker_unhealthy(alive):
