@@ -73,6 +73,13 @@ def test_what_is_banned_is_refused_in_the_same_words(ada, as_ada, rule, code):
     assert not Project.objects.exists()
 
 
+def test_a_banned_content_is_refused(ada):
+    RepositoryRule.objects.create(pattern="github.com/evil/*")
+    answer = build(with_token(ada), content="https://github.com/evil/files")
+    assert (answer.status_code, answer.json()["code"]) == (400, "launch.repository-banned")
+    assert not Project.objects.exists()
+
+
 def test_a_ban_ends_joining_what_runs_already(ada):
     api = with_token(ada)
     assert build(api).status_code == 200
