@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -161,6 +163,23 @@ def test_where_nbgitpuller_is_nothing_is_merged(start, tmp_path):
     content = ["course", SECOND, "1"]
     assert prepare.merge_content(SERVER.name, content, merging, *folders) == {}
     assert (course(tmp_path) / "a").read_text() == "1"
+
+
+def test_the_merge_program_of_the_pod_knows_a_commit_without_its_clone(tmp_path):
+    program_file = tmp_path / prepare.MERGE_PROGRAM
+    program_file.write_text(program.file_texts()[prepare.MERGE_PROGRAM])
+    write(tmp_path / "clone", {"a": b"1"})
+
+    def run(source: str, commit: str) -> dict[str, Any]:
+        words = (source, str(tmp_path / "course"), str(tmp_path / "record"), commit)
+        done = subprocess.run([sys.executable, "-IS", program_file, *words], capture_output=True)
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
+    assert run("", FIRST)["error"]["code"] == prepare.NO_SOURCE
+    assert run(str(tmp_path / "clone"), FIRST)["state"] == "filled"
+    assert run("", FIRST)["again"]
+    assert run("", SECOND)["error"]["code"] == prepare.NO_SOURCE
 
 
 def pod_with(**states: dict[str, Any]) -> dict[str, Any]:
