@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from sessions.backends.local.keeper import home
-from sessions.backends.local.keeper.content import prepare_content
 from sessions.backends.local.keeper.jobs import Bounds, BuildJob, Content, ServerJob, Site
 from sessions.backends.local.keeper.log import Log
+from sessions.backends.local.keeper.server import prepare_content
 from sessions.backends.local.keeper.status import JobFailed
 from sessions.backends.messages import files_report
 from sessions.repofiles.merge import merge
