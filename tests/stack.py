@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 import httpx
 
@@ -183,10 +183,18 @@ class Stack:
         eventually(lambda: not Path(f"/proc/{pid}").exists(), what=f"the end of {name}")
 
 
+class Place(Protocol):
+    """Where a portal is: its address, whose host is this machine, and its patience (`Stack`)."""
+
+    url: str
+    port: int
+    patience: float
+
+
 class Api:
     """A client of the API with a person's token."""
 
-    def __init__(self, stack: Stack, token: str) -> None:
+    def __init__(self, stack: Place, token: str) -> None:
         self.stack = stack
         self.token = token
         self.http = httpx.Client(

@@ -94,7 +94,7 @@ Opened = Callable[[Application], str]
 
 
 @pytest.fixture
-def opened(ada: Api, page: Page, git_server: GitServer) -> Opened:
+def opened(site: Stack, ada: Api, page: Page, git_server: GitServer) -> Opened:
     """``opened(application)`` builds and starts it, signs in from its own address, and returns
     the notebook's origin.
     """
@@ -108,7 +108,7 @@ def opened(ada: Api, page: Page, git_server: GitServer) -> Opened:
         name = ada.launch(repository)
         url: str = ada.until(name, "ready", within=500)["url"]
         if command:
-            kernel = Kernel(ada, name, domain=ada.stack.environment["PORTAL_GATEWAY_DOMAIN"])
+            kernel = Kernel(ada, name, domain=site.environment["PORTAL_GATEWAY_DOMAIN"])
             port = int("".join(each for each in path.split("/") if each.isdigit()))
             with kernel:
                 said = kernel.run(STARTED.format(command=command, port=port), within=180)

@@ -16,7 +16,8 @@ import pytest
 from bench.drill import servers
 from tests.backends.waiting import until
 from tests.cluster.kube import Kube, end_of, new_namespace, settings_for
-from tests.cluster.test_installation import made, settings
+from tests.cluster.release import made
+from tests.cluster.test_installation import settings
 from tests.stack import PROJECT
 
 pytestmark = [
@@ -89,7 +90,7 @@ class Portal:
 
 @pytest.fixture
 def portal(kube: Kube, tmp_path: Path) -> Iterator[Portal]:
-    image = made(kube)
+    image = made(kube, "portal")
     with ExitStack() as ends:
         place = ends.enter_context(new_namespace())
         _server, database = ends.enter_context(servers.postgres(kube.own_address()))

@@ -1,11 +1,9 @@
-"""The portal's image, made as docs/kubernetes.md says, runs every command of the manifests."""
+"""The plain manifests are installed without Helm, and each of their commands runs."""
 
 from __future__ import annotations
 
-import os
 import secrets
 import shlex
-import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,9 +16,14 @@ from kubernetes import client, utils
 
 from bench.drill import servers
 from tests.cluster.kube import Kube, new_namespace, settings_for
+from tests.cluster.release import made
 from tests.stack import PROJECT, eventually
 
-pytestmark = [pytest.mark.cluster, pytest.mark.slow("the portal's image is made here", seconds=600)]
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.long,  # the same manifests as those of the chart, which the checks install
+    pytest.mark.slow("the portal's image is made here", seconds=600),
+]
 
 MANIFESTS = PROJECT / "deploy/kubernetes"
 FILES = ("settings", "network-policies", "portal")
@@ -32,7 +35,7 @@ LOGIN = ("PORTAL_PUSH_SECRET", "PORTAL_PULL_SECRET", "PORTAL_REGISTRY_AUTH_FILE"
 @pytest.fixture
 def installed(kube: Kube, tmp_path: Path) -> Iterator[Kube]:
     """The namespace of a portal that runs in the cluster, one pod of each kind."""
-    image = made(kube)
+    image = made(kube, "portal")
     with ExitStack() as ends:
         place = ends.enter_context(new_namespace())
         address = kube.own_address()
@@ -52,23 +55,6 @@ def installed(kube: Kube, tmp_path: Path) -> Iterator[Kube]:
         for manifest in manifests(place, image, settings_for(place, tmp_path)):
             utils.create_from_dict(place.core.api_client, manifest, namespace=place.namespace)
         yield place
-
-
-def made(kube: Kube) -> str:
-    """Build the image by the command of the documentation, push it to the cluster's registry, and
-    return its name.
-    """
-    if image := os.environ.get("TEST_PORTAL_IMAGE"):  # made by that command before
-        return image
-    done = subprocess.run(
-        ["bin/cluster-image", "portal"],
-        cwd=PROJECT,
-        env={**os.environ, "TEST_REGISTRY": kube.registry},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
 
 
 def manifests(kube: Kube, image: str, environment: dict[str, str]) -> Iterator[dict[str, Any]]:
