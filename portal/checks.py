@@ -5,6 +5,7 @@ Each has a stable id and a hint that says what to do.
 
 from __future__ import annotations
 
+import re
 from ipaddress import ip_network
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,6 +28,20 @@ def check_trusted_hosts(**kwargs: Any) -> list[CheckMessage]:
         for name in TRUSTED_HOST_SETTINGS
         for entry in getattr(settings, name)
         if not _is_host(entry)
+    ]
+
+
+@register
+def check_archive_hosts(**kwargs: Any) -> list[CheckMessage]:
+    """Report each stand-in for an archive's host that is no address (portal.E016)."""
+    return [
+        Error(
+            f"PORTAL_ARCHIVE_HOSTS contains “{host}={address}”",
+            hint="Use host=address, such as zenodo.org=https://mirror.example.org/zenodo.",
+            id="portal.E016",
+        )
+        for host, address in settings.PORTAL_ARCHIVE_HOSTS.items()
+        if not host or not re.fullmatch(r"https?://[^/@?#]+(?:/[^?#]*)?", address)
     ]
 
 

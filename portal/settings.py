@@ -56,6 +56,13 @@ PORTAL_LAUNCH_LINKS = ENVIRONMENT.choice("PORTAL_LAUNCH_LINKS", "ask", frozenset
 PORTAL_OWN_ADDRESS = f"{_host}:{_address.port or (443 if GATEWAY_SCHEME == 'https' else 80)}"
 PORTAL_TRUSTED_GIT_HOSTS = [*ENVIRONMENT.words("PORTAL_TRUSTED_GIT_HOSTS"), PORTAL_OWN_ADDRESS]
 PORTAL_TRUSTED_HOSTS = ENVIRONMENT.words("PORTAL_TRUSTED_HOSTS")
+# Addresses that stand in for hosts of archives: zenodo.org=https://mirror.example.org/zenodo
+PORTAL_ARCHIVE_HOSTS = {
+    _host_name.lower(): _stand_in
+    for _host_name, _, _stand_in in (
+        _pair.partition("=") for _pair in ENVIRONMENT.words("PORTAL_ARCHIVE_HOSTS")
+    )
+}
 # Ports of notebook servers on a cluster: trusting a host does not extend to these.
 PORTAL_NAMED_PORTS = [8888] if PORTAL_BACKEND == "kubernetes" else []
 

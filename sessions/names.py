@@ -69,4 +69,9 @@ def slug(text: str) -> str:
 
 def image_name(repository: str, commit: str) -> str:
     """Return a name for a build's result that is unique, even among builds of the same commit."""
-    return f"{project_name(repository, commit[:12])}-{secrets.token_hex(3)}"
+    return f"{project_name(repository, slug(commit)[:12].strip('-'))}-{secrets.token_hex(3)}"
+
+
+def short_commit(commit: str) -> str:
+    """Return the first seven digits of a commit; the version of an archive as it is."""
+    return commit[:7] if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", commit) else commit

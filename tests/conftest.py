@@ -35,6 +35,7 @@ from tests.fixtures import (
 )
 from tests.githttp import GitServer
 from tests.redisserver import redis_server
+from tests.replica import Replica
 from tests.scripted import ScriptedBackend
 from tests.sshd import SshServer
 from tests.stack import Stack, started
@@ -194,13 +195,22 @@ def ssh_server() -> Iterator[SshServer]:
 
 
 @pytest.fixture(scope="session")
+def replica() -> Iterator[Replica]:
+    """All archives, for the whole portal."""
+    with Replica() as replica:
+        yield replica
+
+
+@pytest.fixture(scope="session")
 def warm_data(git_server: GitServer) -> Path:
     """A data folder with the tools that every local back end needs first."""
     return warm.folder(git_server)
 
 
 @pytest.fixture(scope="session")
-def stack(git_server: GitServer, ssh_server: SshServer, warm_data: Path) -> Iterator[Stack]:
+def stack(
+    git_server: GitServer, ssh_server: SshServer, replica: Replica, warm_data: Path
+) -> Iterator[Stack]:
     """A whole running portal in which ada and bob have accounts. Notebooks can reach the SSH
     server, too. It lists one origin of another port, where a test may serve pages.
     """
@@ -208,6 +218,7 @@ def stack(git_server: GitServer, ssh_server: SshServer, warm_data: Path) -> Iter
     stack = Stack(
         PORTAL_TRUSTED_GIT_HOSTS=trusted,
         PORTAL_TRUSTED_HOSTS=ssh_server.host,
+        PORTAL_ARCHIVE_HOSTS=replica.setting,
         PORTAL_KNOWN_HOSTS=ssh_server.host_key,
         PORTAL_ACTIVITY_SECONDS="10",
         PORTAL_NGINX_SECRET=secrets.token_hex(32),

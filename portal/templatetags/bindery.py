@@ -20,7 +20,7 @@ from quotas.fields import FIELDS, format_limit
 from quotas.limits import Limits, exceeds
 from quotas.models import LimitRequest
 from quotas.resources import Resources
-from sessions.names import owner_slug, readable_address, repository_title
+from sessions.names import owner_slug, readable_address, repository_title, short_commit
 from sessions.states import ProjectState
 
 register = template.Library()
@@ -148,14 +148,14 @@ register.filter("repository_title", repository_title)
 
 @register.filter
 def commit_button(sha: str) -> SafeString | str:
-    """Return a button with the first seven characters that copies the whole hash."""
+    """Return a button with the short commit that copies the whole one."""
     if not sha:
         return ""
     return format_html(
         '<button type="button" class="copy" data-copy="{}" title="{}"><code>{}</code></button>',
         sha,
         _("Copy %(commit)s") % {"commit": sha},
-        sha[:7],
+        short_commit(sha),
     )
 
 

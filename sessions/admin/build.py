@@ -24,6 +24,7 @@ from sessions.admin.display import transition_entries
 from sessions.errors import StateConflict
 from sessions.models import Build, LogChunk, Project, Removal, RemovalKind, Session
 from sessions.models.project import ACT_PERMISSION
+from sessions.names import short_commit
 from sessions.progress import journal
 from sessions.states import BUILD_ACTIVE, BuildState, SessionState
 
@@ -170,7 +171,9 @@ class BuildAdmin(ReadOnlyAdmin[Build]):
     @admin.display(description=gettext_lazy("repository and commit"), ordering="url")
     def repository_and_commit(self, build: Build) -> SafeString:
         """Return the repository, which links to the build's page, above the short commit."""
-        return display.stacked(display.link(build, self.repository(build)), build.commit[:7])
+        return display.stacked(
+            display.link(build, self.repository(build)), short_commit(build.commit)
+        )
 
     @admin.display(description=gettext_lazy("repository"))
     def repository(self, build: Build) -> SafeString:

@@ -25,6 +25,7 @@ from sessions.admin.bulk_action import BulkAction, ReadOnlyAdmin
 from sessions.admin.display import project_timeline
 from sessions.models import Project
 from sessions.models.project import ACT_PERMISSION
+from sessions.names import short_commit
 from sessions.states import ProjectState
 
 MAX_SESSIONS = 25
@@ -247,7 +248,11 @@ class ProjectAdmin(ReadOnlyAdmin[Project]):
     def commit_link(self, project: Project) -> SafeString | str:
         """Return the short commit, as a link to its build if there is one."""
         build = project.current.build if project.current else None
-        return display.link(build, project.commit[:7]) if build else project.commit[:7]
+        return (
+            display.link(build, short_commit(project.commit))
+            if build
+            else short_commit(project.commit)
+        )
 
     @admin.display(description=gettext_lazy("last activity"), ordering="last_activity")
     def activity_and_deletion(self, project: Project) -> SafeString | str:

@@ -71,7 +71,8 @@ class BuildSpec:
     ``url`` is what git clones, ``ref`` the branch or tag that the commit was found under (may be
     empty or a commit). The result is kept under the name ``image``. With ``no_cache``, nothing kept
     from earlier builds is used. ``identity`` holds the key that fetches a private repository; it is
-    used for fetching only, never for a step of the build.
+    used for fetching only, never for a step of the build. ``archive`` is the provider if it is an
+    archive (`sessions.git.archive`): then ``url`` is its page, and ``commit`` a version.
     """
 
     id: int
@@ -81,6 +82,7 @@ class BuildSpec:
     image: str
     no_cache: bool = False
     identity: SshIdentity | None = None
+    archive: str = ""
 
 
 @dataclass(frozen=True)

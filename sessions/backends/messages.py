@@ -19,6 +19,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from sessions.backends import FilesReport
+from sessions.names import short_commit
 
 NO_GPU = "spawn.no-gpu-free"
 NO_ROOM = "spawn.no-room"
@@ -43,7 +44,7 @@ MAX_NAMES = 10
 """Maximum number of files named; the rest are only counted."""
 MAX_NAME_LENGTH = 120
 """Longest name shown, in characters."""
-_COMMIT = 7
+_COMMIT = 64
 _MAX_REASON_LENGTH = 300
 _MAX_BYTES = 2**63
 
@@ -149,7 +150,7 @@ def _changes(report: Mapping[str, Any]) -> str:
 
 def _merged_sentences(report: Mapping[str, Any]) -> Iterator[str]:
     sentence = _("Your files were updated to commit %(commit)s of the repository: %(what)s.")
-    commit = printable(str(report.get("commit", "")))[:_COMMIT]
+    commit = short_commit(printable(str(report.get("commit", "")))[:_COMMIT])
     yield sentence % {"commit": commit, "what": _changes(report)}
     if count := _number(report, "conflicts"):
         yield _conflict_sentence(report, count)

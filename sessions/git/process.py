@@ -24,6 +24,7 @@ from typing import Any, TypeVar
 from keys import keypairs
 from keys.keypairs import SshIdentity
 from sessions.egress import proxy as egress
+from sessions.egress.addresses import EgressRules
 from sessions.providers import egress_rules
 
 from . import ssh as gitssh
@@ -104,16 +105,27 @@ class Git:
 
         No operand is taken for an option.
         """
+        words = ["git", "-c", f"http.proxy={self.proxy}", *arguments, "--", *operands]
+        return await self.run_program(words, max_bytes)
+
+    @property
+    def proxy(self) -> str:
+        """Return the address of the only way out."""
+        return f"http://127.0.0.1:{self.port}"
+
+    async def run_program(self, command: Sequence[str], max_bytes: int | None = None) -> Outcome:
+        """Run a program within the same bounds; `proxy` is its way out, too."""
         limit = max_bytes or MAX_OUTPUT_BYTES
         self.connection_errors.clear()
         outcome = Outcome(connection_errors=self.connection_errors)
         process = await asyncio.create_subprocess_exec(
-            *_command([*arguments, "--", *operands], self.port, self.file_bytes),
+            *_limits(self.file_bytes),
+            *command,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             cwd=self.home,
-            env=_environment(self.home, self.url, self.ssh),
+            env=_environment(self.home, self.url, self.ssh) | {"http_proxy": self.proxy},
             start_new_session=True,
             restore_signals=False,  # a file that is too large gives an error message, not a signal
         )
@@ -145,12 +157,14 @@ def run_with_git(
     seconds: float | None = None,
     file_bytes: int = MAX_FILE_BYTES,
     identity: SshIdentity | None = None,
+    rules: EgressRules | None = None,
 ) -> Result:
     """Return the result of ``work``, called with a `Git` whose folder is deleted afterwards.
 
     It runs an event loop in a thread of its own, so it may be called from anywhere. It does not
     join the thread: a silent name server can hold that for longer than the deadline. An SSH server
-    that ``identity`` is the first to meet is known from then on.
+    that ``identity`` is the first to meet is known from then on. ``rules`` say what may be reached,
+    if not what git may.
     """
     result: Future[Result] = Future()
     new_hosts: list[str] = []
@@ -160,7 +174,7 @@ def run_with_git(
         try:
             with tempfile.TemporaryDirectory(prefix="git-") as home:
                 git = Git(url, home, deadline, file_bytes, identity)
-                value = await _with_proxy(git, work, new_hosts)
+                value = await _with_proxy(git, work, new_hosts, rules or egress_rules())
             result.set_result(value)
         except BaseException as error:  # noqa: BLE001 -- passed on to the caller, whatever it is
             result.set_exception(error)
@@ -174,10 +188,13 @@ def run_with_git(
 
 
 async def _with_proxy(
-    git: Git, work: Callable[[Git], Coroutine[Any, Any, Result]], new_hosts: list[str]
+    git: Git,
+    work: Callable[[Git], Coroutine[Any, Any, Result]],
+    new_hosts: list[str],
+    rules: EgressRules,
 ) -> Result:
     """Return the result of ``work``, with a proxy and a key for git meanwhile."""
-    proxy = await egress.serve(egress_rules(), port=0, observe=git.connection_errors.append)
+    proxy = await egress.serve(rules, port=0, observe=git.connection_errors.append)
     git.port = proxy.sockets[0].getsockname()[1]
     try:
         if git.identity is None:
@@ -191,10 +208,9 @@ async def _with_proxy(
         proxy.close()
 
 
-def _command(arguments: Sequence[str], port: int, file_bytes: int) -> list[str]:
+def _limits(file_bytes: int) -> list[str]:
     limits = [f"--as={MAX_MEMORY_BYTES}", f"--fsize={file_bytes}", "--core=0"]
-    proxy = f"http.proxy=http://127.0.0.1:{port}"
-    return ["prlimit", *limits, "--", "git", "-c", proxy, *arguments]
+    return ["prlimit", *limits, "--"]
 
 
 def _environment(home: str, url: str, ssh: str) -> dict[str, str]:

@@ -45,12 +45,18 @@ class ResolvedRef:
     ``ref`` is the name that the commit was found under: a branch or tag without ``refs/…`` but with
     all its slashes, another ref with ``refs/``, or the commit itself if that was asked for.
     ``notice`` is a sentence for people about a choice between two; "" if there was none.
+
+    What an archive keeps has a version instead of a commit, and no ref (`archive`). ``provider``
+    and ``url`` are then the archive's and those of the version's page; "" as the repository has
+    them.
     """
 
     commit: str
     ref: str
     path: str
     notice: str = field(default="", compare=False)
+    provider: str = ""
+    url: str = ""
 
 
 def resolve(repository: Repository, identity: SshIdentity | None = None) -> ResolvedRef:

@@ -33,9 +33,10 @@ from quotas.limits import (
 from quotas.resources import Resources, compute_resources
 from quotas.resourcesfile import MAX_BYTES, ResourcesRefused, parse
 from sessions.errors import BinderyError, QuotaExceeded, UserError
-from sessions.git import read_file
+from sessions.git import archive, read_file
 from sessions.git.resolve import ResolvedRef
 from sessions.models import Build, Project, Session
+from sessions.providers import is_archive
 from sessions.repofiles.configuration import encoding
 from sessions.states import BUILD_ACTIVE, SessionState
 
@@ -83,14 +84,7 @@ def read_contents(project: Project, found: ResolvedRef) -> Contents:
     """
     if stored := stored_contents(project, found.commit):
         return stored
-    result = read_file.read_entry(
-        project.url,
-        found.commit,
-        FILE_NAME,
-        MAX_BYTES,
-        found.ref,
-        identity=sshkey.fetch_identity(project),
-    )
+    result = _read_entry(project, found)
     file = result.entry
     if file is not None and file.kind == "link":
         message = _(
@@ -106,6 +100,15 @@ def read_contents(project: Project, found: ResolvedRef) -> Contents:
     except ResourcesRefused as refusal:
         raise _error(refusal) from None
     return Contents(content.decode("utf-8-sig"), result.rest_digest)
+
+
+def _read_entry(project: Project, found: ResolvedRef) -> read_file.EntryAndRest:
+    if is_archive(project.provider):
+        return archive.read_entry(project.provider, project.url, found.commit, MAX_BYTES)
+    identity = sshkey.fetch_identity(project)
+    return read_file.read_entry(
+        project.url, found.commit, FILE_NAME, MAX_BYTES, found.ref, identity=identity
+    )
 
 
 def _in_utf8(content: bytes) -> bytes:

@@ -31,12 +31,13 @@ from sessions import capacity
 from sessions.backends import get_backend
 from sessions.backends.messages import BUILD_LIMIT, NO_SPACE
 from sessions.errors import BinderyError, TemporaryError
+from sessions.git import archive
 from sessions.git.read_file import first_entry
 from sessions.git.resolve import ResolvedRef, require_reachable, resolve
 from sessions.models import Build, Project, RepositoryRule, Session
-from sessions.names import image_name
+from sessions.names import image_name, short_commit
 from sessions.progress import journal
-from sessions.providers import Repository
+from sessions.providers import Repository, is_archive, parse_repository
 from sessions.providers.repository import is_private, path_spellings
 from sessions.states import BuildState, Phase, SessionState
 
@@ -102,6 +103,9 @@ def _find_build(session_id: int) -> None:
     project = session.project
     with handle_failures(session):
         found = _resolve(project, again=session.force_build)
+        if found.url:
+            project.provider, project.url = found.provider, found.url
+            RepositoryRule.objects.require_allowed(project)
         _require_own_commit(project, project.url, found)
         contents = admission.read_contents(project, found)
         source = project.content_source
@@ -113,6 +117,8 @@ def _resolve(project: Project, *, again: bool) -> ResolvedRef:
     """Return the project's commit; ask the server if it is not known yet, or ``again``."""
     if project.commit and not again:
         return ResolvedRef(project.commit, project.ref, project.path)
+    if is_archive(project.provider):
+        return archive.resolve(parse_repository(project.repository, path=project.path))
     found = resolve(project.as_repository(), sshkey.fetch_identity(project))
     if project.content_url:  # what opens is the content's
         return replace(found, path=project.path)
@@ -213,6 +219,8 @@ def _store_resolved(
 ) -> None:
     opened = found.path if project.is_content_optional or not content else content.path
     Project.objects.filter(pk=project.pk).update(
+        provider=project.provider,
+        url=project.url,
         commit=found.commit,
         ref=found.ref,
         path=opened,
@@ -233,7 +241,7 @@ def _reuse_message(build: Build, found: ResolvedRef) -> Iterator[str]:
             "so no new build is needed: the notebook gets the environment and files of %(other)s, "
             "and the resources that %(commit)s asks for."
         )
-        yield message % {"commit": found.commit[:7], "other": build.commit[:7]}
+        yield message % {"commit": short_commit(found.commit), "other": short_commit(build.commit)}
 
 
 def _claim(session: Session, build: Build, wanted: Resources) -> bool:
@@ -244,7 +252,7 @@ def _claim(session: Session, build: Build, wanted: Resources) -> bool:
 
 def _begin_build(session: Session, build: Build) -> None:
     message = _("Building the environment of commit %(commit)s.")
-    message %= {"commit": build.commit[:7]}
+    message %= {"commit": short_commit(build.commit)}
     journal.record(session, Phase.FETCHING, message, build=build)
     enqueue("start_build", build.pk)
 
@@ -300,6 +308,7 @@ def _active_build(
         with transaction.atomic():
             return Build.objects.create(
                 owner=project.owner if project.is_private else None,
+                archive=project.provider if is_archive(project.provider) else "",
                 url=project.url,
                 ref=found.ref,
                 commit=found.commit,

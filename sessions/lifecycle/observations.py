@@ -19,6 +19,7 @@ from sessions.backends import BuildReport, ServerReport, endings, get_backend
 from sessions.backends.messages import BUILD_LIMIT, NO_GPU, QUEUED, UNREACHABLE
 from sessions.errors import BackendAway, BackendRefuses, BinderyError, NoRoom, TemporaryError
 from sessions.models import Build, Session
+from sessions.names import short_commit
 from sessions.outages import run_safely
 from sessions.progress import journal
 from sessions.states import BUILD_ACTIVE, BuildState, Phase, SessionState
@@ -196,7 +197,7 @@ def _refuse_environment(session: Session, build: Build) -> None:
     with transaction.atomic():
         if waiting.select_for_update(no_key=True).first():
             message = _("The environment of commit %(commit)s was built before.")
-            message %= {"commit": build.commit[:7]}
+            message %= {"commit": short_commit(build.commit)}
             journal.record(session, Phase.BUILT, message, build=build)
             fail(session, build.code, build.message, by="watch")
 
@@ -236,7 +237,7 @@ def _end_with_build(session: Session, build: Build) -> None:
 
 
 def _tell_built(session: Session, build: Build) -> None:
-    message = _("The environment of commit %(commit)s is ready.") % {"commit": build.commit[:7]}
+    message = _("The environment of commit %(commit)s is ready.") % {"commit": short_commit(build.commit)}
     journal.record(session, Phase.BUILT, message, build=build)
 
 

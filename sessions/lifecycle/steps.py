@@ -40,6 +40,7 @@ def start_build(build_id: int) -> None:
                 ref=build.ref,
                 image=build.image,
                 no_cache=build.fresh,
+                archive=build.archive,
                 identity=sshkey.identity_for(build.owner) if build.owner else None,
             )
         )

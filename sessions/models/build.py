@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from portal.models import User
 from sessions import disclosure
 from sessions.models.record import AdvancingQuerySet
+from sessions.names import short_commit
 from sessions.states import BUILD_ACTIVE, BUILD_TRANSITIONS, SESSION_LIVE, BuildState, SessionState
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ class Build(models.Model):
       has been read.
     - ``fresh`` means that nothing of earlier builds is used.
     - ``resources`` is the text of the repository's ``.resources``, None until it was read.
+    - ``archive`` is the provider if that is an archive: then ``commit`` is a version.
     - ``content`` identifies the repository's files, whatever their ``.resources`` says: commits
       with the same files have the same one. "" if nobody has looked.
     - ``used`` is when a notebook was last given the image or has given it back.
@@ -95,6 +97,7 @@ class Build(models.Model):
     url = models.CharField(_("repository"), max_length=2000)
     ref = models.CharField(_("ref"), max_length=255, blank=True)
     commit = models.CharField(_("commit"), max_length=64)
+    archive = models.CharField(max_length=16, blank=True, default="", db_default="", editable=False)
     image = models.CharField(_("image"), max_length=255)
     fresh = models.BooleanField(_("without cache"), default=False)
     state = models.CharField(
@@ -156,7 +159,7 @@ class Build(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.url} @ {self.commit[:7]}"
+        return f"{self.url} @ {short_commit(self.commit)}"
 
     def may_be_cancelled_by(self, user: User) -> bool:
         """Return whether this person may cancel it for everybody: staff with the permission."""

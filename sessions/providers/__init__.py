@@ -15,8 +15,10 @@ from typing import Protocol
 from django.utils.translation import gettext as _
 
 from sessions.errors import UserError
+from sessions.providers import archives
 from sessions.providers.address import Address, egress_rules, parse_address, refuse
-from sessions.providers.archives import Doi, is_identifier
+from sessions.providers.archives import is_identifier
+from sessions.providers.archives import page_of as archive_page
 from sessions.providers.binder import (
     LAB,
     REPO_PROVIDERS,
@@ -49,8 +51,10 @@ __all__ = [
     "Linkable",
     "Provider",
     "Repository",
+    "archive_page",
     "describe",
     "egress_rules",
+    "is_archive",
     "is_private",
     "launch_link",
     "parse_launch_link",
@@ -88,9 +92,8 @@ class Provider(Protocol):
         ...
 
 
-PROVIDERS: dict[str, Provider] = {
-    provider.key: provider for provider in (Doi(), GitHub(), GitLab(), Gist(), Git())
-}
+_ALL: tuple[Provider, ...] = (*archives.PROVIDERS, GitHub(), GitLab(), Gist(), Git())
+PROVIDERS = {provider.key: provider for provider in _ALL}
 
 
 def parse_repository(
@@ -232,6 +235,14 @@ def _with_typed(found: Repository, ref: str, path: str) -> Repository:
     found = replace(found, path=path or found.path, urlpath="" if path else found.urlpath)
     if not ref:
         return found
+    if is_archive(found.provider):
+        raise UserError(
+            "launch.ref-not-understood",
+            _(
+                "An archive has versions instead of branches. Leave the field beside the address "
+                "empty, and paste the DOI or the address of the version that you want."
+            ),
+        )
     candidates = dict(found.candidates())
     if found.ref and ref not in candidates:
         raise UserError(
@@ -244,6 +255,11 @@ def _with_typed(found: Repository, ref: str, path: str) -> Repository:
         )
     path = path or candidates.get(ref, found.path)
     return replace(found, ref=ref, path=path, ambiguous_tail="")
+
+
+def is_archive(provider: str) -> bool:
+    """Return whether a provider keeps versions of files, and is no Git server."""
+    return provider in archives.KEYS
 
 
 def describe(repository: Repository) -> tuple[str, ...]:
@@ -268,7 +284,8 @@ def describe(repository: Repository) -> tuple[str, ...]:
 def _described_ref(repository: Repository) -> str:
     ref = repository.ref
     if not ref:
-        return _("newest version") if repository.provider == "gist" else _("default branch")
+        is_newest = repository.provider == "gist" or is_archive(repository.provider)
+        return _("newest version") if is_newest else _("default branch")
     if _COMMIT.fullmatch(ref):
         return _("commit %(commit)s") % {"commit": ref[:10]}
     if request := _REQUEST.fullmatch(ref):

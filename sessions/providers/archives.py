@@ -1,21 +1,21 @@
 """Archives of research data, which give what they keep a DOI or an address of their own.
 
-None of them can be launched yet. What names one is recognized here, however it is written, so that
-people read what to do instead. An archive that can be launched gets a class with ``parse``, like
-the forges, and leaves `ARCHIVES`.
+What names a data set is recognized here, however it is written. `sessions.git.archive` finds which
+version is meant: that of a DOI is known only when its resolver has been asked.
 """
 
 from __future__ import annotations
 
 import re
-from typing import ClassVar, NoReturn
-from urllib.parse import parse_qs
+from typing import NoReturn
+from urllib.parse import parse_qs, quote, unquote
 
 from django.utils.translation import gettext as _
 
 from sessions.errors import UserError
 
-from .address import HTTPS_HOSTS, Address
+from .address import HTTPS_HOSTS, Address, parse_address, refuse
+from .repository import DOI_SITE, Repository, has_invisible
 
 ARCHIVES = {
     "zenodo": "Zenodo",
@@ -26,12 +26,18 @@ ARCHIVES = {
     "swh": "Software Heritage",
 }
 """Names by the provider of a launch link."""
+DOI = "doi"
+KEYS = frozenset({DOI, *ARCHIVES})
+"""Providers that keep versions of files, and are no Git servers."""
 
 _DOI = re.compile(
-    r"(?:(?:info:|urn:)?doi[: ] *)?(?:https?://)?(?:(?:dx|www)\.)?(?:doi\.org/)?10\.[0-9]{4,9}/.+",
+    r"(?:(?:info:|urn:)?doi[:/ ] *)?(?:https?://)?(?:(?:dx|www)\.)?(?:doi\.org/)?"
+    r"(?P<doi>10\.[0-9]{4,9}/.+)",
     re.IGNORECASE,
 )
-_SWHID = re.compile(r"swh:1:(?:cnt|dir|rev|rel|snp):[0-9a-f]{40}(?:;.*)?", re.IGNORECASE)
+_SWHID = re.compile(
+    r"(?P<id>swh:1:(?P<kind>cnt|dir|rev|rel|snp):[0-9a-f]{40})(?:;.*)?", re.IGNORECASE
+)
 _RESOLVERS = frozenset({"doi.org", "dx.doi.org", "www.doi.org"})
 _HOSTS = {
     "zenodo.org": "zenodo",
@@ -41,29 +47,64 @@ _HOSTS = {
     "archive.softwareheritage.org": "swh",
     "dataverse.harvard.edu": "dataverse",
 }
+_OF_DOI = (
+    (re.compile(r"10\.5281/zenodo\.", re.IGNORECASE), "zenodo"),
+    (re.compile(r"10\.\d+/m9\.figshare\.", re.IGNORECASE), "figshare"),
+    (re.compile(r"10\.4211/hs\.", re.IGNORECASE), "hydroshare"),
+    (re.compile(r"10\.7910/DVN/", re.IGNORECASE), "dataverse"),
+)
+"""DOIs that say where they lead; what a page shows about others is known later."""
 _DATAVERSE_PAGES = ("citation", "dataset.xhtml", "file.xhtml")
 _DATAVERSE_FILES = ("api", "access", "datafile")
+_RESOURCE = re.compile(r"[0-9a-f]{32}", re.IGNORECASE)
+_QUERIES = ("persistentId", "activity_id")
+"""What counts of the query of a page."""
 
 
-class Doi:
-    """Archives that give a repository a DOI, and everything else that names a data set."""
+class Archive:
+    """One kind of archive; that of the key `DOI` is known only when the launch begins."""
 
-    key: ClassVar = "doi"
-    label: ClassVar = "DOI"
+    def __init__(self, key: str, label: str) -> None:
+        self.key, self.label = key, label
 
     def claims(self, text: str, address: Address | None) -> bool:
-        """Return whether the text is a DOI, an identifier of an archive, or one of its pages."""
-        if address is None:
-            return is_identifier(text)
-        return address.host in _RESOLVERS or bool(_archive_of(address))
+        """Return whether the text is an identifier or a page of this kind of archive."""
+        return _kind(text, address) == self.key
 
-    def parse(self, text: str, address: Address | None) -> NoReturn:
-        """Raise UserError: none of them can be launched yet."""
-        if _SWHID.fullmatch(text):
-            refuse_archive("swh")
-        if address is not None and address.host not in _RESOLVERS and _archive_of(address):
-            refuse_archive(_archive_of(address))
-        refuse_doi()
+    def parse(self, text: str, address: Address | None) -> Repository:
+        """Return what the text names, with its page's address to fetch. Raises UserError."""
+        if _SWHID.fullmatch(text) and self.key in {"swh", DOI}:
+            return _software(text)
+        if address is None and (doi := _doi_in(text)):
+            return self._of_doi(doi)
+        if address is None and self.key == "hydroshare" and _RESOURCE.fullmatch(text):
+            page = f"https://www.hydroshare.org/resource/{text.lower()}"
+            return Repository(self.key, page, page)
+        if address is None:
+            self._refuse()
+        if address.host in _RESOLVERS:
+            return self._of_doi(_doi_in("/".join(address.segments)) or self._refuse())
+        if self.key == "swh":
+            return _software("/".join(address.segments))
+        if address.scheme == "ssh" or archive_of(address) not in {"", self.key}:
+            self._refuse()
+        page = _page(address)
+        return Repository(self.key, page, page, path=_file_in(self.key, address))
+
+    def _of_doi(self, doi: str) -> Repository:
+        kind = self.key if self.key != DOI else _kind_of_doi(doi)
+        return Repository(kind, doi, f"{DOI_SITE}{quote(doi, safe='/:.()-_;')}")
+
+    def _refuse(self) -> NoReturn:
+        refuse(
+            _(
+                "This names nothing in an archive. Paste a DOI, such as 10.5281/zenodo.3242074, or "
+                "the address of the page."
+            )
+        )
+
+
+PROVIDERS = (Archive(DOI, "DOI"), *(Archive(key, label) for key, label in ARCHIVES.items()))
 
 
 def is_identifier(text: str) -> bool:
@@ -71,31 +112,72 @@ def is_identifier(text: str) -> bool:
     return bool(_DOI.fullmatch(text) or _SWHID.fullmatch(text))
 
 
-def refuse_doi() -> NoReturn:
-    """Raise UserError: a DOI cannot be launched yet."""
-    raise UserError(
-        "launch.doi-not-supported",
-        _(
-            "DOIs cannot be launched yet. Open the DOI's page and paste the address of the "
-            "Git repository that it names."
-        ),
-    )
+def page_of(url: str) -> tuple[str, str] | None:
+    """Return which archive a DOI leads to, and the address of the page there; None if to none.
+
+    Raises UserError for an address that must not be used.
+    """
+    address = parse_address(re.sub(r"^http:", "https:", url))
+    if address is None:
+        return None
+    kind = archive_of(address) or ("zenodo" if "records" in address.segments[:1] else "")
+    return (kind, _page(address)) if kind else None
 
 
-def refuse_archive(key: str) -> NoReturn:
-    """Raise UserError: what this archive keeps cannot be launched yet."""
-    sentence = _(
-        "%(archive)s is an archive, and what it keeps cannot be launched yet. Open its page and "
-        "paste the address of the Git repository that it names."
-    )
-    if key == "ckan":
-        sentence += " " + _("If this is a Git repository itself, write .git at its end.")
-    raise UserError(
-        "launch.archive-not-supported", sentence % {"archive": ARCHIVES[key]}, archive=key
-    )
+def _kind(text: str, address: Address | None) -> str:
+    """Return the key of the archive that a text is about; "" if it is about none."""
+    if address is not None:
+        if address.host in _RESOLVERS:
+            return _kind_of_doi("/".join(address.segments))
+        return archive_of(address)
+    if _SWHID.fullmatch(text):
+        return "swh"
+    return _kind_of_doi(doi) if (doi := _doi_in(text)) else ""
 
 
-def _archive_of(address: Address) -> str:
+def _doi_in(text: str) -> str:
+    """Return the DOI that a text is, in its usual spelling; "" if it is none."""
+    found = _DOI.fullmatch(text)
+    doi = unquote(found["doi"]).strip().rstrip("/") if found else ""
+    if not re.fullmatch(r"10\.[0-9]{4,9}/[^\s?#]{1,300}", doi) or has_invisible(doi):
+        return ""
+    return doi.lower() if _kind_of_doi(doi) in {"zenodo", "figshare", "hydroshare"} else doi
+
+
+def _kind_of_doi(doi: str) -> str:
+    return next((kind for pattern, kind in _OF_DOI if pattern.match(doi)), DOI)
+
+
+def _software(text: str) -> Repository:
+    """Return what a Software Heritage identifier names. Raises UserError."""
+    found = _SWHID.search(text)
+    if not found or found["kind"].lower() not in {"dir", "rev"}:
+        raise UserError(
+            "launch.repository-not-understood",
+            _(
+                "Of Software Heritage, folders and revisions can be launched. Paste an identifier "
+                "that begins with swh:1:dir: or swh:1:rev:, which the page shows under Permalinks."
+            ),
+        )
+    name = found["id"].lower()
+    return Repository("swh", name, f"https://archive.softwareheritage.org/{name}")
+
+
+def _page(address: Address) -> str:
+    """Return the address of a page, with what counts of its query."""
+    query = parse_qs(address.query[:2000])
+    words = [f"{name}={quote(query[name][0], safe=':/')}" for name in _QUERIES if name in query]
+    url = address.url.replace("://hydroshare.org", "://www.hydroshare.org")
+    return "?".join(filter(None, [url, "&".join(words)]))
+
+
+def _file_in(key: str, address: Address) -> str:
+    """Return the file that a page of Zenodo shows."""
+    names = address.segments
+    return "/".join(names[3:]) if key == "zenodo" and names[2:3] == ("files",) else ""
+
+
+def archive_of(address: Address) -> str:
     """Return the archive with this page; "" if it is none's. Some archives run on many hosts."""
     if address.scheme == "ssh" or address.segments[-1].endswith(".git"):
         return ""

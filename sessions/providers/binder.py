@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 
 from sessions.errors import UserError
 
-from .archives import ARCHIVES, refuse_archive, refuse_doi
+from .archives import ARCHIVES, KEYS
 from .repository import PULL, Repository, clean_path, clean_ref, has_invisible
 
 PREFIX = "/v2/"
@@ -106,24 +106,29 @@ def read_link(text: str) -> LaunchLink:
     """Return what a launch link names. Raises UserError, which says how to write it."""
     found = _LINK.fullmatch(text) or _ANY_LINK.fullmatch(text)
     provider, spec = (found["provider"].lower(), found["spec"].strip("/")) if found else ("", "")
-    if provider == "doi":
-        refuse_doi()
-    if provider in ARCHIVES:
-        refuse_archive(provider)
-    if provider not in _FORMS:
+    if provider not in _FORMS and provider not in KEYS:
         sentence = _(
-            "No provider found for prefix %(prefix)s. A launch link has gh, gl, git or gist after "
-            "/v2/, such as /v2/gh/owner/repository/HEAD."
+            "No provider found for prefix %(prefix)s. A launch link has gh, gl, git, gist or the "
+            "name of an archive after /v2/, such as /v2/gh/owner/repository/HEAD."
         )
         prefix = "" if has_invisible(_decoded(provider)) else _decoded(provider)[:40]
         raise UserError("launch.provider-unknown", sentence % {"prefix": f"“{prefix}”"})
-    repository, ref = _split(provider, spec)
+    if provider in KEYS:
+        repository, ref = _archived(spec), ""
+    else:
+        repository, ref = _split(provider, spec)
     # The first of each counts.
     query = dict(reversed(parse_qsl(found["query"] or "" if found else "", errors="replace")))
     path, urlpath = _place(query)
     ref = "" if provider == "gist" and ref in _NEWEST_OF_GIST else ref
     provider = "" if provider == "git" else provider
     return LaunchLink(repository, provider, ref, path, urlpath, query.get("content", ""))
+
+
+def _archived(spec: str) -> str:
+    """Return the DOI, the identifier or the address in the spec of an archive."""
+    name = _decoded(spec)
+    return re.sub(r"^(https?):/+", r"\1://", name) if name[:4].lower() == "http" else name
 
 
 def _split(provider: str, spec: str) -> tuple[str, str]:
@@ -222,13 +227,16 @@ def launch_link(of: Linkable) -> str:
         spec = quote(of.repository, safe="")
     elif of.provider in {"gh", "gist"}:
         spec = quote(of.repository)
+    elif of.provider in KEYS:
+        spec = quote(of.repository, safe="" if "://" in of.repository else "/:;")
     else:
         spec = quote(of.url, safe="")
-    key = of.provider if of.provider in {"gh", "gl", "gist"} else "git"
+    key = of.provider if of.provider in {"gh", "gl", "gist", *KEYS} else "git"
+    ref = "" if of.provider in KEYS else f"/{quote(of.ref or 'HEAD')}"
     source = None if of.urlpath.startswith(PULL) else of.content_source
     content = f"content={quote(source.as_content)}" if source else ""
     query = "&".join(filter(None, [content, _place_query(of, source.folder if source else "")]))
-    return f"{PREFIX}{key}/{spec}/{quote(of.ref or 'HEAD')}{'?' if query else ''}{query}"
+    return f"{PREFIX}{key}/{spec}{ref}{'?' if query else ''}{query}"
 
 
 def _place_query(of: Linkable, folder: str) -> str:
@@ -278,6 +286,12 @@ def _repo_provider(
     }
 
 
+def _archive_provider(key: str, name: str, label: str, examples: str) -> dict[str, Any]:
+    found = _repo_provider(key, name, "", examples, r".+", escaped="://" in examples)
+    repo = found["repo"] | {"label": label}
+    return found | {"repo": repo, "ref": {"enabled": False}}
+
+
 REPO_PROVIDERS = [
     _repo_provider("gh", "GitHub", "github.com", "ada/flowers", r"[^/]+/[^/]+/.+"),
     _repo_provider(
@@ -285,5 +299,17 @@ REPO_PROVIDERS = [
     ),
     _repo_provider("git", "Git", "", "https://example.org/flowers.git", r"[^/]+/.+", escaped=True),
     _repo_provider("gl", "GitLab", "gitlab.com", "ada/flowers", r"[^/]+/.+", escaped=True),
+    _archive_provider("zenodo", "Zenodo", "Zenodo DOI", "10.5281/zenodo.3242074"),
+    _archive_provider("figshare", "Figshare", "Figshare DOI", "10.6084/m9.figshare.9782777.v3"),
+    _archive_provider("dataverse", "Dataverse", "Dataverse DOI", "10.7910/DVN/TJCLKP"),
+    _archive_provider(
+        "hydroshare", "HydroShare", "HydroShare id or DOI", "b8f6eae9d89241cf8b5904033460af61"
+    ),
+    _archive_provider(
+        "ckan", "CKAN", "Address of a data set", "https://demo.ckan.org/dataset/sample-dataset-1"
+    ),
+    _archive_provider(
+        "swh", "Software Heritage", "SWHID", "swh:1:dir:0123456789abcdef0123456789abcdef01234567"
+    ),
 ]
 """The providers of launch links, as BinderHub lists them for forms, with patterns of JavaScript."""

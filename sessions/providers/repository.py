@@ -26,6 +26,9 @@ def is_private(url: str) -> bool:
     return not url.startswith(("https://", "http://"))
 
 
+DOI_SITE = "https://doi.org/"
+
+
 @dataclass(frozen=True)
 class Repository:
     """A repository, and what to open in it.
@@ -75,6 +78,11 @@ class Repository:
         host, slash, path = place.partition("/")
         address = f"{scheme}{mark}{host}{slash}{path.replace('@', '%40')}"
         return f"{address}@{self.ref}" if self.ref else address
+
+    @property
+    def is_doi(self) -> bool:
+        """Return whether it is named by a DOI, which leads to a page of an archive."""
+        return self.url.startswith(DOI_SITE)
 
     def candidates(self) -> list[tuple[str, str]]:
         """Return every (ref, path) that may be meant, the longest ref first; only one can exist."""

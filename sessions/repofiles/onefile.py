@@ -25,7 +25,11 @@ def _text_without_imports(path: Path) -> str:
     text = path.read_text()
     left_out = set()
     for node in ast.parse(text).body:
-        if isinstance(node, ast.ImportFrom) and (node.level or node.module == "__future__"):
+        if isinstance(node, ast.ImportFrom) and (node.level or _is_joined(node.module or "")):
             left_out |= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
     lines = enumerate(text.splitlines(keepends=True), start=1)
     return "".join(line for number, line in lines if number not in left_out)
+
+
+def _is_joined(module: str) -> bool:
+    return module == "__future__" or module.startswith("sessions.repofiles.")

@@ -103,9 +103,8 @@ def test_whatever_leads_to_a_repository_is_launched_or_refused_with_a_code(ada, 
     assert [told[each] for each in ("provider", "repository", "ref", "path")] == [
         "gh", "o/r", "v1", "a",
     ]  # fmt: skip
-    answer = post(with_token(ada), "projects/", repository="https://zenodo.org/records/1")
-    assert (answer.status_code, answer.json()["code"]) == (400, "launch.archive-not-supported")
-    assert answer.json()["archive"] == "zenodo"
+    told = post(with_token(ada), "projects/", repository="doi:10.5281/zenodo.3242074").json()
+    assert (told["provider"], told["repository"]) == ("zenodo", "10.5281/zenodo.3242074")
 
 
 def test_where_a_launch_link_leads_can_be_read_and_asked_for(ada, backend):

@@ -25,7 +25,7 @@ PIECES = [
     "?labpath=", "%252F", "%2", "HEAD", "-b ", "git+https://", "nbviewer.org/",
     "github/", "urls/", "src/branch/", "pull/12", "&&", "dataset/", "codeberg.org", "http:/",
 ]  # fmt: skip
-SEEDS = [*UNDERSTOOD, *(text for some in ARCHIVES.values() for text in some)]
+SEEDS = [*UNDERSTOOD, *ARCHIVES]
 
 
 @st.composite

@@ -176,43 +176,58 @@ def test_the_launch_link_of_what_was_understood_means_the_same(text: str):
     )  # fmt: skip
 
 
+ZENODO, HYDROSHARE = "10.5281/zenodo.3242074", "b8f6eae9d89241cf8b5904033460af61"
+DATA = "https://data.h.org"
 ARCHIVES = {
-    "launch.doi-not-supported": [
-        "10.5281/zenodo.3242074", "doi:10.5281/zenodo.3242074", "DOI 10.5281/ZENODO.3242074",
-        "DOI: 10.5281/zenodo.3242074", "https://doi.org/10.5281/zenodo.3242074",
-        "http://dx.doi.org/10.5281/zenodo.3242074", "doi.org/10.5281/zenodo.3242074",
-        "doi:https://doi.org/10.6084/m9.figshare.9782777.v3", "mybinder.org/v2/doi/10.5281/x/",
-    ],
-    "launch.archive-not-supported": [
-        "https://zenodo.org/records/3242074", "https://sandbox.zenodo.org/record/1",
-        "https://zenodo.org/doi/10.5281/zenodo.3242074",
-        "https://mybinder.org/v2/zenodo/10.5281/zenodo.3242074/?labpath=a.ipynb",
-        "/v2/figshare/10.6084/m9.figshare.9782777.v3", "/v2/dataverse/10.7910/DVN/TJCLKP",
-        "/v2/hydroshare/b8f6eae9d89241cf8b5904033460af61",
-        "/v2/hydroshare/10.4211/hs.b8f6eae9d89241cf8b5904033460af61",
-        "/v2/ckan/https%3A%2F%2Fdemo.ckan.org%2Fdataset%2Fx", f"/v2/swh/swh:1:dir:{COMMIT}",
-        "https://figshare.com/articles/code/x/9782777", "https://uni.figshare.com/articles/x/9782777",
-        "https://dataverse.harvard.edu/dataset.xhtml?persistentId=doi:10.7910/DVN/TJCLKP",
-        "https://data.h.org/dataset.xhtml?persistentId=doi:10.7910/DVN/TJCLKP",
-        "https://data.h.org/citation?persistentId=doi:10.7910/DVN/TJCLKP",
-        "https://data.h.org/file.xhtml?persistentId=doi:10.7910/DVN/6ZXAGT/3YRRYJ",
-        "https://data.h.org/api/access/datafile/3323458",
-        "https://www.hydroshare.org/resource/b8f6eae9d89241cf8b5904033460af61/",
-        "https://demo.ckan.org/dataset/sample-dataset-1",
-        "https://data.h.org/en/dataset/x?activity_id=0c5f",
-        f"swh:1:dir:{COMMIT}", f"swh:1:rev:{COMMIT}", f"swh:1:rev:{COMMIT};origin=https://github.com/o/r",
-        f"https://archive.softwareheritage.org/swh:1:dir:{COMMIT}",
-    ],
+    "10.5281/zenodo.3242074": ("zenodo", ZENODO),
+    "doi:10.5281/zenodo.3242074": ("zenodo", ZENODO),
+    "DOI 10.5281/ZENODO.3242074": ("zenodo", ZENODO),
+    "DOI: 10.5281/zenodo.3242074": ("zenodo", ZENODO),
+    "https://doi.org/10.5281/zenodo.3242074": ("zenodo", ZENODO),
+    "http://dx.doi.org/10.5281/zenodo.3242074": ("zenodo", ZENODO),
+    "doi.org/10.5281/zenodo.3242074": ("zenodo", ZENODO),
+    "https://mybinder.org/v2/zenodo/10.5281/zenodo.3242074/?labpath=a.ipynb": ("zenodo", ZENODO),
+    "doi:https://doi.org/10.6084/m9.figshare.9782777.v3":
+        ("figshare", "10.6084/m9.figshare.9782777.v3"),
+    "mybinder.org/v2/doi/10.5281/x/": ("doi", "10.5281/x"),
+    "10.7910/DVN/TJCLKP": ("dataverse", "10.7910/DVN/TJCLKP"),
+    f"mybinder.org/v2/hydroshare/{HYDROSHARE}":
+        ("hydroshare", f"https://www.hydroshare.org/resource/{HYDROSHARE}"),
+    "https://mybinder.org/v2/ckan/https%3A%2F%2Fdemo.ckan.org%2Fdataset%2Fsample":
+        ("ckan", "https://demo.ckan.org/dataset/sample"),
+    "https://zenodo.org/records/3242074": ("zenodo", "https://zenodo.org/records/3242074"),
+    "https://sandbox.zenodo.org/record/1": ("zenodo", "https://sandbox.zenodo.org/record/1"),
+    "https://zenodo.org/doi/10.5281/zenodo.3242074":
+        ("zenodo", "https://zenodo.org/doi/10.5281/zenodo.3242074"),
+    "https://figshare.com/articles/code/x/9782777":
+        ("figshare", "https://figshare.com/articles/code/x/9782777"),
+    "https://uni.figshare.com/articles/x/9782777":
+        ("figshare", "https://uni.figshare.com/articles/x/9782777"),
+    **{
+        f"{DATA}/{page}": ("dataverse", f"{DATA}/{page}")
+        for page in ("dataset.xhtml?persistentId=doi:10.7910/DVN/TJCLKP",
+                     "citation?persistentId=doi:10.7910/DVN/TJCLKP",
+                     "file.xhtml?persistentId=doi:10.7910/DVN/6ZXAGT/3YRRYJ",
+                     "api/access/datafile/3323458")
+    },
+    f"https://www.hydroshare.org/resource/{HYDROSHARE}/":
+        ("hydroshare", f"https://www.hydroshare.org/resource/{HYDROSHARE}"),
+    f"{DATA}/en/dataset/x?activity_id=0c5f": ("ckan", f"{DATA}/en/dataset/x?activity_id=0c5f"),
+    f"swh:1:dir:{COMMIT}": ("swh", f"swh:1:dir:{COMMIT}"),
+    f"swh:1:rev:{COMMIT};origin=https://github.com/o/r": ("swh", f"swh:1:rev:{COMMIT}"),
+    f"https://archive.softwareheritage.org/swh:1:dir:{COMMIT}": ("swh", f"swh:1:dir:{COMMIT}"),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("text", "code"), [(text, code) for code, texts in ARCHIVES.items() for text in texts]
-)
-def test_what_archives_keep_is_refused_with_what_to_do(text: str, code: str):
-    with pytest.raises(UserError, match="paste the address of the Git repository") as refused:
-        parse_repository(text)
-    assert refused.value.code == code
+@pytest.mark.parametrize("text", ARCHIVES)
+def test_what_archives_keep_is_understood_and_has_a_launch_link(text: str):
+    found = parse_repository(text)
+    assert (found.provider, found.repository, found.ref) == (*ARCHIVES[text], "")
+    assert parse_repository(launch_link(found)) == found
+    again = parse_repository(found.repository, provider=found.provider)
+    assert (again.provider, again.url) == (found.provider, found.url)
+    with pytest.raises(UserError, match="versions instead of branches"):
+        parse_repository(text, ref="main")
 
 
 WHAT_TO_DO = r"[Pp]aste|[Ww]rite|[Ee]nter|Did you mean|Remove|Use"

@@ -234,9 +234,7 @@ PASSWORD = "launch.repository-has-password"
         ("https://localhost/a", PRIVATE),
         ("http://LOCALHOST.:8000/a", PRIVATE),
         ("https://portal.localhost/a", PRIVATE),
-        ("10.5281/zenodo.1234567", "launch.doi-not-supported"),
-        ("doi:10.5281/zenodo.1234567", "launch.doi-not-supported"),
-        ("https://doi.org/10.5281/zenodo.1234567", "launch.doi-not-supported"),
+        ("swh:1:cnt:" + COMMIT, REPOSITORY),
     ],
 )
 def test_an_invalid_repository_is_refused_with_a_message(text: str, code: str):

@@ -17,7 +17,9 @@ from django.conf import settings
 from sessions.backends import BuildSpec, ContentSpec, ServerSpec
 from sessions.egress.addresses import Unresolvable
 from sessions.errors import InternalError
+from sessions.git import archive
 from sessions.providers import egress_rules, is_private
+from sessions.repofiles import archives
 
 from . import owners
 from .folders import Folders
@@ -75,7 +77,7 @@ def build_job(spec: BuildSpec, folders: Folders, toolbox: Path) -> BuildJob:
     allowed = egress_rules()
     return BuildJob(
         url=spec.url,
-        commit=_commit(spec.commit),
+        commit=_commit(spec.commit, is_archive=bool(spec.archive)),
         ref=spec.ref,
         environment=str(folders.environment(spec.image)),
         partial=str(folders.partial(spec.image, spec.id)),
@@ -84,11 +86,16 @@ def build_job(spec: BuildSpec, folders: Folders, toolbox: Path) -> BuildJob:
         repository_limit=settings.PORTAL_REPOSITORY_LIMIT_MB * 10**6,
         bounds=_build_bounds(),
         site=sandbox_site(str(toolbox), os.environ, _interpreter_folders(pythons)),
-        fetch_trusted=list(settings.PORTAL_TRUSTED_GIT_HOSTS),
+        fetch_trusted=[
+            *settings.PORTAL_TRUSTED_GIT_HOSTS,
+            *(sorted(archive.stand_ins()) if spec.archive else []),
+        ],
         trusted=_trusted(spec.url),
         private=spec.identity is not None,
         closed=sorted(allowed.closed_ports),
         fetch_front=allowed.portal_address,
+        archive=spec.archive,
+        archive_hosts=settings.PORTAL_ARCHIVE_HOSTS if spec.archive else {},
     )
 
 
@@ -136,7 +143,7 @@ def server_job(spec: ServerSpec, folders: Folders, toolbox: Path) -> ServerJob:
         former=list(spec.former_names),
         author=spec.author,
         email=spec.email,
-        commit=_commit(spec.commit),
+        commit=_commit(spec.commit, is_archive=True),
         url=spec.url,
         token=spec.token,
         cpus=min(spec.resources.cpu_limit, os.cpu_count() or 1),
@@ -192,8 +199,10 @@ def _interpreter_folders(pythons: dict[str, str]) -> list[str]:
     return [top for path in pythons.values() if (top := interpreter_prefix(path))]
 
 
-def _commit(text: str) -> str:
-    if not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", text):
+def _commit(text: str, *, is_archive: bool = False) -> str:
+    if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", text):
+        return text
+    if not is_archive or not archives.is_version(text):
         raise InternalError("local.commit", f"{text!r} is not the id of a commit")
     return text
 

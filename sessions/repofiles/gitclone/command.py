@@ -112,3 +112,28 @@ def shown_names(names: list[str], most: int = 5) -> str:
     """Return the first names, and how many more there are."""
     some = ", ".join(shown(name) for name in names[:most])
     return some if len(names) <= most else f"{some} and {len(names) - most:,} more"
+
+
+_OURS = (
+    "/.ssh/", "/.ssh.*/", "/.gnupg/", "/.netrc", "/.git-credentials", "/.gitconfig", "/.aws/",
+    "/.bash_history", "/.python_history", "/.node_repl_history", "/.Rhistory", "/.lesshst",
+    "/.wget-hsts", "/.viminfo", "/.sqlite_history",
+    "/.ipython/", "/.jupyter/", "/.local/", "/.cache/", "/.config/", "/.npm/", "/.conda/",
+    "/.virtual_documents/", "/.bindery-merge-*/", ".ipynb_checkpoints/", ".Trash-*/",
+)  # fmt: skip
+_EXCLUDE = "info/exclude"
+_MARK = "# Files of the notebook's own programs (added by the portal)"
+
+
+def exclude_own_files(folder: str) -> None:
+    """Have git ignore what programs of a notebook keep in its home folder.
+
+    A folder of which the repository has files is not excluded as a whole, except for keys.
+    """
+    paths = ask_git(folder, "ls-files", "-z").decode("utf-8", "replace").split("\0")
+    tracked = {path.partition("/")[0] for path in paths if "/" in path}
+    lines = [each for each in _OURS if each.startswith("/.ssh") or each.strip("/") not in tracked]
+    path = os.path.join(git_folder(folder), _EXCLUDE)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "a") as file:
+        file.write("\n".join([_MARK, *lines, ""]))

@@ -20,7 +20,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 
-from .command import Ended, ask_git, disk_usage, git_folder, run_git, shown, shown_names
+from .command import (
+    Ended,
+    ask_git,
+    disk_usage,
+    exclude_own_files,
+    git_folder,
+    run_git,
+    shown,
+    shown_names,
+)
 from .lfs import LfsTooLarge, fetch_lfs_files
 from .submodules import fetch_submodules
 
@@ -40,16 +49,7 @@ _GONE = re.compile(
     r"|could not read Username|Permission denied|not found|error: [45]\d\d"
 )
 """A server that says so would say so again."""
-_OURS = (
-    "/.ssh/", "/.ssh.*/", "/.gnupg/", "/.netrc", "/.git-credentials", "/.gitconfig", "/.aws/",
-    "/.bash_history", "/.python_history", "/.node_repl_history", "/.Rhistory", "/.lesshst",
-    "/.wget-hsts", "/.viminfo", "/.sqlite_history",
-    "/.ipython/", "/.jupyter/", "/.local/", "/.cache/", "/.config/", "/.npm/", "/.conda/",
-    "/.virtual_documents/", "/.bindery-merge-*/", ".ipynb_checkpoints/", ".Trash-*/",
-)  # fmt: skip
 _CHECK_OUT = ("reset", "--hard", "--quiet")
-_EXCLUDE = "info/exclude"
-_MARK = "# Files of the notebook's own programs (added by the portal)"
 
 
 def clone(folder: str, url: str, commit: str, ref: str, limit: int) -> tuple[bool, list[str]]:
@@ -76,7 +76,7 @@ def clone(folder: str, url: str, commit: str, ref: str, limit: int) -> tuple[boo
             _complete_submodule(submodule, limit - disk_usage(folder))
     notes += _notes_on_links(folder)
     notes += _fetch_history(folder, commit, ref, limit - disk_usage(folder))
-    _exclude_own_files(folder)
+    exclude_own_files(folder)
     return True, notes
 
 
@@ -247,20 +247,6 @@ def _links_elsewhere(folder: str) -> Iterator[str]:
                     where = os.path.relpath(path, folder)
                     yield f"{where} → {os.readlink(path)}"
         folders[:] = [name for name in folders if name != ".git"]
-
-
-def _exclude_own_files(folder: str) -> None:
-    """Have git ignore what programs of a notebook keep in its home folder.
-
-    A folder of which the repository has files is not excluded as a whole, except for keys.
-    """
-    paths = ask_git(folder, "ls-files", "-z").decode("utf-8", "replace").split("\0")
-    tracked = {path.partition("/")[0] for path in paths if "/" in path}
-    lines = [each for each in _OURS if each.startswith("/.ssh") or each.strip("/") not in tracked]
-    path = os.path.join(git_folder(folder), _EXCLUDE)
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "a") as file:
-        file.write("\n".join([_MARK, *lines, ""]))
 
 
 def main(argv: list[str]) -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from typing import Any, NamedTuple
 
 FILE, LINK, FOLDER, OTHER = "file", "link", "folder", "other"
@@ -137,7 +138,8 @@ def conflict_name(name: bytes, commit: str, number: int = 1) -> bytes:
     It has at most 255 bytes. Notebooks keep their ending, without which Jupyter does not open them.
     ``number`` tells several versions of one commit apart.
     """
-    tail = b".from-" + commit[:7].encode() + (b"-%d" % number if number > 1 else b"")
+    version = commit[:7] if re.fullmatch("[0-9a-f]{40,64}", commit) else commit
+    tail = b".from-" + version.encode() + (b"-%d" % number if number > 1 else b"")
     stem, ending = os.path.splitext(name)
     if ending != b".ipynb":
         stem, ending = name, b""

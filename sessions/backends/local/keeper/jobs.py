@@ -75,6 +75,8 @@ class BuildJob:
     private: bool = False
     closed: list[int] = field(default_factory=list)
     fetch_front: str = ""
+    archive: str = ""
+    archive_hosts: dict[str, str] = field(default_factory=dict)
 
 
 def base_folder(job: BuildJob, version: str) -> Path:

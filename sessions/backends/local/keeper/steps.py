@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sessions.repofiles import gitclone
+from sessions.repofiles import archives, gitclone
 
 from .jobs import BuildJob, Key
 from .jupyter import USER_SITE_FILE
@@ -84,14 +84,24 @@ class Step:
 def fetch_step(job: BuildJob, key: Key | None = None) -> Step:
     """Fetch the whole repository at the commit, as one would clone it to work on it.
 
-    ``key`` opens it. Only git runs here, and nothing that the repository brings.
+    ``key`` opens it. Only git runs here, or the program for archives, and nothing that the
+    repository brings.
     """
+    words = (job.url, job.commit, job.ref, str(job.repository_limit), FETCH_RESULT)
+    program: tuple[str, ...] = (gitclone.PROGRAM, *words)
+    if job.archive:
+        wish = archives.fetch_wish(
+            job.archive,
+            job.url,
+            job.commit,
+            limit=job.repository_limit,
+            hosts=job.archive_hosts,
+            answer=FETCH_RESULT,
+        )
+        program = (archives.PROGRAM, wish)
     return Step(
         title=f"Fetching {job.url} at {job.commit}",
-        argv=(
-            *(f"{TOOLBOX}/bin/python", "-I", "-c", gitclone.PROGRAM),
-            *(job.url, job.commit, job.ref, str(job.repository_limit), FETCH_RESULT),
-        ),
+        argv=(f"{TOOLBOX}/bin/python", "-I", "-c", *program),
         binds=(_home(job), _tmp(job), _toolbox(job), _result_mount(job)),
         code="build.fetch",
         message="The repository could not be fetched; see the last lines of the log.",
