@@ -237,7 +237,9 @@ def _end_with_build(session: Session, build: Build) -> None:
 
 
 def _tell_built(session: Session, build: Build) -> None:
-    message = _("The environment of commit %(commit)s is ready.") % {"commit": short_commit(build.commit)}
+    message = _("The environment of commit %(commit)s is ready.") % {
+        "commit": short_commit(build.commit)
+    }
     journal.record(session, Phase.BUILT, message, build=build)
 
 

@@ -191,7 +191,12 @@ def _source(address: str, ref: str) -> Repository:
     """Return the repository of content; a launch link is none, since it may have one of its own."""
     if is_launch_link(unwrap(clean_repository(address)).address):
         refuse(_("This is a launch link. Paste the address of the repository with the files."))
-    return parse_repository(address, ref)
+    source = parse_repository(address, ref)
+    if is_archive(source.provider):
+        refuse(
+            _("Content comes from Git servers. Launch the archive itself, or a repository with it.")
+        )
+    return source
 
 
 def _split_ref(text: str) -> tuple[str, str]:

@@ -16,6 +16,7 @@ from bindery_builder.result import BuildFailed
 from sessions.repofiles.configuration import summary
 from tests.githttp import GitServer
 from tests.lfs import ATTRIBUTES, pointer
+from tests.replica import Replica, moved
 
 FILES: dict[str, str | bytes] = {
     "README": "hello",
@@ -167,3 +168,32 @@ def test_a_notebooks_content_is_cloned_or_what_kept_it_away_is_written_down(
     assert fetch.content_stage(missing, Output(log, 10_000)) == {}
     assert not missing.repository.exists()
     assert "could not be fetched" in json.loads(missing.failed.read_text())["message"]
+
+
+def archive_spec(replica: Replica, work: Path) -> BuildSpec:
+    return BuildSpec(
+        url="https://zenodo.org/records/80",
+        commit="80",
+        image="r.example/a:1",
+        archive="zenodo",
+        archive_hosts=replica.hosts,
+        archive_trusted=frozenset({replica.address}),
+        work=work,
+    )
+
+
+def test_what_an_archive_keeps_is_fetched_through_the_pods_own_proxy(replica, tmp_path, log):
+    replica.zenodo("80", FILES)
+    spec = archive_spec(replica, tmp_path)
+    assert fetch.stage(spec, Output(log, 10_000)) == {}
+    assert (spec.repository / "README").read_text() == "hello"
+    assert (spec.repository / ".git/refs/heads/main").exists()
+    assert not (tmp_path / "download").exists()
+
+
+def test_a_pod_is_not_led_to_its_own_loopback(replica, git_server, tmp_path, log):
+    replica.zenodo("80", FILES)
+    private = f"http://{git_server.host}/secret"
+    replica.put("zenodo.org/api/records/80/files/README/content", moved(private))
+    assert code(archive_spec(replica, tmp_path), log) == "archive.address-private"
+    assert "/secret" not in git_server.requests

@@ -44,4 +44,5 @@ print(*sorted(name for name in sys.modules if name.startswith("sessions.")))
     words = [sys.executable, "-I", "-c", program, str(tmp_path)]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
     found = {".".join(name.split(".")[2:3]) for name in done.stdout.split()}
-    assert found == {"", "configuration", "gitclone", "lines", "onefile"}
+    assert found == {"", "addresses", "archives", "configuration", "gitclone", "lines", "onefile",
+                     "proxy"}  # fmt: skip

@@ -24,6 +24,8 @@ class BuildSpec:
     """The parameters of one build. Sizes are bytes; an empty text means that there is none.
 
     ``seconds`` is how long fetching may take, 0 without a limit of its own.
+    ``archive`` is the kind of archive that keeps the files, "" for a Git server's; the two after it
+    are the stand-ins of hosts, and the hosts that may be reached although they are private.
     """
 
     url: str
@@ -42,6 +44,9 @@ class BuildSpec:
     seconds: int = 0
     ca: str = ""
     variables: Mapping[str, str] = field(default_factory=dict)
+    archive: str = ""
+    archive_hosts: Mapping[str, str] = field(default_factory=dict)
+    archive_trusted: frozenset[str] = frozenset()
     work: Path = WORK
     trusted: Path = TRUSTED
     key: Path = KEY
@@ -116,4 +121,7 @@ def read(environment: Mapping[str, str]) -> BuildSpec:
         seconds=int(text("SECONDS") or 0),
         ca=text("CA"),
         variables=json.loads(text("STEP_VARIABLES") or "{}"),
+        archive=text("ARCHIVE"),
+        archive_hosts=json.loads(text("ARCHIVE_HOSTS") or "{}"),
+        archive_trusted=frozenset(text("ARCHIVE_TRUSTED").split()),
     )

@@ -1,11 +1,12 @@
 """The stage that fetches: the whole repository at the commit, as one would clone it to work.
 
-Only git runs here, and no untrusted code: so here, and nowhere else, is the key of the person whose
-private repository it is. The next stage is `plan`.
+Only git runs here, or the program for archives, and no untrusted code: so here, and nowhere else,
+is the key of the person whose private repository it is. The next stage is `plan`.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shlex
@@ -14,11 +15,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from sessions.repofiles import gitclone
+from sessions.egress import proxy
+from sessions.egress.addresses import EgressRules
+from sessions.repofiles import archives, gitclone
 
 from . import programs
 from .buildspec import BuildSpec
@@ -66,9 +71,54 @@ def content_stage(spec: BuildSpec, output: Output) -> dict[str, str]:
 
 
 def _run(spec: BuildSpec, output: Output) -> int:
+    if spec.archive:
+        with way_out(spec.archive_trusted) as address:
+            return _run_program(spec, output, [archives.PROGRAM, _wish(spec)], address)
     arguments = [spec.url, spec.commit, spec.ref, str(spec.repository_limit), str(spec.fetched)]
-    words = [sys.executable, "-I", "-c", gitclone.PROGRAM, *arguments]
-    with programs.open_process(words, spec.repository, variables(spec)) as process:
+    return _run_program(spec, output, [gitclone.PROGRAM, *arguments])
+
+
+def _wish(spec: BuildSpec) -> str:
+    return archives.fetch_wish(
+        spec.archive,
+        spec.url,
+        spec.commit,
+        limit=spec.repository_limit,
+        hosts=spec.archive_hosts,
+        answer=str(spec.fetched),
+        scratch=str(spec.work),
+    )
+
+
+@contextmanager
+def way_out(trusted: frozenset[str]) -> Iterator[str]:
+    """Yield the address of a proxy on loopback that refuses private addresses.
+
+    ``trusted`` are hosts that it lets through all the same.
+    """
+    ready: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event, str]] = Future()
+
+    async def serve() -> None:
+        server = await proxy.serve(EgressRules(trusted), port=0)
+        port, over = server.sockets[0].getsockname()[1], asyncio.Event()
+        ready.set_result((asyncio.get_running_loop(), over, f"http://127.0.0.1:{port}"))
+        await over.wait()
+        server.close()
+
+    thread = Thread(target=lambda: asyncio.run(serve()), daemon=True)
+    thread.start()
+    loop, over, address = ready.result()
+    try:
+        yield address
+    finally:
+        loop.call_soon_threadsafe(over.set)
+        thread.join()
+
+
+def _run_program(spec: BuildSpec, output: Output, program: list[str], address: str = "") -> int:
+    words = [sys.executable, "-I", "-c", *program]
+    environment = variables(spec) | ({"http_proxy": address} if address else {})
+    with programs.open_process(words, spec.repository, environment) as process:
         watch = Thread(target=_watch, args=(spec, process), daemon=True)
         watch.start()
         programs.follow(process, output)
@@ -87,7 +137,7 @@ def answer(spec: BuildSpec) -> dict[str, Any]:
 
 def variables(spec: BuildSpec) -> dict[str, str]:
     """Return git's environment, with the site's certificate authority and the person's key."""
-    authority = {"GIT_SSL_CAINFO": spec.ca} if spec.ca else {}
+    authority = dict.fromkeys(("GIT_SSL_CAINFO", "SSL_CERT_FILE"), spec.ca) if spec.ca else {}
     return {**gitclone.environment(plain_http=spec.plain_http), **authority, **_ssh(spec.key)}
 
 

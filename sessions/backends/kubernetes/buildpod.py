@@ -107,6 +107,18 @@ def _environment(spec: BuildSpec, site: Site) -> dict[str, str]:
         "BUILD_PLAIN_HTTP": "1" if spec.url.startswith("http://") else "",
         "BUILD_STEP_VARIABLES": json.dumps(site.environment, sort_keys=True),
         "BUILD_CA": CA_FILE if site.ca_configmap else "",
+        **_archive(spec, site),
+    }
+
+
+def _archive(spec: BuildSpec, site: Site) -> dict[str, str]:
+    """Return what only builds of archives need: the addresses that they may reach besides."""
+    if not spec.archive:
+        return {}
+    return {
+        "BUILD_ARCHIVE": spec.archive,
+        "BUILD_ARCHIVE_HOSTS": json.dumps(site.archive_hosts, sort_keys=True),
+        "BUILD_ARCHIVE_TRUSTED": " ".join(site.archive_trusted),
     }
 
 
@@ -117,7 +129,7 @@ def _cache(spec: BuildSpec, site: Site) -> str:
     layers to those who build what the repository's owners publish. Layers of a private repository
     are only for builds with the same key.
     """
-    if re.fullmatch(r"[0-9a-f]{7,64}|", spec.ref):
+    if spec.archive or re.fullmatch(r"[0-9a-f]{7,64}|", spec.ref):
         return ""
     whose = f"\0{' '.join(spec.identity.public.split()[:2])}" if spec.identity else ""
     digest = hashlib.sha256(f"{spec.url}\0{spec.ref}{whose}".encode()).hexdigest()

@@ -19,6 +19,7 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from quotas.resources import Resources
+from sessions.git import archive
 
 _OWN_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 CA_FOLDER = "/run/bindery/ca"
@@ -39,6 +40,8 @@ class Site:
     name, and to nothing of the portal's own. With ``keep_homes``, /home/jovyan is kept in the
     person's volume. ``pod_template`` is an operator's part of the notebooks' pods.
     ``machines`` are CPUs, memory in GB and GPUs of the machines that an autoscaler can add.
+    ``archive_hosts`` and ``archive_trusted`` are the stand-ins of archives' hosts, and the private
+    hosts that the portal's fetcher may reach for archives.
     ``seccomp_profile`` is a file on each node, below the kubelet's folder of profiles.
     ``invalid_settings`` maps names of settings that could not be read to the reason.
     """
@@ -67,6 +70,8 @@ class Site:
     seccomp_profile: str = ""
     machines: tuple[tuple[float, float, float], ...] = ()
     variables: dict[str, str] = field(default_factory=dict)
+    archive_hosts: dict[str, str] = field(default_factory=dict)
+    archive_trusted: tuple[str, ...] = ()
     pod_template: dict[str, Any] = field(default_factory=dict)
     invalid_settings: dict[str, str] = field(default_factory=dict)
 
@@ -203,6 +208,8 @@ def site_from_settings() -> Site:
         seccomp_profile=settings.PORTAL_SECCOMP_PROFILE,
         machines=machines,
         variables=variables,
+        archive_hosts=settings.PORTAL_ARCHIVE_HOSTS,
+        archive_trusted=tuple(sorted(archive.fetch_rules().trusted)),
         pod_template=template,
         invalid_settings={name: why for name, why in wrong.items() if why},
     )

@@ -39,8 +39,15 @@ def is_version(text: str) -> bool:
 
 
 def fetch_wish(
-    kind: str, url: str, version: str, *, limit: int, hosts: Mapping[str, str], answer: str
+    kind: str,
+    url: str,
+    version: str,
+    *,
+    limit: int,
+    hosts: Mapping[str, str],
+    answer: str,
+    scratch: str = "/tmp",  # noqa: S108  (in a sandbox, which is alone in it)
 ) -> str:
     """Return the program's argument for fetching; ``answer`` is the file for its answer."""
-    wish = {"kind": kind, "url": url, "version": version, "limit": limit}
+    wish = {"kind": kind, "url": url, "version": version, "limit": limit, "scratch": scratch}
     return json.dumps({"mode": "fetch", **wish, "hosts": dict(hosts), "answer": answer})
