@@ -96,7 +96,7 @@ def _content(report: Mapping[str, Any]) -> Iterator[str]:
     """Yield what there is to say about the merge of a second repository into its ``folder``."""
     names = {
         "folder": printable(str(report.get("folder", "")))[:MAX_NAME_LENGTH],
-        "commit": printable(str(report.get("commit", "")))[:_COMMIT],
+        "commit": short_commit(printable(str(report.get("commit", "")))[:_COMMIT]),
         "why": printable(str(report.get("left", "")))[:_MAX_REASON_LENGTH],
     }
     if report.get("left"):

@@ -193,9 +193,10 @@ def _source(address: str, ref: str) -> Repository:
         refuse(_("This is a launch link. Paste the address of the repository with the files."))
     source = parse_repository(address, ref)
     if is_archive(source.provider):
-        refuse(
-            _("Content comes from Git servers. Launch the archive itself, or a repository with it.")
+        sentence = _(
+            "Archives cannot be content. Launch the archive itself, or a repository with it."
         )
+        raise UserError("launch.content-archive", sentence)
     return source
 
 

@@ -107,7 +107,7 @@ def test_the_form_says_whose_files_are_used():
         ("https://ada:secret@git.example.org/c", "launch.repository-has-password"),
         ("https://127.0.0.1/ada/course", "launch.address-private"),
         ("ada/course@--upload-pack=x", "launch.ref-not-understood"),
-        ("10.5281/zenodo.1234", "launch.doi-not-supported"),
+        ("10.5281/zenodo.1234", "launch.content-archive"),
         ("/v2/gh/ada/course/HEAD", "launch.repository-not-understood"),
         ("/v2/gh/a/b/c?content=" * 40, "launch.repository-not-understood"),
     ],
