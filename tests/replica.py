@@ -92,13 +92,13 @@ def tarred(files: Files, top: str, links: Mapping[str, str] | None = None) -> by
 class Replica:
     """The server, while the `with` block lasts."""
 
-    def __init__(self) -> None:
+    def __init__(self, address: str = "127.0.0.1") -> None:
         self.asked: list[str] = []
         self.over = threading.Event()
         self._replies: dict[str, list[Reply]] = {}
         self._lock = threading.Lock()
         handler = type("Handler", (_Handler,), {"replica": self})
-        self._server = ThreadServer(handler)
+        self._server = ThreadServer(handler, address)
 
     def __enter__(self) -> Self:
         self._server.__enter__()

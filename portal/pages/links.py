@@ -84,13 +84,19 @@ def _page(
         context["is_private"] = all(providers.is_private(each.url) for each in sources)
     if found and request.user.is_authenticated:
         context |= projects_of(person(request))
-        own = [each for each in context["projects"] if each.url == found.url]
+        own = [each for each in context["projects"] if _is_of(each, found)]
         context["same_projects"] = own
         context["blocking_projects"] = blocking_projects(request, error)
         context["starts"] = not error and _starts(request, found)
     return render(
         request, "portal/launch_link.html", context, status=error.status if error else 200
     )
+
+
+def _is_of(project: Project, found: Repository) -> bool:
+    """Return whether a project is of a repository; that of an archive has the page's address."""
+    same = providers.is_archive(found.provider) and project.repository == found.repository
+    return same or project.url == found.url
 
 
 def _with_query(link: str, address: str) -> str:
@@ -123,7 +129,10 @@ def _has_launched(user: User, found: Repository, urlpath: str) -> bool:
     a fork's, and other refs anybody's, such as a pull request's: of these, only a commit counts
     that the person has launched, and a name with a slash only if it was that one.
     """
-    launched = Project.objects.filter(_was(found.ref), owner=user, url=found.url)
+    one = Q(url=found.url)
+    if providers.is_archive(found.provider):  # its projects have the address that it has led to
+        one |= Q(repository=found.repository)
+    launched = Project.objects.filter(one, _was(found.ref), owner=user)
     if source := found.content_source:
         launched = launched.filter(_was(source.ref, "content_"), content_url=source.url)
     place = Q(urlpath=urlpath)

@@ -28,6 +28,8 @@ from .resolve import ResolvedRef
 RESOLVE_SECONDS, READ_SECONDS = 18, 28
 """The program ends itself before the deadlines that `process` and the worker have."""
 _SPARE = 2
+TIMEOUT = "archive.timeout"
+"""The code for what takes longer than that."""
 _STALL_SECONDS, _WAIT_SECONDS = 10, 12
 
 
@@ -122,7 +124,7 @@ def _version(told: dict[str, Any]) -> str:
 def _no_answer(outcome: Outcome) -> TemporaryError:
     message = _("The archive could not be asked: %(why)s Try again later.")
     why = outcome.stderr.strip().splitlines()[-1:] or [_("it took too long.")]
-    return TemporaryError("archive.timeout", message % {"why": why[0][:300]})
+    return TemporaryError(TIMEOUT, message % {"why": why[0][:300]})
 
 
 def _unknown(doi: str, url: str) -> UserError:

@@ -16,7 +16,7 @@ from typing import Any
 
 from django.db.models import BigIntegerField, Count, QuerySet, Sum
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_noop, ngettext
 
 from portal.lib.db import CompiledQuery, Param
 from portal.models import User
@@ -32,7 +32,7 @@ from quotas.limits import (
 )
 from quotas.resources import Resources, compute_resources
 from quotas.resourcesfile import MAX_BYTES, ResourcesRefused, parse
-from sessions.errors import BinderyError, QuotaExceeded, UserError
+from sessions.errors import BinderyError, QuotaExceeded, TemporaryError, UserError
 from sessions.git import archive, read_file
 from sessions.git.resolve import ResolvedRef
 from sessions.models import Build, Project, Session
@@ -45,17 +45,22 @@ from . import sshkey
 FILE_NAME = ".resources"
 NOTHING = Resources(0, 0, 0, 0)
 """The resources of a session that only builds: it has no notebook."""
+UNREAD = gettext_noop(
+    "The archive's files are too large to look for .resources in them before the build, so the "
+    "notebook gets the usual resources."
+)
 
 
 @dataclass(frozen=True)
 class Contents:
     """The contents of a commit: the text of its ``.resources``, and what identifies the rest.
 
-    ``content`` is that of `Build`.
+    ``content`` is that of `Build`. ``notice`` is a sentence about what was not read; "" if all was.
     """
 
     resources: str
     content: str = ""
+    notice: str = ""
 
 
 def default_resources(limits: Limits) -> Resources:
@@ -84,7 +89,12 @@ def read_contents(project: Project, found: ResolvedRef) -> Contents:
     """
     if stored := stored_contents(project, found.commit):
         return stored
-    result = _read_entry(project, found)
+    try:
+        result = _read_entry(project, found)
+    except TemporaryError as error:
+        if error.code != archive.TIMEOUT:
+            raise
+        return Contents("", notice=_(UNREAD))
     file = result.entry
     if file is not None and file.kind == "link":
         message = _(

@@ -205,7 +205,9 @@ def _attach_build(
         build = (kept and _hold_image(kept)) or _active_build(session, resolved, contents, mine)
         if build is not None and _claim(session, build, wanted):
             _store_resolved(session.project, resolved, contents, content)
-            notices = filter(None, [resolved.notice, content.notice if content else ""])
+            notices = filter(
+                None, [resolved.notice, contents.notice, content.notice if content else ""]
+            )
             for said in (*notices, *warnings, *_reuse_message(build, resolved)):
                 journal.record(session, Phase.WAITING, said)
             if build.state != BuildState.BUILT:

@@ -9,7 +9,7 @@ from sessions.backends.messages import files_report, printable
 
 MERGED = {
     "state": "merged",
-    "commit": "c0ffee1234",
+    "commit": "c0ffee1234" * 4,
     "was": "beef",
     "git": "follow",
     "added": 1,

@@ -22,6 +22,7 @@ from tests.backends.contract import Once
 from tests.backends.waiting import built, until
 from tests.cluster.kube import Kube, new_namespace, settings_for
 from tests.githttp import Files, GitServer
+from tests.replica import Replica
 from tests.sshd import SshServer
 from tests.stack import Stack, running
 from tests.whole.conftest import ada, bob, cleared, git
@@ -77,6 +78,12 @@ def git_server(kube: Kube) -> Iterator[GitServer]:
 
 
 @pytest.fixture(scope="session")
+def replica(kube: Kube) -> Iterator[Replica]:
+    with Replica(kube.own_address()) as replica:
+        yield replica
+
+
+@pytest.fixture(scope="session")
 def ssh_server(kube: Kube) -> Iterator[SshServer]:
     with SshServer(kube.own_address()) as server:
         yield server
@@ -84,7 +91,10 @@ def ssh_server(kube: Kube) -> Iterator[SshServer]:
 
 @pytest.fixture(scope="session")
 def stack(
-    git_server: GitServer, ssh_server: SshServer, tmp_path_factory: pytest.TempPathFactory
+    git_server: GitServer,
+    ssh_server: SshServer,
+    replica: Replica,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Stack]:
     """A whole portal with a namespace of its own, in which ada and bob have accounts."""
     small = {
@@ -97,6 +107,7 @@ def stack(
         trusted = {
             "PORTAL_TRUSTED_GIT_HOSTS": f"{git_server.host},{ssh_server.host}",
             "PORTAL_KNOWN_HOSTS": ssh_server.host_key,
+            "PORTAL_ARCHIVE_HOSTS": replica.setting,
         }
         environment = settings_for(kube, tmp_path_factory.mktemp("template"))
         with running(patience=3, **environment, **trusted, **small) as stack:

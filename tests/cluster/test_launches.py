@@ -12,6 +12,7 @@ from tests.cluster.kube import Kube
 from tests.githttp import GitServer
 from tests.kernel import Kernel
 from tests.marks import in_long_tests
+from tests.replica import Replica, zipped
 from tests.stack import Api, Stack, eventually
 
 pytestmark = [
@@ -173,3 +174,20 @@ def test_a_pod_that_somebody_deletes_is_noticed(
     assert noticed == "spawn.deleted"
     ada.verb(name, "start")
     ada.until(name, "ready")
+
+
+def test_a_record_of_an_archive_is_launched_and_launched_again_without_a_build(
+    replica: Replica, ada: Api
+) -> None:
+    replica.zenodo("3242074", {"flowers.zip": zipped({"data/x.csv": "1,2"})})
+    name = ada.launch("https://doi.org/10.5281/zenodo.3242074")
+    project = ada.until(name, "ready")
+    assert (project["provider"], project["commit"]) == ("zenodo", "3242074")
+    with Kernel(ada, name) as kernel:
+        assert kernel.run("print(open('data/x.csv').read())") == "1,2\n"
+    ada.verb(name, "stop")
+    ada.until(name, "stopped")
+    ada.verb(name, "start")
+    ada.until(name, "ready")
+    said = [event["message"] for event in ada.story(name)]
+    assert len([each for each in said if each.startswith("Building the environment")]) == 1

@@ -13,7 +13,7 @@ from sessions.backends.kubernetes import problems
 from sessions.backends.kubernetes.homes import helper_pods
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
-MERGE = {"state": "merged", "commit": "c0ffee1234", "updated": 1}
+MERGE = {"state": "merged", "commit": "c0ffee1234" * 4, "updated": 1}
 
 
 def pod(said: Any, *, code: int = 0, name: str = "bindery-files", **more: Any) -> dict[str, Any]:

@@ -270,3 +270,13 @@ def test_form_and_project_give_the_link_and_the_badge(ada, as_ada):
     assert not Project.objects.exists()
     project = lifecycle.launch(ada, *fields.values())
     assert texts_to_copy(as_ada.get(f"/projects/{project.name}/").content.decode()) == expected
+
+
+def test_a_link_of_a_doi_knows_the_projects_whose_address_it_has_led_to(as_ada, ada, backend):
+    page = "https://zenodo.org/records/3242074"
+    named = {"provider": "zenodo", "repository": "10.5281/zenodo.3242073", "url": page}
+    project = Project.objects.create(owner=ada, name="ada-zenodo", **named)
+    visit = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+    for number, known in (("3242073", True), ("1", False)):
+        shown = as_ada.get(f"/v2/zenodo/10.5281/zenodo.{number}", headers=visit).context
+        assert (shown["starts"], project in shown["same_projects"]) == (known, known)

@@ -14,6 +14,7 @@ from sessions.names import (
     project_name,
     readable_address,
     repository_title,
+    short_commit,
 )
 
 LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -114,3 +115,10 @@ def test_a_long_repository_name_gives_a_valid_label(length):
 def test_names_of_projects_and_images_are_unique():
     assert len({project_name("ada/flowers") for _number in range(20)}) == 20
     assert len({image_name("ada/flowers", "c0ffee" * 7) for _number in range(20)}) == 20
+
+
+def test_a_commit_is_shortened_and_the_version_of_an_archive_is_not():
+    assert short_commit("c0ffee1234" * 4) == "c0ffee1"
+    assert [short_commit(each) for each in ("14007206", "9782777.v3", "")] == [
+        "14007206", "9782777.v3", "",
+    ]  # fmt: skip
