@@ -88,7 +88,7 @@ def test_unprintable_characters_in_names_are_replaced():
     assert printable("a\u202eb\ud800\x1b") == "a\ufffdb\ufffd\ufffd"
 
 
-CONTENT = {**MERGED, "folder": "course", "commit": "d0d0d0d1234"}
+CONTENT = {**MERGED, "folder": "course", "commit": "d0" * 20}
 
 
 def test_content_has_sentences_of_its_own_and_old_news_are_left_out():
