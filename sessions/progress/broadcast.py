@@ -219,15 +219,26 @@ class _Listener:
                 self._is_joined = False
                 with contextlib.suppress(*redis_errors()):
                     await self._layer.flush()  # forgets the channel, and closes the connection
+            if _is_cancelled():
+                return
             await asyncio.sleep(LAYER_PAUSE)
 
     async def _receive(self) -> None:
         channel: str = await self._layer.new_channel()
         await self._layer.group_add(GROUP, channel)
         self._is_joined = True
-        while True:
+        while not _is_cancelled():
             await self._layer.receive(channel)
             self._message.set()
+
+
+def _is_cancelled() -> bool:
+    """Return whether this task is to end, also if a library has kept the `CancelledError`.
+
+    The layer does so now and then while it subscribes or closes its connection.
+    """
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 async def _page(topic: Topic, read: Read, key: int, after: int) -> tuple[Batch, int]:
