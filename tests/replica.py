@@ -35,8 +35,9 @@ Files = Mapping[str, str | bytes]
 
 @dataclass(frozen=True)
 class Reply:
-    """What an address answers. ``drip`` sends so many bytes each second, ``length`` is the one
-    that is claimed.
+    """Answer requests for one address.
+
+    ``drip`` sends so many bytes each second, ``length`` is the one that is claimed.
     """
 
     body: bytes = b""

@@ -58,7 +58,7 @@ _DATAVERSE_PAGES = ("citation", "dataset.xhtml", "file.xhtml")
 _DATAVERSE_FILES = ("api", "access", "datafile")
 _RESOURCE = re.compile(r"[0-9a-f]{32}", re.IGNORECASE)
 _QUERIES = ("persistentId", "activity_id")
-"""What counts of the query of a page."""
+"""The parameters of a page's query that name a data set."""
 
 
 class Archive:

@@ -1,4 +1,4 @@
-"""What goes on while a portal is upgraded: requests, a log that is followed, a kernel's socket."""
+"""Use a portal while it is upgraded: send requests, follow a log, keep a kernel's socket open."""
 
 from __future__ import annotations
 

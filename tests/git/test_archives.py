@@ -1,4 +1,4 @@
-"""What archives answer about versions and ``.resources``, as a launch asks them."""
+"""Versions and ``.resources`` are asked of archives as a launch does."""
 
 from __future__ import annotations
 

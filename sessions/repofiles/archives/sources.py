@@ -36,7 +36,7 @@ class RemoteFile:
 
 @dataclass(frozen=True)
 class Version:
-    """What was found: the address of its page, and the text that names the version."""
+    """Name the version that was found: the address of its page, and the version's own text."""
 
     url: str
     version: str

@@ -57,7 +57,7 @@ RECORD = "files.json"
 CONTENT_FOLDER = "/run/bindery/content"
 CONTENT_RECORD = "content.json"
 CLONE, CLONE_FAILED = "repository", "failed.json"
-"""What the container that fetches the content leaves: a clone, or why there is none."""
+"""The folder that the container for the content leaves: with a clone, or why there is none."""
 NO_SOURCE = "merge.no-source"
 _PULLERS = ("/opt/*", "/srv/*", "/opt/conda/envs/*", "/srv/conda/envs/*", "/usr", "/usr/local")
 """Where nbgitpuller may be installed, beside the Python that runs this."""
