@@ -8,6 +8,7 @@ import os
 import stat
 import subprocess
 import sys
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -157,11 +158,13 @@ def test_ckan_keeps_files_of_equal_names(replica, fetch, tmp_path):
 def test_the_same_files_give_the_same_commit_and_no_git_folder_of_theirs(replica, fetch, tmp_path):
     program = "[core]\n\tfsmonitor = touch /tmp/owned\n"
     replica.zenodo("1", {"a.zip": packed(("t/a", b"1"), ("t/.git/config", program.encode()))})
-    told = fetch()
-    assert "1 files" in told["notes"][0]
-    head = (tmp_path / "home/.git/refs/heads/main").read_text()
-    assert head == (tmp_path / "home/.git/refs/heads/main").read_text()
+    assert "1 files" in fetch()["notes"][0]
     assert "fsmonitor" not in (tmp_path / "home/.git/config").read_text()
+    (tmp_path / "home").rename(tmp_path / "first")
+    time.sleep(1.1)  # a commit's time is in seconds
+    fetch()
+    head = ".git/refs/heads/main"
+    assert (tmp_path / "home" / head).read_text() == (tmp_path / "first" / head).read_text()
 
 
 @pytest.mark.parametrize(
