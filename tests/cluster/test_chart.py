@@ -23,6 +23,8 @@ pytestmark = [
     pytest.mark.xdist_group("chart"),
     pytest.mark.slow("images of the portal, an installation and a notebook", seconds=600),
 ]
+CLEARED_AFTER_EACH = ()
+"""Keep ada's projects between the tests: her notebook computes through all upgrades."""
 
 
 @pytest.fixture(scope="module")
