@@ -32,7 +32,7 @@ class PortalConfig(AppConfig):
             User,
             include_fields=kept,
             mask_fields=["password"],
-            mask_callable="portal.accounts.audit_actor.mask_secret",
+            mask_callable="portal.accounts.middleware.mask_secret",
             m2m_fields={"groups", "user_permissions"},
         )
         auditlog.register(Group, include_fields=["name"], m2m_fields={"permissions"})

@@ -24,7 +24,7 @@ from django.urls import get_resolver, re_path  # noqa: E402
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware  # noqa: E402
 
 from keys.authentication import bearer_token  # noqa: E402
-from portal.accounts.session_rekey import SocketSessionRekey  # noqa: E402
+from portal.accounts.middleware import SocketSessionRekey  # noqa: E402
 from portal.handler import PortalHandler  # noqa: E402
 from portal.health.metrics import collectors  # noqa: E402
 from portal.lib.logs import requests  # noqa: E402

@@ -176,7 +176,7 @@ MIDDLEWARE = [
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "portal.accounts.session_rekey.SessionRekey",
+    "portal.accounts.middleware.SessionRekey",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "portal.lib.logs.requests.PersonMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -185,7 +185,7 @@ MIDDLEWARE = [
     "portal.pages.responses.Throttle",
     "portal.pages.responses.WrongMethod",
     "axes.middleware.AxesMiddleware",
-    "portal.accounts.audit_actor.AuditMiddleware",
+    "portal.accounts.middleware.AuditMiddleware",
 ]
 
 TEMPLATES = [

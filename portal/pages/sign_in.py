@@ -39,7 +39,7 @@ from django.views.decorators.clickjacking import xframe_options_exempt
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST, require_safe
 
-from portal.accounts import audit_actor, passwords
+from portal.accounts import middleware, passwords
 from portal.accounts.oidc import flow, provider_logout, signins
 from portal.accounts.oidc.errors import AccountNotAllowed, ProviderRefused, UnverifiedResponse
 from portal.accounts.oidc.provider import Provider
@@ -95,7 +95,7 @@ class ChoosePasswordView(views.LoginView):
         return {**found, "person": self.person, "next": self.get_redirect_url()}
 
     def form_valid(self, form: Any) -> HttpResponse:
-        audit_actor.set_actor(self.person)
+        middleware.set_actor(self.person)
         user = form.save()
         del self.request.session[passwords.CHOOSER_KEY]
         login(self.request, user, backend=BACKEND)

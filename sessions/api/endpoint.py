@@ -21,7 +21,7 @@ from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from portal.accounts import audit_actor
+from portal.accounts import middleware
 from portal.models import User
 from sessions.api import idempotency, throttles
 from sessions.gateway.hosts import is_listed_origin
@@ -85,7 +85,7 @@ class Endpoint(APIView):
         except (AuthenticationFailed, NotAuthenticated, PermissionDenied):
             self.check_throttles(request)  # what is refused counts, too
             raise
-        audit_actor.set_actor(current_user(request))
+        middleware.set_actor(current_user(request))
         key = request.headers.get(idempotency.KEY_HEADER)
         if request.method == "POST" and key is not None and hasattr(self, "post"):
             # Each request has its own view instance, so its handler can be replaced.
