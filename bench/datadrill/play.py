@@ -18,11 +18,11 @@ from bench.drill.ledger import Ledger
 from bench.drill.plan import Plan
 from bench.drill.report import Report
 from bench.drill.requests import Asker
-from bench.drill.stage import Stage
+from bench.drill.stage import OwnStage
 from tests.stack import Api
 
 
-def play(stage: Stage, plan: Plan, *, slips: Sequence[str] | None = None) -> Report:
+def play(stage: OwnStage, plan: Plan, *, slips: Sequence[str] | None = None) -> Report:
     """Let people write while parts die and operators slip; then read everything again."""
     ledger, gate = Ledger(), Gate()
     until = time.monotonic() + plan.minutes * 60
@@ -57,14 +57,14 @@ def _work(scene: Scene, plan: Plan, until: float, slips: dict[str, Slip]) -> Non
     killer.work(until)
 
 
-def _chosen(stage: Stage, names: Sequence[str] | None) -> dict[str, Slip]:
+def _chosen(stage: OwnStage, names: Sequence[str] | None) -> dict[str, Slip]:
     every = dict(SLIPS)
     if stage.stack.environment.get("PORTAL_BACKEND", "local") == "local":
         every["backup restored"] = backup_and_restore
     return every if names is None else {name: every[name] for name in names}
 
 
-def _writers(stage: Stage, plan: Plan, ledger: Ledger, gate: Gate, until: float) -> list[Writer]:
+def _writers(stage: OwnStage, plan: Plan, ledger: Ledger, gate: Gate, until: float) -> list[Writer]:
     names = [f"writer{number}" for number in range(plan.people)]
     tokens: dict[str, str] = inside.run(stage.stack, "bench.drill.accounts", *names)
     return [

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from bench.datadrill.gate import Gate
 from bench.datadrill.writers import Writer
 from bench.drill.ledger import Ledger
-from bench.drill.stage import Stage
+from bench.drill.stage import OwnStage
 
 
 @dataclass(frozen=True)
 class Scene:
     """Everything that a slip acts on; ``chance`` makes the operator's choices."""
 
-    stage: Stage
+    stage: OwnStage
     writers: Sequence[Writer]
     gate: Gate
     ledger: Ledger

@@ -17,7 +17,7 @@ import django
 from bench.drill.plan import Plan
 
 if TYPE_CHECKING:
-    from bench.drill.stage import Stage
+    from bench.drill.stage import OwnStage, Stage
 
 SPARE_MINUTES = 5
 
@@ -33,7 +33,10 @@ def main() -> int:
     options.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
     options.add_argument("--sqlite", action="store_true", help="without a database to kill")
     options.add_argument("--cluster", action="store_true", help="on that of KUBECONFIG")
+    options.add_argument("--pods", action="store_true", help="there, with the portal as pods, too")
     asked = options.parse_args()
+    if asked.pods and asked.data:
+        options.error("the data drill stops and starts its portal, which pods do not let it")
     logging.basicConfig(level=logging.ERROR)
     minutes, people = (20, 3) if asked.data else (10, 10)
     plan = Plan(
@@ -43,7 +46,7 @@ def main() -> int:
     _bound(plan)
     with tempfile.TemporaryDirectory(prefix="bindery-drill-") as own:
         _set_up(own)
-        return _play(plan, data=asked.data, cluster=asked.cluster, sqlite=asked.sqlite)
+        return _play(plan, asked)
 
 
 def _set_up(data: str) -> None:
@@ -53,26 +56,36 @@ def _set_up(data: str) -> None:
     django.setup()
 
 
-def _play(plan: Plan, *, data: bool, cluster: bool, sqlite: bool) -> int:
+def _play(plan: Plan, asked: argparse.Namespace) -> int:
     import bench.datadrill.play  # noqa: PLC0415 -- only there once Django is set up
     import bench.drill.play  # noqa: PLC0415
 
-    drill = bench.datadrill if data else bench.drill
-
-    with _stage(cluster=cluster, sqlite=sqlite) as stage:
-        report = drill.play.play(stage, plan)
+    if asked.data:
+        with _own_stage(asked) as own:
+            report = bench.datadrill.play.play(own, plan)
+    else:
+        with _stage(asked) as stage:
+            report = bench.drill.play.play(stage, plan)
     print("\n".join(report.lines()))
     return 1 if report.violations else 0
 
 
-def _stage(*, cluster: bool, sqlite: bool) -> AbstractContextManager[Stage]:
-    if cluster:
+def _stage(asked: argparse.Namespace) -> AbstractContextManager[Stage]:
+    if asked.pods:
+        from bench.drill import inpods  # noqa: PLC0415 -- only who has a cluster needs it
+
+        return inpods.stage()
+    return _own_stage(asked)
+
+
+def _own_stage(asked: argparse.Namespace) -> AbstractContextManager[OwnStage]:
+    if asked.cluster:
         from bench.drill import onecluster  # noqa: PLC0415 -- only who has a cluster needs it
 
         return onecluster.stage()
     from bench.drill.stage import local  # noqa: PLC0415
 
-    return local(sqlite=sqlite)
+    return local(sqlite=asked.sqlite)
 
 
 def _bound(plan: Plan) -> None:

@@ -7,7 +7,8 @@ import subprocess
 import sys
 from typing import Any
 
-from tests.stack import PROJECT, Stack
+from bench.drill.targets import Portal
+from tests.stack import PROJECT
 
 SECONDS = 90
 
@@ -16,7 +17,7 @@ class NoAnswer(Exception):
     """Such a program failed; the text is the end of its output."""
 
 
-def run(stack: Stack, module: str, *words: str) -> Any:
+def run(stack: Portal, module: str, *words: str) -> Any:
     """Run the module and return the JSON that it prints. Raises `NoAnswer`."""
     done = subprocess.run(
         [sys.executable, "-m", module, *words],

@@ -13,8 +13,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from bench.drill.stage import Stage, targets, with_servers
-from bench.drill.targets import MAX_ABSENCE, Target
+from bench.drill.stage import OwnStage, targets, with_servers
+from bench.drill.targets import MAX_ABSENCE, Portal, Target
 from sessions.backends.kubernetes import labels
 from tests.cluster import parts
 from tests.cluster.kube import Kube, new_namespace, settings_for
@@ -51,7 +51,7 @@ class ClusterPart(Target):
 class Pods(Target):
     """People's notebooks in the cluster."""
 
-    def __init__(self, stack: Stack, kube: Kube) -> None:
+    def __init__(self, stack: Portal, kube: Kube) -> None:
         super().__init__(stack)
         self._kube = kube
 
@@ -75,7 +75,7 @@ class Pods(Target):
 
 
 @contextmanager
-def stage() -> Iterator[Stage]:
+def stage() -> Iterator[OwnStage]:
     """Start a portal with its own PostgreSQL and Redis on this machine, which are killed, too."""
     with ExitStack() as ends:
         own, environment = with_servers(ends)
@@ -86,7 +86,7 @@ def stage() -> Iterator[Stage]:
         stack = ends.enter_context(running(3, **environment, **SMALL))
         more: dict[str, Target] = {name: ClusterPart(stack, name) for name in PARTS}
         every = {**targets(stack, own), **more}
-        yield Stage(
+        yield OwnStage(
             stack,
             git,
             every,

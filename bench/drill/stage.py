@@ -1,6 +1,6 @@
 """The drill's stage on this machine: a portal of its own with everything that belongs to it.
 
-`onecluster` has the other one. Everything started ends with the `with` block.
+`onecluster` and `inpods` have the others. Everything started ends with the `with` block.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from bench.drill import leftovers, servers
-from bench.drill.targets import Notebooks, Part, Store, Target
+from bench.drill.targets import Notebooks, Part, Portal, Store, Target
 from tests.githttp import GitServer
 from tests.stack import Stack, started
 
@@ -29,7 +29,7 @@ class Stage:
     people's data; ``notebooks`` can be killed, too.
     """
 
-    stack: Stack
+    stack: Portal
     git: GitServer
     targets: Mapping[str, Target]
     leftovers: Callable[[Collection[int]], Iterable[str]]
@@ -37,8 +37,15 @@ class Stage:
     notebooks: Target
 
 
+@dataclass(frozen=True)
+class OwnStage(Stage):
+    """One whose portal runs on this machine, and can be stopped and started again."""
+
+    stack: Stack
+
+
 @contextmanager
-def local(*, sqlite: bool = False, like: Stack | None = None) -> Iterator[Stage]:
+def local(*, sqlite: bool = False, like: Stack | None = None) -> Iterator[OwnStage]:
     """Start a portal with its own PostgreSQL and Redis, which can be killed, or without both.
 
     With a portal ``like`` it, that one's tools need not be made again.
@@ -52,7 +59,7 @@ def local(*, sqlite: bool = False, like: Stack | None = None) -> Iterator[Stage]
             stack.warm_up(like.data)
         ends.enter_context(started(stack))
         found = {**targets(stack, own), FORKS: Part(stack, FORKS)}
-        yield Stage(
+        yield OwnStage(
             stack,
             git,
             found,

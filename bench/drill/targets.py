@@ -8,13 +8,27 @@ import signal
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from typing import Protocol
 
 from bench.drill.servers import Server
 from tests import processes
-from tests.stack import Stack
+from tests.stack import Place, Stack
 
 MAX_FREEZE = 20.0
 MAX_ABSENCE = 10.0
+
+
+class Portal(Place, Protocol):
+    """A portal, wherever it runs."""
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Return the environment in which a program on this machine uses the portal's data."""
+        raise NotImplementedError
+
+    def is_healthy(self) -> bool:
+        """Return whether it says so at ``/health``."""
+        raise NotImplementedError
 
 
 class Target(ABC):
@@ -24,7 +38,7 @@ class Target(ABC):
     that the drill does; from then on the portal has to recover by itself.
     """
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: Portal) -> None:
         self._stack = stack
 
     @property
@@ -39,6 +53,8 @@ class Target(ABC):
 
 class Part(Target):
     """Web, worker, watch or keepers, which `manage.py up` starts again."""
+
+    _stack: Stack
 
     def __init__(self, stack: Stack, name: str) -> None:
         super().__init__(stack)
@@ -98,6 +114,8 @@ class Notebooks(Target):
 
     A notebook comes back only when somebody starts it.
     """
+
+    _stack: Stack
 
     @property
     def ways(self) -> Mapping[str, Callable[[random.Random], None]]:

@@ -93,6 +93,12 @@ class Release:
     def health(self) -> httpx.Response:
         return httpx.get(f"{self.url}/health", timeout=10, verify=NO_AUTHORITIES)
 
+    def is_healthy(self) -> bool:
+        try:
+            return self.health().status_code == 200
+        except httpx.HTTPError:
+            return False
+
     def manage(self, words: str) -> str:
         """Run a command of ``manage.py`` in a web pod; return what it printed."""
         pod = self.pods("web")[0].metadata.name
