@@ -66,6 +66,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("projects/<slug:name>/", project.project, name="project"),
     path("projects/<slug:name>/status/", project.status, name="status"),
     path("projects/<slug:name>/log.txt", project.log, name="log"),
+    path("projects/<slug:name>/preview/", project.preview, name="preview"),
     path("projects/<slug:name>/files/", files.files, name="files"),
     path("projects/<slug:name>/files/delete/", files.delete_file, name="delete-file"),
     path("projects/<slug:name>/open/", actions.open_notebook, name="open"),

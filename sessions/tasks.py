@@ -22,14 +22,14 @@ from portal.mail import announcements, outbox
 from sessions import retention
 from sessions.installation import ownership
 from sessions.installation import set_aside as asides
-from sessions.lifecycle import builds, files, orphans, sshkey, steps
+from sessions.lifecycle import builds, files, orphans, previews, sshkey, steps
 from sessions.outages import run_safely
 
 Task = Callable[..., None]
 
 MAX_PER_SERVICE, MAX_THREADS = 2, 6
 """Threads in each of the worker's processes."""
-SIGN_IN, MAIL, REGISTRY = "sign-in", "mail", "registry"
+SIGN_IN, MAIL, REGISTRY, PREVIEW = "sign-in", "mail", "registry", "preview"
 
 _pool = ThreadPool(MAX_THREADS, max_per_host=MAX_PER_SERVICE, max_per_user=1)
 
@@ -60,6 +60,8 @@ def _task(
 
 prepare = _task("prepare", builds.prepare, check_ownership=False)
 """Find a waiting session's commit and its build."""
+make_preview = _task("make_preview", previews.make, check_ownership=False, service=PREVIEW)
+"""Render what a launch opens."""
 start_build = _task("start_build", steps.start_build)
 """Have the back end start a build."""
 cancel_unwanted_build = _task("cancel_unwanted_build", steps.cancel_unwanted_build)

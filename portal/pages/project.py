@@ -12,11 +12,21 @@ from itertools import islice
 from typing import Any
 
 from django.conf import settings
-from django.http import Http404, HttpRequest, HttpResponseBase, StreamingHttpResponse
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    StreamingHttpResponse,
+)
 from django.shortcuts import render
+from django.template import loader
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.safestring import mark_safe
+from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
+from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_safe
 
 from keys import keypairs
@@ -28,7 +38,8 @@ from quotas.limits import limits_of
 from sessions.git.errors import key_page
 from sessions.git.resolve import offered_refs
 from sessions.lifecycle import admission
-from sessions.models import Build, Event, LogChunk, Project
+from sessions.models import Build, Event, LogChunk, Preview, Project
+from sessions.preview import run
 from sessions.progress import journal
 from sessions.progress.journal import Cursor
 from sessions.states import FOLLOWS_BUILD, BuildState, Phase, ProjectState
@@ -138,6 +149,44 @@ def log(request: HttpRequest, name: str) -> HttpResponseBase:
     )
 
 
+PREVIEW_POLICY = (
+    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'self'; sandbox"
+)
+"""Whatever a preview contains: no script runs, and nothing is loaded or sent."""
+PREVIEW_PROBLEMS = {
+    run.TOO_LARGE_CODE: gettext_lazy("This file is too large for a preview."),
+    run.INVALID_CODE: gettext_lazy("This file cannot be shown here. The build goes on."),
+    run.LIMITS_CODE: gettext_lazy(
+        "A preview of this file takes too much time or memory. The build goes on."
+    ),
+    run.UNAVAILABLE_CODE: gettext_lazy("This portal cannot make previews at present."),
+}
+
+
+@never_cache
+@require_safe
+@signed_in
+@xframe_options_sameorigin
+def preview(request: HttpRequest, name: str) -> HttpResponseBase:
+    """Return what the project opens as a page for a frame that can do nothing.
+
+    Raises `Http404` if there is none, or none that this person may read.
+    """
+    found = _preview(find_project(request, name), person(request))
+    if not found or not found.html:
+        raise Http404
+    html = mark_safe(found.html)  # noqa: S308 -- the policy makes it harmless, whatever it is
+    text = loader.render_to_string("portal/preview.html", {"name": found.name, "html": html})
+    headers = {"Content-Security-Policy": PREVIEW_POLICY, "X-DNS-Prefetch-Control": "off"}
+    return HttpResponse(text, headers=headers)
+
+
+def _preview(project: Project, reader: User) -> Preview | None:
+    """Return the preview of what the project opens, if this person may read it."""
+    return Preview.objects.of(project) if project.shows_log_to(reader) else None
+
+
 def _deleted(request: HttpRequest, project: Project) -> HttpResponseBase:
     context = {
         "project": project,
@@ -158,6 +207,7 @@ def _status(request: HttpRequest, project: Project) -> dict[str, Any]:
     steps = _steps(of_session)
     last_build = _last_build(project, build)
     has_failed = build and build.code and build.state != BuildState.BUILT
+    shown = _preview(project, person(request)) if build else None
     failed = build if has_failed and shows_log else None
     return {
         "project": project,
@@ -176,6 +226,8 @@ def _status(request: HttpRequest, project: Project) -> dict[str, Any]:
         "events": events,
         "latest_event": events[0] if events else None,
         "shows_log": shows_log,
+        "preview": shown,
+        "preview_problem": PREVIEW_PROBLEMS.get(shown.code) if shown else None,
         "error_lines": "\n".join(error_lines(failed.pk)) if failed else "",
         "file_report": journal.file_report(build.pk) if build and shows_log else [],
         "resources_notes": admission.resources_notes(project, build) if build and shows_log else (),

@@ -13,7 +13,7 @@ from keys.models import KeyPair, KnownHost, Token
 from portal.models import Letter, SignIn, User
 from quotas.models import Grant, LimitRequest, LimitSet
 from sessions.gateway import tickets
-from sessions.models import Idempotency
+from sessions.models import Idempotency, Preview
 
 
 def delete_personal_data(person: User) -> None:
@@ -22,6 +22,7 @@ def delete_personal_data(person: User) -> None:
         tickets.revoke_user(person)
         for model in (Token, KeyPair, SignIn, Idempotency, LimitSet):
             model._default_manager.filter(user=person).delete()
+        Preview.objects.filter(owner=person).delete()
         KnownHost.objects.filter(first_user=person).update(first_user=None)
         Grant.objects.filter(user=person).update(reason="")
         _delete_letters(person)

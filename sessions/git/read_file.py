@@ -112,6 +112,29 @@ def first_entry(
     return _in_clone(find, url, commit, ref, seconds, identity)
 
 
+def first_file(
+    url: str,
+    commit: str,
+    names: Iterable[str],
+    max_bytes: int,
+    ref: str = "",
+    identity: SshIdentity | None = None,
+) -> tuple[str, bytes] | None:
+    """Return name and content of the first of these paths that is a plain file, or None.
+
+    The arguments and errors are those of `first_entry` and `read_entry`.
+    """
+
+    async def find(copy: _PartialClone) -> tuple[str, bytes] | None:
+        for name in names:
+            entry = await copy.file(name, max_bytes)
+            if entry and entry.kind == "file":
+                return name, entry.content
+        return None
+
+    return _in_clone(find, url, commit, ref, DEADLINE_SECONDS, identity)
+
+
 def _in_clone(
     find: Callable[[_PartialClone], Awaitable[T]],
     url: str,

@@ -41,7 +41,7 @@ from sessions.providers import Repository, is_archive, parse_repository
 from sessions.providers.repository import is_private, path_spellings
 from sessions.states import BuildState, Phase, SessionState
 
-from . import admission, observations, sshkey
+from . import admission, observations, previews, sshkey
 from .admission import Contents, UserQuota
 from .ending import handle_failures
 from .queue import enqueue
@@ -257,6 +257,7 @@ def _begin_build(session: Session, build: Build) -> None:
     message %= {"commit": short_commit(build.commit)}
     journal.record(session, Phase.FETCHING, message, build=build)
     enqueue("start_build", build.pk)
+    previews.request(session.project_id)
 
 
 def _hold_image(build: Build) -> Build | None:

@@ -9,6 +9,7 @@ from sessions.models.operations import (
     Idempotency,
     Tally,
 )
+from sessions.models.preview import Preview
 from sessions.models.project import Project
 from sessions.models.record import Event, LogChunk, Removal, RemovalKind, SetAside, Transition
 from sessions.models.rule import RepositoryRule
@@ -24,6 +25,7 @@ __all__ = [
     "HeartbeatName",
     "Idempotency",
     "LogChunk",
+    "Preview",
     "Project",
     "Removal",
     "RemovalKind",

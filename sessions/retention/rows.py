@@ -29,7 +29,16 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from portal.models import Letter
-from sessions.models import Build, Event, LogChunk, Project, Removal, RemovalKind, Session
+from sessions.models import (
+    Build,
+    Event,
+    LogChunk,
+    Preview,
+    Project,
+    Removal,
+    RemovalKind,
+    Session,
+)
 from sessions.models.build import BuildQuerySet
 from sessions.states import BUILD_ACTIVE, SESSION_LIVE, BuildState
 
@@ -95,6 +104,7 @@ def tidy_rows(deadline: Deadline) -> None:
         _delete_old(old, deadline, RemovalKind.RECORD, event_days, LARGE_BATCH)
     for old in _records():
         _delete_old(old, deadline, RemovalKind.RECORD, session_days, LARGE_BATCH)
+    Preview.objects.expired(timezone.now()).delete()
     ended = PortalSession.objects.filter(expire_date__lt=timezone.now())
     ended.filter(pk__in=list(ended.values_list("pk", flat=True)[:LARGE_BATCH])).delete()
 

@@ -66,7 +66,8 @@ function showEvent(item) {
 // "Open" stays on the page for whoever is busy with it or looks at something else. The button may
 // come late, if the status could not be fetched at once.
 function openNotebook() {
-  if (isUserActive || document.hidden) isOpening = false;
+  const isReading = document.querySelector("#preview iframe:is(:hover, :focus)");
+  if (isUserActive || isReading || document.hidden) isOpening = false;
   const open = document.querySelector("#open");
   if (!isOpening || !open) return;
   isOpening = false;
@@ -85,6 +86,25 @@ function updateTab() {
 let updatedAt;
 document.querySelector("#status").addEventListener("htmx:afterSwap", updateTab);
 updateTab();
+
+// --- The preview comes beside the status, and stays untouched until there is another one ---
+const PREVIEW_PAUSE_MS = 1500;
+let previewTimer;
+
+document.addEventListener("htmx:oobBeforeSwap", ({ detail }) => {
+  if (detail.target.id !== "preview") return;
+  const isSame = detail.fragment.firstElementChild.dataset.preview === detail.target.dataset.preview;
+  if (isSame) detail.shouldSwap = false;
+});
+
+function awaitPreview() {
+  clearTimeout(previewTimer);
+  if (document.querySelector("#preview").dataset.preview !== "pending") return;
+  previewTimer = setTimeout(() => htmx.trigger(document.body, "changed"), PREVIEW_PAUSE_MS);
+}
+
+document.querySelector("#status").addEventListener("htmx:afterSettle", awaitPreview);
+awaitPreview();
 
 // --- Clocks and the bar go on between two looks at the server ---
 setInterval(() => {
