@@ -22,7 +22,7 @@ from quotas.models import Grant
 from sessions import lifecycle
 from sessions.backends import LogLines
 from sessions.gateway import tickets
-from sessions.models import Build, Idempotency, Project, Session
+from sessions.models import Build, Idempotency, Preview, Project, Session
 from sessions.progress.journal import append
 from sessions.states import BuildState, ProjectState
 from tests.stages import project_in
@@ -103,6 +103,7 @@ def _private(user: User) -> None:
     build = Build.objects.create(
         owner=user, url=where, commit="c0ffee", image=f"image-{user.pk}", state=BuildState.BUILDING
     )
+    Preview.objects.create(owner=user, key=f"{user.pk}", url=where, html="Her thesis.")
     append(build, LogLines("building", "secret-of-the-log\nbye", "1"))
     Build.objects.filter(pk=build.pk).update(state=BuildState.BUILT)
     Session.objects.filter(project=project).update(build=build)

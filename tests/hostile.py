@@ -29,6 +29,29 @@ VALUES = (
     *(HALF, "__class__", "pk", "id__in", "user__password__startswith"),
 )
 
+ELSEWHERE = "https://elsewhere.example"
+ACTIVE_HTML = (
+    *("<script>run()</script>", "<img src=x onerror=run()>", "<svg onload=run()><script>run()"),
+    *("</svg>", "<math><mtext><img src=x onerror=run()></mtext></math>"),
+    f"<meta http-equiv=refresh content='0;url={ELSEWHERE}/refresh'><base href='{ELSEWHERE}/'>",
+    f"<img src={ELSEWHERE}/image srcset='{ELSEWHERE}/image 2x'> ![i]({ELSEWHERE}/markdown)",
+    f"<link rel=stylesheet href={ELSEWHERE}/sheet><link rel=dns-prefetch href={ELSEWHERE}>",
+    f"<style>@import url({ELSEWHERE}/import); body {{ background: url({ELSEWHERE}/body) }}</style>",
+    f"<p style=\"background: url('{ELSEWHERE}/style'); position: fixed; color: red\">a</p>",
+    f"<a href='javascript:run()' ping={ELSEWHERE}/ping>a</a> [b](javascript:run())",
+    f"<a href='{ELSEWHERE}/link' target=_top>b</a> [c]({ELSEWHERE}/link) <{ELSEWHERE}/auto>",
+    f"<form action={ELSEWHERE}/form><input name=a autofocus onfocus=run()><button>b</button></form>",
+    f"<iframe src={ELSEWHERE}/frame></iframe><iframe srcdoc='<script>run()</script>'></iframe>",
+    f"<object data={ELSEWHERE}/object></object><embed src={ELSEWHERE}/embed>",
+    f"<video src={ELSEWHERE}/video autoplay poster={ELSEWHERE}/poster></video>",
+    "<details open ontoggle=run()><summary>s</summary>d</details><template><p>t</template>",
+    "<div hx-get=/account/ hx-trigger=load data-x=1 id=main onclick=run()>d</div>",
+    "<noscript><p title='</noscript><img src=x onerror=run()>'></noscript>",
+    "<b title='\"><img src=x onerror=run()>'>b</b> &lt;script&gt;",
+    "</div></div></body></html><!-- x --><p>the end",
+)
+"""HTML and Markdown that runs ``run()`` or asks `ELSEWHERE` for something, where it may."""
+
 Try = tuple[str, Any, Callable[[], Any]]
 Failure = tuple[str, Any, str]
 

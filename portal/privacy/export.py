@@ -142,6 +142,7 @@ EXCLUDED_COLUMNS = {
     "quotas.Grant.given_by": "what staff gave to others is in the audit: changes-by-you",
     "quotas.LimitRequest.answered_by": "the request is the other person's; see deeds-in-the-admin",
     "portal.Erasure.person": "their erasure is in progress: they can no longer sign in",
+    "notebook_sessions.Preview.owner": "a copy of a repository's file, which is kept for a day",
     "portal.Erasure.by": "about somebody else, so it is not disclosed",
 }
 """Columns that lead to a person and are in no part, and why."""

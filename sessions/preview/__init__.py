@@ -10,3 +10,5 @@ MAX_INPUT_BYTES = 8 * 2**20
 MAX_OUTPUT_BYTES = 2**21
 INVALID, TOO_LARGE = 3, 4
 """Exit codes of the process."""
+CUT = "The rest is not shown in this preview."
+"""The sentence at the end of what is too long."""

@@ -28,14 +28,13 @@ from nbformat import reader, v4, validator
 from pygments import lexers
 from traitlets.config import Config
 
-from . import MAX_OUTPUT_BYTES
+from . import CUT, MAX_OUTPUT_BYTES
 
 MAX_CELLS = 500
 MAX_TEXT = 300_000
 """Most characters of a cell's text, of a README, and of an output that is no image."""
 _BUDGET = MAX_OUTPUT_BYTES // 2
 """Bytes of cells and outputs that are shown; markup adds to them."""
-CUT = "The rest is not shown in this preview."
 _LEFT_OUT = "(This output is too long for the preview.)"
 _UNSEEN = re.compile(r"<(script|style|svg|template|title)\b.*?</\1\s*>", re.DOTALL | re.IGNORECASE)
 """Text that is not to be read; it is left out for the looks, and harmless without this."""
@@ -47,7 +46,8 @@ _SHOWN = (
     *("text/html", "text/markdown", "image/svg+xml", "image/png", "image/jpeg", "text/latex"),
     "text/plain",
 )
-_VERSIONS = (*((4, minor) for minor in range(6)), (3, 0))
+_VERSIONS = (3, 0), (4, v4.nbformat_minor)
+"""Those that are checked when an older notebook is converted."""
 
 _TAGS = frozenset((
     "a", "abbr", "b", "blockquote", "br", "caption", "code", "col", "colgroup", "dd", "del",
@@ -116,7 +116,10 @@ def warm_up() -> None:
 @cache
 def _exporter() -> HTMLExporter:
     config = Config({"NbConvertBase": {"display_data_priority": list(_SHOWN)}})
-    exporter = HTMLExporter(config=config, template_name="basic", exclude_anchor_links=True)
+    exporter = HTMLExporter(
+        config=config, template_name="basic", exclude_anchor_links=True, default_preprocessors=[]
+    )
+    exporter._preprocessors.clear()  # noqa: SLF001  with any, it insists on a valid notebook
     exporter.environment.auto_reload = False  # it would look at the templates' files
     return exporter
 
