@@ -40,7 +40,7 @@ ACTIVE_HTML = (
     f"<p style=\"background: url('{ELSEWHERE}/style'); position: fixed; color: red\">a</p>",
     f"<a href='javascript:run()' ping={ELSEWHERE}/ping>a</a> [b](javascript:run())",
     f"<a href='{ELSEWHERE}/link' target=_top>b</a> [c]({ELSEWHERE}/link) <{ELSEWHERE}/auto>",
-    f"<form action={ELSEWHERE}/form><input name=a autofocus onfocus=run()><button>b</button></form>",
+    f"<form action={ELSEWHERE}/form><input name=a autofocus onfocus=run()><button>b</button>",
     f"<iframe src={ELSEWHERE}/frame></iframe><iframe srcdoc='<script>run()</script>'></iframe>",
     f"<object data={ELSEWHERE}/object></object><embed src={ELSEWHERE}/embed>",
     f"<video src={ELSEWHERE}/video autoplay poster={ELSEWHERE}/poster></video>",

@@ -7,21 +7,32 @@ from __future__ import annotations
 import re
 
 import pytest
+from django.utils import timezone
 
 from portal.pages.actions import ACTIONS
 from sessions.models import Project
+from sessions.models.preview import source_of
 from sessions.states import ProjectState
 from tests.stages import project_in
 
 pytestmark = pytest.mark.django_db
 
 OWN_PAGES = ["/", "/account/"]
-PARTS = ["", "status/", "log.txt", "open/"]
+PARTS = ["", "status/", "log.txt", "preview/", "open/"]
 
 
 @pytest.fixture
 def project(ada, backend) -> Project:
     return project_in(ProjectState.READY, ada, "ada/her-secret")
+
+
+def preview_of(project: Project, **columns: str) -> None:
+    """Store a preview of what the project opens: HTML as it must never be."""
+    preview = source_of(project)
+    shown = {"name": "README.md", "html": "<script>run()</script>", "made": timezone.now()}
+    for name, value in (shown | columns).items():
+        setattr(preview, name, value)
+    preview.save()
 
 
 def without_tokens(answer) -> str:
@@ -63,14 +74,47 @@ def test_personal_pages_show_nothing_of_other_people(as_ada, as_bob, as_stan, pa
         assert "her-secret" not in client.get(path).content.decode()
 
 
-@pytest.mark.parametrize("part", ["", "status/", "log.txt"])
+@pytest.mark.parametrize("part", ["", "status/", "log.txt", "preview/"])
 def test_ada_and_staff_see_her_project_and_bob_gets_404(as_ada, as_bob, as_stan, project, part):
+    preview_of(project)
     address = f"/projects/{project.name}/{part}"
     assert as_ada.get(address).status_code == 200
     assert as_stan.get(address).status_code == 200
     theirs, nobodys = as_bob.get(address), as_bob.get(f"/projects/no-such-project/{part}")
     assert (theirs.status_code, nobodys.status_code) == (404, 404)
     assert without_tokens(theirs) == without_tokens(nobodys)
+
+
+def test_a_private_repositorys_preview_is_for_its_owner_alone(as_ada, as_stan, project):
+    Project.objects.filter(pk=project.pk).update(url="ssh://git@example.org/ada/her-secret")
+    preview_of(Project.objects.get(pk=project.pk))
+    for part in ("", "status/"):
+        assert "preview/?of=" in as_ada.get(f"/projects/{project.name}/{part}").content.decode()
+        assert (
+            "preview/?of=" not in as_stan.get(f"/projects/{project.name}/{part}").content.decode()
+        )
+    assert as_ada.get(f"/projects/{project.name}/preview/").status_code == 200
+    assert as_stan.get(f"/projects/{project.name}/preview/").status_code == 404
+
+
+def test_a_preview_can_do_nothing_whatever_it_is(as_ada, project):
+    preview_of(project)
+    answer = as_ada.get(f"/projects/{project.name}/preview/")
+    assert "<script>run()</script>" in answer.content.decode()
+    assert answer["Content-Security-Policy"] == (
+        "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; "
+        "form-action 'none'; frame-ancestors 'self'; sandbox"
+    )
+    assert answer["X-Frame-Options"] == "SAMEORIGIN"
+    assert 'sandbox=""' in as_ada.get(f"/projects/{project.name}/").content.decode()
+
+
+def test_the_page_says_why_there_is_no_preview(as_ada, project):
+    preview_of(project, html="", code="preview.limits")
+    page = as_ada.get(f"/projects/{project.name}/").content.decode()
+    assert "takes too much time or memory" in page
+    assert "<iframe" not in page
+    assert as_ada.get(f"/projects/{project.name}/preview/").status_code == 404
 
 
 @pytest.mark.parametrize("verb", ACTIONS)

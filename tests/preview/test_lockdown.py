@@ -1,4 +1,4 @@
-"""The process that renders can do nothing else, knows nothing of the portal, and is ended in time."""
+"""The process that renders can do nothing else, knows nothing, and is ended in time."""
 
 from __future__ import annotations
 

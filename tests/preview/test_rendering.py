@@ -13,41 +13,15 @@ from tests.hostile import ACTIVE_HTML
 
 pytestmark = pytest.mark.servers
 
-PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-INERT = frozenset(
-    [
-        "a",
-        "b",
-        "blockquote",
-        "br",
-        "code",
-        "details",
-        "div",
-        "dl",
-        "em",
-        "h1",
-        "h2",
-        "h3",
-        "hr",
-        "i",
-        "img",
-        "li",
-        "ol",
-        "p",
-        "pre",
-        "s",
-        "span",
-        "strong",
-        "summary",
-        "table",
-        "tbody",
-        "td",
-        "th",
-        "thead",
-        "tr",
-        "ul",
-    ]
+PIXEL = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJg"
+    "gg=="
 )
+INERT = frozenset((
+    "a", "b", "blockquote", "br", "code", "details", "div", "dl", "em", "h1", "h2", "h3", "hr", "i",
+    "img", "li", "ol", "p", "pre", "s", "span", "strong", "summary", "table", "tbody", "td", "th",
+    "thead", "tr", "ul",
+))  # fmt: skip
 
 
 class Seen(HTMLParser):
