@@ -13,8 +13,9 @@ class QuotasConfig(AppConfig):
     def ready(self) -> None:
         from auditlog.registry import auditlog
 
-        from quotas.models import Grant, LimitSet, SupportBounds
+        from quotas.models import Grant, LimitSet, Profile, SupportBounds
 
         auditlog.register(LimitSet, exclude_fields=["id"])
         auditlog.register(Grant, exclude_fields=["id", "created", "given_by"])
         auditlog.register(SupportBounds, exclude_fields=["id"])
+        auditlog.register(Profile, exclude_fields=["id"], m2m_fields={"groups"})

@@ -21,6 +21,9 @@ from django.utils.translation import gettext_lazy as _
 from portal.lib.db import Param
 from portal.models import User
 from quotas.fields import CHOICES, FIELDS, LimitField
+from quotas.profiles import Profile
+
+__all__ = ["Grant", "LimitRequest", "LimitSet", "LimitValues", "Profile", "SupportBounds"]
 
 MAX_VALUE = 1_000_000
 

@@ -6,8 +6,9 @@ anything is built.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from django.utils.translation import gettext as _
 
@@ -18,7 +19,8 @@ from quotas.resourcesfile import RequestedResources, ResourcesRefused
 class Resources:
     """Resources of one notebook, guaranteed and maximum.
 
-    CPUs, memory in GB (10⁹ bytes), whole GPUs.
+    CPUs, memory in GB (10⁹ bytes), whole GPUs. ``gpu_type`` is the type of GPU that is asked for,
+    ``runs_on`` the title of the profile that applies (`quotas.profiles`); "" for none.
     """
 
     cpu_request: float
@@ -26,6 +28,22 @@ class Resources:
     memory_request_gb: float
     memory_limit_gb: float
     gpu: int = 0
+    gpu_type: str = ""
+    runs_on: str = ""
+
+
+@dataclass(frozen=True)
+class Placement:
+    """A profile's part of a notebook's pod, in Kubernetes' own terms; "" leaves it to the site."""
+
+    gpu_resource: str = ""
+    node_selector: Mapping[str, str] = field(default_factory=dict)
+    tolerations: tuple[Mapping[str, Any], ...] = ()
+    priority_class: str = ""
+    runtime_class: str = ""
+    own_users: bool = False
+    pull_policy: str = ""
+    pull_secrets: tuple[str, ...] = ()
 
 
 class NotebookLimits(Protocol):
@@ -101,6 +119,7 @@ def compute_resources(requested: RequestedResources, limits: NotebookLimits) -> 
         memory_request_gb=_request(requested.memr, limits.memory_request_gb, memory_limit),
         memory_limit_gb=memory_limit,
         gpu=requested.gpu or 0,
+        gpu_type=requested.gputype if requested.gpu else "",
     )
 
 

@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 MAX_BYTES = 64 * 1024
-KEYS = ("gpu", "cpur", "cpul", "memr", "meml")
+KEYS = ("gpu", "gputype", "cpur", "cpul", "memr", "meml")
 
 _MAX_VALUE = 1_000_000
 # Kubernetes counts CPUs in thousandths, and a limit rounded to 0 would mean no limit.
@@ -37,6 +37,7 @@ _OTHER_NAMES = {"cpu": "cpul", "cpus": "cpul", "gpus": "gpu", "mem": "meml", "me
 # line of 64 KB is read once, without backtracking.
 _DIGITS = r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)"
 _NUMBER = re.compile(rf"\+?{_DIGITS}")
+_GPU_TYPE = re.compile(r"[a-z0-9][-a-z0-9_.]{0,62}")
 _MISSPELT = {
     "missing": re.compile(""),
     "infinite": re.compile(r"[+-]?(?:nan|inf|infinity)", re.IGNORECASE),
@@ -68,6 +69,9 @@ _FAULTS = {
     "large": gettext_lazy(
         "Line %(line)d of .resources sets %(key)s to “%(found)s”, which is more than 1,000,000."
     ),
+    "name": gettext_lazy(
+        "Line %(line)d of .resources sets %(key)s to “%(found)s”, which is no name."
+    ),
     "nothing": gettext_lazy(
         "Line %(line)d of .resources sets %(key)s to “%(found)s”, which is too little to "
         "run a notebook."
@@ -81,6 +85,7 @@ _MEMORY_SPELLING = gettext_lazy(
 )
 _SPELLINGS = {
     "gpu": gettext_lazy("Write a whole number of GPUs, without a unit, such as %(key)s=1."),
+    "gputype": gettext_lazy("Write the name of a type of GPU, such as gpu=1 and %(key)s=a100."),
     "cpur": _CPU_SPELLING,
     "cpul": _CPU_SPELLING,
     "memr": _MEMORY_SPELLING,
@@ -123,6 +128,7 @@ class RequestedResources:
     """
 
     gpu: int | None = None
+    gputype: str = ""
     cpur: float | None = None
     cpul: float | None = None
     memr: float | None = None
@@ -170,6 +176,13 @@ def parse(content: bytes) -> RequestedResources:
         if key in lines:
             oddities.append(_LineWarning(line, key, earlier=lines[key]))
         values[key], lines[key] = _parse_value(line, key, value), line
+    if "gputype" in values and not values.get("gpu"):
+        message = _(
+            "Line %(line)d of .resources names a type of GPU, but no GPU is asked for. Add a line "
+            "such as gpu=1, or remove this one."
+        )
+        line = lines["gputype"]
+        raise ResourcesRefused("resources.gputype-alone", message % {"line": line}, line)
     return RequestedResources(**values, lines=lines, warnings=_warnings(oddities))
 
 
@@ -192,7 +205,7 @@ def _refuse_near_miss(line: int, text: str, key: str) -> None:
     words = _WORDS.findall(key)
     if "=" in text or ":" in text:
         near = get_close_matches(key, KEYS, n=1, cutoff=_SIMILARITY)
-        known = [_OTHER_NAMES.get(word, word) for word in words]
+        known = ["".join(words), *(_OTHER_NAMES.get(word, word) for word in words)]
         meant = next((word for word in known if word in KEYS), "".join(near))
     else:
         first, _blank, rest = text.partition(" ")
@@ -220,7 +233,7 @@ def _decode(content: bytes) -> str:
     if len(content) > MAX_BYTES:
         message = _(
             "The file .resources is larger than 64 KB, so it was not read. It never needs "
-            "more than five lines; remove the rest."
+            "more than six lines; remove the rest."
         )
         raise ResourcesRefused("resources.too-large", message)
     marks = ((mark, name) for mark, name in _BYTE_ORDER_MARKS if content.startswith(mark))
@@ -243,17 +256,22 @@ def _significant_lines(text: str) -> Iterator[tuple[int, str]]:
             yield number, bare
 
 
-def _parse_value(line: int, key: str, text: str) -> float:
+def _parse_value(line: int, key: str, text: str) -> float | str:
+    text = text.casefold() if key == "gputype" else text
     if fault := _find_fault(key, text):
         template = f"{_FAULTS[fault]} {_SPELLINGS[key]}"
         message = template % {"line": line, "key": key, "found": _excerpt(text)}
         raise ResourcesRefused("resources.value", message, line)
+    if key == "gputype":
+        return text
     # Through a float, as `int` refuses long rows of zeros. Up to a million that is exact.
     return int(float(text)) if key == "gpu" else float(text)
 
 
 def _find_fault(key: str, text: str) -> str:
     """Return the name of the value's fault in `_FAULTS`; "" if it is valid."""
+    if key == "gputype":
+        return "" if _GPU_TYPE.fullmatch(text) else "name" if text else "missing"
     if not _NUMBER.fullmatch(text):
         named = (name for name, pattern in _MISSPELT.items() if pattern.fullmatch(text))
         return next(named, "other")

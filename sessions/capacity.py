@@ -84,7 +84,9 @@ def require_possible(wanted: Resources) -> None:
     """
     now = latest()
     machines: list[tuple[float, float, float]] = (now and now.machines) or []
-    needs = (wanted.cpu_request, wanted.memory_request_gb, wanted.gpu)
+    # A profile's GPUs may be of another name than those that machines are known to have.
+    gpu = 0 if wanted.gpu_type or wanted.runs_on else wanted.gpu
+    needs = (wanted.cpu_request, wanted.memory_request_gb, gpu)
     if not machines or any(
         all(need <= size for need, size in zip(needs, each, strict=True)) for each in machines
     ):

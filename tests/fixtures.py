@@ -19,7 +19,7 @@ from django_q.models import OrmQ
 from keys.models import KnownHost, Token
 from portal.models import Announcement, Erasure, Installation, Letter, User
 from portal.models.installation import new_id
-from quotas.models import Grant, LimitRequest, LimitSet, SupportBounds
+from quotas.models import Grant, LimitRequest, LimitSet, Profile, SupportBounds
 from sessions import lifecycle
 from sessions.clock import SteadyClock
 from sessions.installation.known import advance_sequence
@@ -147,6 +147,7 @@ def things(ada, backend, root) -> dict[type[Model], Model]:
         Letter.objects.create(key="one", to=ada, subject="Granted"),
         LimitSet.objects.create(),
         SupportBounds.objects.create(projects=10),
+        Profile.objects.create(title="GPU nodes (A100)", use="gpu", gpu_type="a100"),
         Grant.objects.create(user=ada, limit="projects", value=9, until=soon, reason="course"),
         LimitRequest.objects.create(user=ada, limit="running", value=9, until=soon, why="course"),
         Token.objects.issue(ada, "laptop")[0],

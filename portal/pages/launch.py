@@ -16,6 +16,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.functional import SimpleLazyObject
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
@@ -24,6 +25,7 @@ from portal.models import User
 from portal.pages.responses import find_project, htmx, person, redirect_to, signed_in
 from portal.run.examples import list_examples
 from quotas.limits import limits_of
+from quotas.profiles import Profile, gpu_types
 from sessions import lifecycle, providers
 from sessions.errors import BinderyError
 from sessions.lifecycle.admission import default_resources
@@ -181,11 +183,15 @@ def projects_of(user: User) -> dict[str, Any]:
     """Return the person's own projects, running ones first, and how many more they may have."""
     projects = sorted(Project.objects.own(user), key=lambda project: not project.is_live)
     limits = limits_of(user)
+    profiles: Any = SimpleLazyObject(
+        lambda: Profile.objects.available_to(user)
+    )  # for the form only
     return {
         "projects": projects,
         "limits": limits,
         "project_limit": limits.projects,
-        "default_resources": default_resources(limits),
+        "default_resources": SimpleLazyObject(lambda: default_resources(limits, profiles)),
+        "gpu_types": SimpleLazyObject(lambda: gpu_types(profiles)),
         "examples": list_examples(),
     }
 

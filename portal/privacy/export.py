@@ -71,8 +71,8 @@ _DONE = ("timestamp", "action", "content_type__model", "object_repr")
 _BUILD = ("id", "url", "ref", "commit", "image", "state", "pack", "code", "message",
           "created", "started", "finished", "owner__username")  # fmt: skip
 _SESSION = ("id", "project__name", "build", "state", "cpu_request", "cpu_limit",
-            "memory_request_gb", "memory_limit_gb", "gpu", "code", "message", "safe_mode",
-            "created", "ready", "ended")  # fmt: skip
+            "memory_request_gb", "memory_limit_gb", "gpu", "gpu_type", "runs_on", "code", "message",
+            "safe_mode", "created", "ready", "ended")  # fmt: skip
 
 EXPORT_FILES = (
     ExportFile("account", "your account: who you are, and how you sign in",

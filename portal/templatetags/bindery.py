@@ -123,6 +123,7 @@ def resources(given: Resources) -> str:
     ]
     if given.gpu:
         parts.append(_("%(number)s GPU") % {"number": given.gpu})
+        parts[-1] += f" ({given.gpu_type})" if given.gpu_type else ""
     return " · ".join(parts)
 
 

@@ -89,6 +89,8 @@ class SessionAdmin(ReadOnlyAdmin[Session]):
         ("memory_request_gb", lambda session: session.memory_request_gb),
         ("memory_limit_gb", lambda session: session.memory_limit_gb),
         ("gpu", lambda session: session.gpu),
+        ("gpu_type", lambda session: session.gpu_type),
+        ("runs_on", lambda session: session.runs_on),
         ("node", lambda session: session.node),
         ("created", lambda session: session.created),
         ("ready", lambda session: session.ready),

@@ -72,6 +72,8 @@ class ResourcesSerializer(serializers.Serializer[Any]):
     memory_request_gb = serializers.FloatField()
     memory_limit_gb = serializers.FloatField()
     gpu = serializers.IntegerField()
+    gpu_type = serializers.CharField(help_text="The type that .resources asks for.")
+    runs_on = serializers.CharField(help_text="The title of the notebook profile that applies.")
 
 
 class FilesSerializer(serializers.Serializer[Any]):

@@ -17,7 +17,7 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 
 from keys.keypairs import SshIdentity
-from quotas.resources import Resources
+from quotas.resources import Placement, Resources
 
 from .contents import (
     BuildReport,
@@ -112,7 +112,8 @@ class ServerSpec:
     it is first made. ``identity`` is the person's own, for git and ssh in the notebook;
     ``author`` and ``email`` are for their commits. ``safe_mode`` is why it starts in safe mode
     (`sessions.jupyter`), "" for an ordinary start; ``keeps_start`` is whether the start script of
-    the repository runs even so, as it was built and not as the person has changed it.
+    the repository runs even so, as it was built and not as the person has changed it. ``placement``
+    is the part of the profile that applies.
     """
 
     id: int
@@ -134,6 +135,7 @@ class ServerSpec:
     safe_mode: str = ""
     keeps_start: bool = False
     content: ContentSpec | None = None
+    placement: Placement = field(default_factory=Placement)
 
 
 class Backend(Protocol):

@@ -30,6 +30,7 @@ from quotas.limits import (
     notebook_shortage,
     project_shortage,
 )
+from quotas.profiles import Profile, with_title
 from quotas.resources import Resources, compute_resources
 from quotas.resourcesfile import MAX_BYTES, ResourcesRefused, parse
 from sessions.errors import BinderyError, QuotaExceeded, TemporaryError, UserError
@@ -63,9 +64,9 @@ class Contents:
     notice: str = ""
 
 
-def default_resources(limits: Limits) -> Resources:
+def default_resources(limits: Limits, profiles: Iterable[Profile] = ()) -> Resources:
     """Return the resources of a notebook whose repository asks for nothing."""
-    return compute_resources(parse(b""), limits)
+    return with_title(compute_resources(parse(b""), limits), profiles)
 
 
 def stored_contents(project: Project, commit: str) -> Contents | None:
@@ -199,10 +200,12 @@ class UserQuota:
         try:
             requested = parse(text.encode())
             wanted = compute_resources(requested, self.limits)
+            line = requested.lines.get("gputype", 0)
+            profile = Profile.objects.choose(self.user, wanted, line)
         except ResourcesRefused as refusal:
             raise _error(refusal) from None
         _require(notebook_shortage(self.limits, self.usage, wanted), self.user)
-        return wanted, requested.warnings
+        return with_title(wanted, [profile] if profile else ()), requested.warnings
 
     def admit_session(self, text: str, *, build_only: bool) -> tuple[Resources, tuple[str, ...]]:
         """Admit a notebook like `admit_notebook`; a session that only builds needs no room."""

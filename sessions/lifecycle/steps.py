@@ -11,8 +11,11 @@ from django.db import transaction
 from django.utils import timezone
 
 from quotas.limits import limits_of
+from quotas.profiles import Profile
+from quotas.resources import Placement
+from quotas.resourcesfile import ResourcesRefused
 from sessions.backends import BuildSpec, ContentSpec, ServerSpec, get_backend
-from sessions.errors import BinderyError
+from sessions.errors import BinderyError, UserError
 from sessions.jupyter import commit_email
 from sessions.lifecycle import files, observations, safe_mode, sshkey
 from sessions.lifecycle.ending import handle_failures
@@ -104,10 +107,20 @@ def spawn(session_id: int) -> None:
                 safe_mode=session.safe_mode,
                 keeps_start=safe_mode.tries_kernel(session),
                 content=_content_spec(project),
+                placement=_placement(session),
             )
         )
         # The key may have been replaced in the meantime.
         sshkey.renew(project.owner_id, current=identity)
+
+
+def _placement(session: Session) -> Placement:
+    """Return where the notebook runs. Raises `UserError` if its type of GPU is gone meanwhile."""
+    try:
+        profile = Profile.objects.choose(session.project.owner, session.resources)
+    except ResourcesRefused as refusal:
+        raise UserError(refusal.code, refusal.message) from None
+    return profile.placement() if profile else Placement()
 
 
 def _content_spec(project: Project) -> ContentSpec | None:

@@ -84,6 +84,10 @@ class Session(models.Model):
     memory_request_gb = models.FloatField(_("memory guaranteed"))
     memory_limit_gb = models.FloatField(_("memory limit"))
     gpu = models.PositiveSmallIntegerField(_("GPUs"), default=0)
+    gpu_type = models.CharField(
+        _("type of GPU"), max_length=63, blank=True, default="", db_default=""
+    )
+    runs_on = models.CharField(_("profile"), max_length=100, blank=True, default="", db_default="")
     sealed_token = models.TextField(default=new_token, editable=False)
     address = models.CharField(_("address"), max_length=255, blank=True)
     node = models.CharField(_("machine"), max_length=255, blank=True)
@@ -142,13 +146,15 @@ class Session(models.Model):
 
     @property
     def resources(self) -> Resources:
-        """Return the CPUs, the memory in GB and the GPUs that the session was launched with."""
+        """Return the resources that the session was launched with."""
         return Resources(
             cpu_request=self.cpu_request,
             cpu_limit=self.cpu_limit,
             memory_request_gb=self.memory_request_gb,
             memory_limit_gb=self.memory_limit_gb,
             gpu=self.gpu,
+            gpu_type=self.gpu_type,
+            runs_on=self.runs_on,
         )
 
 

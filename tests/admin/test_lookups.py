@@ -42,6 +42,7 @@ SEARCHED = {
     "keys.Token": {"name", "start", "user__username", "user__email"},
     "keys.KnownHost": {"host", "fingerprint", "first_user__username"},
     "quotas.Grant": {"user__username", "user__email", "reason"},
+    "quotas.Profile": {"title", "gpu_type"},
     "quotas.LimitRequest": {"user__username", "user__email", "why"},
     "notebook_sessions.Project": {"name", "repository", "owner__username", "commit"},
     "notebook_sessions.Session": {"node"},

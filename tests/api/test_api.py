@@ -54,6 +54,8 @@ def test_a_token_launches_lists_and_deletes(ada, url):
         "memory_request_gb": 1,
         "memory_limit_gb": 16,
         "gpu": 0,
+        "gpu_type": "",
+        "runs_on": "",
     }
     name = answer.json()["name"]
     assert [row["name"] for row in api.get("/api/v1/projects/").json()] == [name]

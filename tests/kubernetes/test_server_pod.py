@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from quotas.resources import Placement
 from sessions import jupyter_gateway
 from sessions.backends.kubernetes import serverpod
 from sessions.backends.kubernetes.homes import pods, program
@@ -409,3 +410,42 @@ def test_the_longest_project_name_yields_valid_names_and_labels():
     assert len(pod["spec"]["hostname"]) <= 63
     assert len(pod["metadata"]["name"]) <= 253
     assert all(len(value) <= 63 for value in pod["metadata"]["labels"].values())
+
+
+def test_a_profile_decides_where_the_pod_runs_and_wins_over_the_template():
+    placement = Placement(
+        gpu_resource="nvidia.com/mig-1g.5gb",
+        node_selector={"pool": "gpu"},
+        tolerations=({"key": "gpu", "operator": "Exists"},),
+        priority_class="notebooks",
+        runtime_class="gvisor",
+        own_users=True,
+        pull_policy="Always",
+        pull_secrets=("more",),
+    )
+    template = {"spec": {"nodeSelector": {"pool": "any", "zone": "a"}, "priorityClassName": "low",
+                         "tolerations": [{"key": "a"}]}}  # fmt: skip
+    site = replace(FULL, pod_template=template)
+    plain = serverpod.pod(SERVER, replace(FULL, pod_template={}), "uid")
+    found = serverpod.pod(replace(SERVER, placement=placement), site, "uid")
+    assert found["metadata"].pop("annotations") == {"bindery/gpu-resource": "nvidia.com/mig-1g.5gb"}
+    resources = found["spec"]["containers"][0].pop("resources")
+    expected = plain["spec"]["containers"][0].pop("resources")
+    for kind in ("requests", "limits"):
+        expected[kind]["nvidia.com/mig-1g.5gb"] = expected[kind].pop("example.org/gpu")
+    assert resources == expected
+    assert found["spec"]["containers"][0].pop("imagePullPolicy") == "Always"
+    more = {
+        "nodeSelector": {"pool": "gpu", "zone": "a"},
+        "tolerations": [{"key": "gpu", "operator": "Exists"}, {"key": "a"}],
+        "priorityClassName": "notebooks",
+        "runtimeClassName": "gvisor",
+        "hostUsers": False,
+        "imagePullSecrets": [{"name": "pull"}, {"name": "more"}],
+    }
+    assert found == {**plain, "spec": plain["spec"] | more}
+
+
+def test_without_a_profile_the_pod_says_nothing_about_it():
+    spec = serverpod.pod(SERVER, BARE, "uid")["spec"]
+    assert not spec.keys() & {"hostUsers", "runtimeClassName", "nodeSelector", "tolerations"}

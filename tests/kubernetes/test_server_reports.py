@@ -197,6 +197,22 @@ def test_the_gpu_queue_is_ordered_by_age():
     assert found[4].code == NO_ROOM
 
 
+def test_each_type_of_gpu_has_a_queue_of_its_own():
+    mig = "0/3 nodes are available: 3 Insufficient nvidia.com/mig-1g.5gb."
+    pods = [unplaced(mig, number=1, age=100), unplaced(GPU_NEW, number=2, age=50),
+            unplaced(mig, number=3, age=40)]  # fmt: skip
+    for waiting in (pods[0], pods[2]):
+        waiting["metadata"]["annotations"] = {"bindery/gpu-resource": "nvidia.com/mig-1g.5gb"}
+    found = reports(sight([secret(1), secret(2), secret(3)], pods), BARE)
+    assert [each.code for each in found] == [NO_GPU] * 3
+    assert ["number 1 in" in each.message for each in found] == [True, True, False]
+
+
+def test_a_resource_whose_name_begins_like_the_gpus_is_another():
+    reason = "0/1 nodes are available: 1 Insufficient nvidia.com/gpu.shared."
+    assert [each.code for each in reports(sight([secret()], [unplaced(reason)]), BARE)] == [NO_ROOM]
+
+
 def test_a_gpu_is_recognized_by_the_sites_resource_name():
     reason = "0/1 nodes are available: 1 Insufficient example.org/gpu."
     view = sight([secret()], [unplaced(reason)])

@@ -11,12 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.db import connection
 
-from quotas.models import LimitSet
+from quotas.models import LimitSet, Profile
 from sessions import capacity, lifecycle
 from sessions.backends import Capacity
 from sessions.errors import QuotaExceeded
 from sessions.lifecycle import admission, builds
 from sessions.models import Build, Project, Session
+from tests.conftest import signed_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -44,7 +45,7 @@ def test_a_repository_gets_the_resources_it_requests(ada, asking, backend, bring
     assert spec.resources == project.current.resources
     assert str(spec.resources) == (
         "Resources(cpu_request=2.0, cpu_limit=4.0, memory_request_gb=1.0, memory_limit_gb=4.0,"
-        " gpu=1)"
+        " gpu=1, gpu_type='', runs_on='')"
     )
 
 
@@ -78,6 +79,8 @@ def test_the_file_is_read_in_each_encoding_that_marks_itself(ada, git, bring_up,
         ("cpul=16GB", "resources.value"),
         ("gpus=1", "resources.key"),
         ("gpu=3", "resources.gpu"),
+        ("gpu=1\ngputype=h100", "resources.gputype"),
+        ("gputype=h100", "resources.gputype-alone"),
         ("meml=1000", "resources.memory"),
         ("cpul=1000", "resources.cpu"),
         ("cpur=4\ncpul=2", "resources.request-above-limit"),
@@ -93,6 +96,32 @@ def test_unavailable_resources_fail_the_launch_before_the_build(
     assert (project.state, project.current.code) == ("failed", code)
     assert not Build.objects.exists()
     assert backend.builds_started == 0
+
+
+def test_a_notebook_runs_where_its_type_of_gpu_is(ada, asking, backend, bring_up):
+    Profile.objects.create(title="A100 nodes", gpu_type="a100", node_selector={"pool": "a100"})
+    project = bring_up(lifecycle.launch(ada, asking("gpu=1\ngputype=A100")))
+    (spec,) = backend.started_servers.values()
+    assert spec.placement.node_selector == {"pool": "a100"}
+    assert (project.current.gpu_type, project.current.runs_on) == ("a100", "A100 nodes")
+    page = signed_in(ada).get(f"/projects/{project.name}/").content.decode()
+    assert "1 GPU (a100)" in page
+    assert "Runs on A100 nodes." in page
+
+
+def test_a_type_of_gpu_that_is_gone_before_the_start_fails_the_launch(
+    ada, asking, backend, worker, watch
+):
+    Profile.objects.create(title="A100 nodes", gpu_type="a100")
+    lifecycle.launch(ada, asking("gpu=1\ngputype=a100"))
+    worker.run()
+    backend.finish(Build.objects.get().pk)
+    watch.look()
+    assert Session.objects.get().state == "spawning"
+    Profile.objects.update(gpu_type="h100")
+    worker.run()
+    found = Project.objects.get()
+    assert (found.state, found.current.code) == ("failed", "resources.gputype")
 
 
 def test_the_file_is_read_once_per_commit(ada, bob, asking, git, bring_up):

@@ -23,6 +23,7 @@ ROLE_MIGRATIONS = (
     "0006_roles_and_people",
     "0008_roles_and_letters",
     "0012_roles_and_installation",
+    "0015_roles_and_profiles",
 )
 IN_TEMPLATES = re.compile(rf"perms\.([a-z_]+)\.((?:{VERBS})_[a-z]+)\b")
 

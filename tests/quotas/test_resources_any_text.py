@@ -14,6 +14,7 @@ from tests.quotas.test_resources_file import SiteLimits
 CODES = {
     "resources.too-large", "resources.not-text", "resources.value", "resources.cpu",
     "resources.memory", "resources.gpu", "resources.key", "resources.request-above-limit",
+    "resources.gputype-alone",
 }  # fmt: skip
 
 figures = st.floats(0, 1_000_000) | st.integers(0, 64).map(float)

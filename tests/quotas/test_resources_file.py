@@ -199,7 +199,7 @@ def test_a_bad_value_is_quoted_shortened_and_without_invisible_characters():
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("disk=1", ["“disk” is not a known key", "gpu, cpur, cpul, memr, meml"]),
+        ("disk=1", ["“disk” is not a known key", "gpu, gputype, cpur, cpul, memr, meml"]),
         ("please", ["“please”", "gpu=1"]),
         ("\x1b[31m", ["“\ufffd[31m”"]),
     ],

@@ -24,7 +24,6 @@ from .homes.pods import CONTAINER as FILES
 from .homes.pods import CONTENT_CONTAINER
 from .podstatus import condition, container_statuses, is_terminating, parse_time
 from .serverpod import CONTAINER
-from .site import Site
 
 Pod = dict[str, Any]
 Reason = tuple[str, str]
@@ -45,18 +44,18 @@ NO_JUPYTERLAB = "spawn.no-jupyterlab"
 """Reported by the notebook's container, or by the init container if there is no Python either."""
 
 
-def why_unscheduled(reason: str, queue_position: int, site: Site, warning: str = "") -> Reason:
+def why_unscheduled(reason: str, queue_position: int, gpu: str, warning: str = "") -> Reason:
     """Explain why the scheduler has found no node.
 
     ``reason`` is the scheduler's message, ``queue_position`` the place in the queue for GPUs,
-    ``warning`` the cluster's latest about the pod's claim.
+    ``gpu`` the name of the pod's GPUs, ``warning`` the cluster's latest about the pod's claim.
     """
     if not reason:
         return _NO_REASON
     is_unbound = "unbound immediate PersistentVolumeClaims" in reason
     if known := refusals.explain_warning(f"{reason} {warning}" if is_unbound else reason):
         return known
-    if f"Insufficient {site.gpu}" in reason:
+    if lacks(reason, gpu):
         message = _(
             "No GPU is free right now. Your notebook is number %(place)d in the queue and starts "
             "by itself."
@@ -75,6 +74,11 @@ def why_unscheduled(reason: str, queue_position: int, site: Site, warning: str =
         return NO_ROOM, message % {"what": ", ".join(dict.fromkeys(short))}
     message = _("No machine in the cluster can take this notebook right now: %(why)s")
     return NO_ROOM, message % {"why": reason[:300]}
+
+
+def lacks(reason: str | None, resource: str) -> bool:
+    """Return whether the scheduler says that there is too little of this resource."""
+    return bool(reason and re.search(rf"Insufficient {re.escape(resource)}(?![\w./-]*\w)", reason))
 
 
 def why_not_running(pod: Pod, warning: str) -> Reason:

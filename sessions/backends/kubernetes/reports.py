@@ -8,6 +8,7 @@ is not made yet, or gone.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -23,7 +24,16 @@ from sessions.backends.unreadable import read_each, unreadable_build, unreadable
 
 from . import problems, refusals
 from .homes import helper_pods
-from .labels import BUILD, CANCEL, INSTALLATION, PROJECT, REQUESTED_ACTION, SESSION, STOP
+from .labels import (
+    BUILD,
+    CANCEL,
+    GPU_RESOURCE,
+    INSTALLATION,
+    PROJECT,
+    REQUESTED_ACTION,
+    SESSION,
+    STOP,
+)
 from .podstatus import (
     annotation,
     claim_warning,
@@ -219,7 +229,7 @@ def _unreadable_server(thing: Manifest, reference: str) -> ServerReport | None:
 
 
 def server_report(
-    name: str, snapshot: Snapshot, site: Site, queue: list[str]
+    name: str, snapshot: Snapshot, site: Site, queue: Mapping[str, int]
 ) -> ServerReport | None:
     """Return one notebook's report; None if it is all but gone and stands for no run."""
     secret, pod = snapshot.secrets.get(name), snapshot.pods.get(name)
@@ -265,7 +275,7 @@ def _is_stop_requested(secret: Manifest) -> bool:
 
 
 def _server_wait_reason(
-    pod: Manifest, snapshot: Snapshot, site: Site, queue: list[str]
+    pod: Manifest, snapshot: Snapshot, site: Site, queue: Mapping[str, int]
 ) -> problems.Reason:
     reason = unscheduled_reason(pod)
     name, uid = pod["metadata"]["name"], pod["metadata"]["uid"]
@@ -273,15 +283,24 @@ def _server_wait_reason(
         return filling
     if reason is None:
         return problems.why_not_running(pod, snapshot.warnings.get(uid, ""))
-    place = queue.index(name) + 1 if name in queue else 1
     warning = claim_warning(pod, snapshot.warnings)
-    return problems.why_unscheduled(reason, place, site, warning)
+    return problems.why_unscheduled(reason, queue.get(name, 1), _gpu(pod, site), warning)
 
 
-def _gpu_queue(pods: Iterable[Manifest], site: Site) -> list[str]:
-    """Return the names of pods that wait for a GPU, oldest first."""
-    waiting = [pod for pod in pods if f"Insufficient {site.gpu}" in (unscheduled_reason(pod) or "")]
-    return [pod["metadata"]["name"] for pod in sorted(waiting, key=created_at)]
+def _gpu(pod: Manifest, site: Site) -> str:
+    """Return the name of the pod's GPUs in the cluster."""
+    return annotation(pod, GPU_RESOURCE) or site.gpu
+
+
+def _gpu_queue(pods: Iterable[Manifest], site: Site) -> dict[str, int]:
+    """Return the places of the pods that wait for a GPU, by name: the oldest of each type has 1."""
+    places: Counter[str] = Counter()
+    queue = {}
+    waiting = [pod for pod in pods if problems.lacks(unscheduled_reason(pod), _gpu(pod, site))]
+    for pod in sorted(waiting, key=created_at):
+        places[_gpu(pod, site)] += 1
+        queue[pod["metadata"]["name"]] = places[_gpu(pod, site)]
+    return queue
 
 
 def _is_over(pod: Manifest, now: datetime) -> bool:

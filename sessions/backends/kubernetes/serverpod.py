@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from quotas.resources import Placement
 from sessions import jupyter
 from sessions.backends import ServerSpec
 
 from . import entrypoint, keysecret
 from .homes import pods as homes
 from .homes import program
-from .labels import server_labels, server_name, volume_labels, volume_name
+from .labels import GPU_RESOURCE, server_labels, server_name, volume_labels, volume_name
 from .site import CA_FOLDER, Site, merge_template
 
 PORT = 8888
@@ -118,7 +119,7 @@ def _key(path: str) -> str:
 
 
 def pod(spec: ServerSpec, site: Site, secret_uid: str) -> dict[str, Any]:
-    """Return the notebook's pod, with the operator's template merged in."""
+    """Return the notebook's pod, with its profile and the operator's template merged in."""
     name = server_name(spec)
     owner = {"apiVersion": "v1", "kind": "Secret", "name": name, "uid": secret_uid}
     ours = {
@@ -128,6 +129,7 @@ def pod(spec: ServerSpec, site: Site, secret_uid: str) -> dict[str, Any]:
             "name": name,
             "labels": server_labels(spec),
             "ownerReferences": [owner],
+            **_gpu_annotation(spec),
         },
         "spec": {
             "hostname": spec.name,
@@ -143,8 +145,30 @@ def pod(spec: ServerSpec, site: Site, secret_uid: str) -> dict[str, Any]:
             **homes.same_node_affinity(spec.volume, site),
         },
     }
-    result: dict[str, Any] = merge_template(site.pod_template, ours)
+    placed = merge_template(_placement(spec.placement), ours)
+    result: dict[str, Any] = merge_template(site.pod_template, placed)
     return result
+
+
+def _gpu_annotation(spec: ServerSpec) -> dict[str, Any]:
+    """Return the name of the notebook's GPUs for `reports`, if it is not the site's."""
+    resource = spec.placement.gpu_resource
+    return {"annotations": {GPU_RESOURCE: resource}} if resource and spec.resources.gpu else {}
+
+
+def _placement(wanted: Placement) -> dict[str, Any]:
+    """Return a profile's part of the pod, which wins over the operator's template."""
+    pulled = {"name": CONTAINER, "imagePullPolicy": wanted.pull_policy}
+    spec = {
+        "nodeSelector": dict(wanted.node_selector),
+        "tolerations": [dict(each) for each in wanted.tolerations],
+        "priorityClassName": wanted.priority_class,
+        "runtimeClassName": wanted.runtime_class,
+        "imagePullSecrets": [{"name": each} for each in wanted.pull_secrets],
+        "containers": [pulled] if wanted.pull_policy else [],
+    }
+    part = {key: value for key, value in spec.items() if value}
+    return {"spec": part | ({"hostUsers": False} if wanted.own_users else {})}
 
 
 def _init_containers(spec: ServerSpec, site: Site) -> list[dict[str, Any]]:
@@ -178,7 +202,7 @@ def _container(spec: ServerSpec, site: Site) -> dict[str, Any]:
         **_command(spec),
         "env": [{"name": name, "value": value} for name, value in variables.items()],
         "ports": [{"name": "notebook", "containerPort": PORT}],
-        "resources": site.container_resources(spec.resources),
+        "resources": site.container_resources(spec.resources, spec.placement.gpu_resource),
         "securityContext": homes.CONTAINER_SECURITY_CONTEXT,
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": mounts,

@@ -112,9 +112,11 @@ class Site:
         name = f"{self.registry_address}/{self.repository(image)}"
         return f"{name}@{digest}" if digest else f"{name}:{IMAGE_TAG}"
 
-    def container_resources(self, wanted: Resources) -> dict[str, dict[str, str]]:
+    def container_resources(
+        self, wanted: Resources, gpu_resource: str = ""
+    ) -> dict[str, dict[str, str]]:
         """Return requests and limits of a notebook's container."""
-        gpu = {self.gpu: str(wanted.gpu)} if wanted.gpu else {}
+        gpu = {gpu_resource or self.gpu: str(wanted.gpu)} if wanted.gpu else {}
         return {
             "requests": {
                 "cpu": millicpus(wanted.cpu_request),
