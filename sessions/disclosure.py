@@ -23,7 +23,7 @@ PUBLIC_CODES = frozenset(
         *("cluster.unreachable", "cluster.refused", "cluster.forbidden", "cluster.quota"),
         *("cluster.webhook", "cluster.limit-range", "cluster.policy", "cluster.namespace"),
         *("cluster.missing-object", "resources.no-machine", "spawn.storage-class"),
-        *("spawn.volume-gone", "spawn.volume-lost"),
+        *("cluster.quota-too-small", "spawn.volume-gone", "spawn.volume-lost"),
         *("build.cancelled", "build.lost", "build.timeout", "build.silent", "build.disk-full"),
         "build.base-damaged",
         *("launch.timeout", "launch.host-timeout", "launch.host-unreachable", "launch.no-room"),

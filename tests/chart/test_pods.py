@@ -188,8 +188,9 @@ VERBS = {"get": ["get"], "create": ["create"], "list": ["list"], "patch": ["patc
 THROUGH_A_NAME = {
     *((verb, kind) for verb in ("list", "watch") for kind in ("pods", "secrets", "events")),
     *((verb, kind) for verb in ("list", "patch") for kind in namespace.LABELLED_KINDS),
+    *(("list", kind) for kind in ("resourcequotas", "limitranges")),
 }
-"""Calls whose kind is a variable: the reflectors of `changes`, and labels of `namespace`."""
+"""Calls whose kind is a variable: reflectors of `changes`, labels of `namespace`, `bounds`."""
 
 
 def test_the_role_allows_every_call_of_the_code_and_nothing_else():

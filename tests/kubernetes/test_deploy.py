@@ -52,6 +52,8 @@ def test_the_portals_role_has_exactly_the_rights_it_needs():
         "persistentvolumeclaims": ["create", "get", "list", "patch"],
         "configmaps": ["get", "create"],
         "events": ["list", "watch"],
+        "resourcequotas": ["list"],
+        "limitranges": ["list"],
     }
     assert {(*rule["apiGroups"], len(rule["resources"])) for rule in role["rules"]} == {("", 1)}
     assert of_kind("ClusterRole", "ClusterRoleBinding") == []

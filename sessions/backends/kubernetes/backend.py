@@ -1,8 +1,7 @@
 """The Kubernetes back end: builds and notebooks as pods of a cluster.
 
-It only writes the wanted objects and reads the actual ones; the cluster does the rest. `buildpod`,
-`serverpod` and `keysecret` make the manifests, `reports` and `output` read what became of them,
-`changes` watches, `homes` keeps projects' files in people's volumes.
+It writes the wanted objects and reads the actual ones. `buildpod`, `serverpod` and `keysecret` make
+the manifests, `reports`, `output` and `changes` read; `homes` keeps projects' files.
 """
 
 from __future__ import annotations
@@ -27,6 +26,7 @@ from sessions.backends import (
 from sessions.errors import BinderyError
 
 from . import keysecret, namespace, output, podstatus, preflight, problems, reports, serverpod
+from .bounds import require_room
 from .buildpod import build_pod
 from .changes import Changes, probe_addresses, read_warnings
 from .cluster import Cluster, Manifest
@@ -86,8 +86,7 @@ class KubernetesBackend(PeoplesVolumes, OwnedNamespace):
 
     def capacity(self) -> Capacity | None:
         """Return the total of all nodes that take pods, or None without the right to read nodes."""
-        found = self._cluster.nodes()
-        if found is None:
+        if (found := self._cluster.nodes()) is None:
             return Capacity(machines=self.site.machines) if self.site.machines else None
         return podstatus.capacity(found, self.site.gpu, self.site.machines)
 
@@ -207,7 +206,7 @@ class KubernetesBackend(PeoplesVolumes, OwnedNamespace):
         self._namespace.require_own(
             namespace.ensure_claim(self._cluster, serverpod.claim(spec, self.site))
         )
-        self._cluster.create("secrets", serverpod.secret(spec))
+        is_new = self._cluster.create("secrets", serverpod.secret(spec))
         secret = self._run_secret(spec)
         if secret is None:
             return
@@ -216,15 +215,18 @@ class KubernetesBackend(PeoplesVolumes, OwnedNamespace):
         if self.site.keep_homes:
             self._cluster.create("configmaps", program.configmap())
         self._files_pods.end(spec.volume)  # it could keep the volume on another node
-        self._create_run_pod(spec, uid)
+        self._create_run_pod(spec, uid, is_new=is_new)
         self._put_person_key(spec, secret)  # the cluster may have just removed it
         if self._run_secret(spec) is None:  # it has just been removed
             self._cluster.delete("pods", server_name(spec))
 
-    def _create_run_pod(self, spec: ServerSpec, uid: str) -> None:
+    def _create_run_pod(self, spec: ServerSpec, uid: str, *, is_new: bool) -> None:
         """Create the pod. If the cluster refuses it, the run has not begun: it has no Secret."""
+        pod = serverpod.pod(spec, self.site, uid)
         try:
-            self._cluster.create("pods", serverpod.pod(spec, self.site, uid))
+            if is_new:  # or it may count already
+                require_room(self._cluster, pod)
+            self._cluster.create("pods", pod)
         except BinderyError:
             with suppress(BinderyError):
                 if self._cluster.get("pods", server_name(spec)) is None:

@@ -125,6 +125,13 @@ class Cluster:
             return None
         return items
 
+    def bounds(self, kind: str) -> Sequence[Manifest]:
+        """Return its quotas or limit ranges; none where the portal may not read them."""
+        try:
+            return self.list(kind, {}).items
+        except BackendRefuses:
+            return ()
+
     def may(self, verb: str, kind: str) -> bool:
         """Return whether the portal has this right in the namespace; ``pods/log`` is a kind."""
         resource, _slash, subresource = kind.partition("/")

@@ -94,6 +94,8 @@ REQUIRED_RIGHTS = {
     "persistentvolumeclaims": ("create", "get", "list", "patch"),
     "configmaps": ("get", "create"),
     "events": ("list", "watch"),
+    "resourcequotas": ("list",),
+    "limitranges": ("list",),
 }
 """The rights that the chart grants (``deploy/chart/templates/rbac.yaml``)."""
 STORAGE_CLASSES = "/apis/storage.k8s.io/v1/storageclasses"

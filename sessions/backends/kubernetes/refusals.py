@@ -30,12 +30,15 @@ MAX_REASON = 500
 """Maximum characters of the cluster's own words in a message."""
 FORBIDDEN = "cluster.forbidden"
 MISSING_OBJECT = "cluster.missing-object"
+QUOTA = "cluster.quota"
+QUOTA_TOO_SMALL = "cluster.quota-too-small"
+LIMIT_RANGE = "cluster.limit-range"
 
 _REFUSALS: tuple[tuple[str, type[BinderyError], str, Any], ...] = (
     (
         r"exceeded quota",
         NoRoom,
-        "cluster.quota",
+        QUOTA,
         gettext_lazy(
             "The portal has used up its quota in the cluster. This starts by itself when there is "
             "room. The cluster says: %(why)s."
@@ -53,7 +56,7 @@ _REFUSALS: tuple[tuple[str, type[BinderyError], str, Any], ...] = (
     (
         r"(maximum|minimum) \S+ usage per|(max|maximum) \S+ to request ratio per",
         InternalError,
-        "cluster.limit-range",
+        LIMIT_RANGE,
         gettext_lazy(
             "The cluster does not allow one %(kind)s to have that much or that little. Ask for "
             "other resources, or tell the staff. The cluster says: %(why)s."
