@@ -77,8 +77,8 @@ def _violations(rule: Manifest, resources: Manifest) -> Iterator[str]:
             yield _MINIMUM % {"bound": _told(name, least), "has": _told(name, requests[name])}
     for name, ratio in _amounts(rule.get("maxLimitRequestRatio", {})).items():
         if requests.get(name) and limits.get(name, 0) / requests[name] > ratio * _TOLERANCE:
-            has, most = _told(name, requests[name]), _told(name, limits[name])
-            yield _RATIO % {"ratio": ratio, "has": has, "most": most}
+            has, may_use = _told(name, requests[name]), _told(name, limits[name])
+            yield _RATIO % {"ratio": ratio, "has": has, "most": may_use}
 
 
 def _require_left(quota: Manifest, needs: Amounts) -> None:
