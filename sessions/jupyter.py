@@ -12,7 +12,8 @@ Pure functions, also used by processes without Django.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from urllib.parse import urlsplit
 
 from sessions import jupyter_gateway
@@ -68,6 +69,24 @@ def safe_mode_variables() -> dict[str, str]:
         "JUPYTER_DATA_DIR": f"{SAFE_MODE_FOLDER}/data",
         "PYTHONNOUSERSITE": "1",
     }
+
+
+_REFUSED = re.compile(r"\[[A-Z] .*App\] (?P<status>[1-5][0-9]{2}) GET /api(?:/status)? \(")
+"""How Jupyter's servers log that they did not accept a request; others are no line of theirs."""
+
+
+def refusals(lines: Iterable[str]) -> tuple[int, list[str]]:
+    """Return the last status with which JupyterLab refused the portal's own requests, 0 if none.
+
+    And the other lines of its output: of a server that never accepts any, these soon fill the end.
+    """
+    status, others = 0, []
+    for line in lines:
+        if found := _REFUSED.match(line):
+            status = int(found["status"])
+        else:
+            others.append(line)
+    return status, others
 
 
 def lab_overrides() -> str:

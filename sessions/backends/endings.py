@@ -54,12 +54,14 @@ class ServerEnd:
     - ``has_begun`` is whether JupyterLab's own program was run at all; None if unknown. Before it
       comes the repository's start script, whose path is ``script``, or the image's entry point.
     - ``was_ready`` is whether JupyterLab had answered.
+    - ``answer`` is the status with which it refused the portal's requests, 0 if it did not.
     - ``lines`` are the last lines of the program's output, ``detail`` the cluster's own words.
     """
 
     status: int | None = None
     has_begun: bool | None = None
     was_ready: bool = False
+    answer: int = 0
     script: str = ""
     lines: Sequence[str] = ()
     seconds: float = 0
@@ -80,10 +82,7 @@ def why_ended(end: ServerEnd) -> Reason:
     if end.has_begun is False and not end.was_ready:
         return _before_jupyter(end)
     if end.status is None:
-        message = _("JupyterLab did not answer within %(time)s.") % {
-            "time": time_limit(end.seconds)
-        }
-        return TIMEOUT, _with_lines(message, end)
+        return TIMEOUT, _with_lines(_unanswered(end), end)
     if end.has_begun is None and not end.was_ready:
         message = _("The start script or JupyterLab ended before JupyterLab answered (%(status)s).")
         return CRASHED, _with_lines(message % {"status": _status(end.status)}, end)
@@ -97,6 +96,18 @@ def why_ended(end: ServerEnd) -> Reason:
     else:
         message = _("JupyterLab did not start (%(status)s).")
     return CRASHED, _with_lines(message % {"status": _status(end.status)}, end)
+
+
+def _unanswered(end: ServerEnd) -> str:
+    if not end.answer:
+        message = _("JupyterLab did not answer within %(time)s.")
+        return message % {"time": time_limit(end.seconds)}
+    message = _(
+        "JupyterLab runs, but refused the portal's requests for %(time)s (status %(status)d): it "
+        "serves another address, or expects another token. Leave base_url, token and password as "
+        "the portal sets them, also in the start script and the Dockerfile."
+    )
+    return message % {"time": time_limit(end.seconds), "status": end.answer}
 
 
 def _before_jupyter(end: ServerEnd) -> Reason:
@@ -176,7 +187,9 @@ def _with_lines(message: str, end: ServerEnd) -> str:
     """Return the message followed by the program's last lines."""
     lines = [printable(str(line).expandtabs())[:_MAX_LINE_LENGTH] for line in end.lines]
     if not any(line.strip() for line in lines):
-        return message if end.status == 0 else message + " " + _("It printed nothing.")
+        return (
+            message if end.status == 0 or end.answer else message + " " + _("It printed nothing.")
+        )
     return "\n".join([message + " " + _("Its last lines:"), *lines[-MAX_LINES:]])
 
 

@@ -11,6 +11,7 @@ from sessions.backends.kubernetes import problems
 from sessions.backends.kubernetes.serverpod import BEGUN_LINE
 from sessions.backends.local.keeper.status import ENDED, Status
 from sessions.backends.local.reports import _server_state
+from sessions.jupyter import refusals
 
 LINES = ("one", "two")
 START = "/home/jovyan/binder/start"
@@ -47,6 +48,16 @@ TABLE: dict[str, tuple[dict[str, Any], str, str]] = {
         (
             "Your start script (binder/start) had not started JupyterLab after 10 minutes and was "
             "stopped. Its last lines:\none\ntwo"
+        ),
+    ),
+    "JupyterLab that is set to another address": (
+        {"status": None, "has_begun": True, "answer": 404, "seconds": 600},
+        "spawn.timeout",
+        (
+            "JupyterLab runs, but refused the portal's requests for 10 minutes (status 404): it "
+            "serves another address, or expects another token. Leave base_url, token and password "
+            "as the portal sets them, also in the start script and the Dockerfile. Its last lines:"
+            "\none\ntwo"
         ),
     ),
     "an entry point that fails": (
@@ -138,6 +149,30 @@ def test_each_cause_from_outside_has_its_own_code_and_an_advice(cause):
     assert code == cause.value
     assert message.endswith(".") and ".." not in message
     assert "again" in message or "rebuild" in message
+
+
+REFUSED = "[W 2026-12-02 23:45:54.030 ServerApp] 404 GET /api (@10.0.0.7) 2.98ms referer=None"
+
+
+def test_requests_of_the_portal_that_a_pod_refuses_are_counted_and_not_shown():
+    output = "\n".join([BEGUN_LINE, *LINES, *[REFUSED] * 50])
+    code, message = problems.why_slow({}, output, 600)
+    assert code == "spawn.timeout"
+    assert "refused the portal's requests for 10 minutes (status 404)" in message
+    assert message.endswith("Its last lines:\none\ntwo")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[W 12:00:00.000 NotebookApp] 403 GET /api/status (127.0.0.1) 1.5ms referer=None",
+        "[W 2026-12-02 23:45:54.030 LabApp] 403 GET /api/status (x@0.0.0.0) 2.98ms referer=None",
+    ],
+)
+def test_a_refusal_is_known_as_each_of_jupyters_servers_logs_it(line):
+    assert refusals(["one", line, "two"]) == (403, ["one", "two"])
+    other = line.replace("/api/status", "/api/contents")
+    assert refusals([other]) == (0, [other])
 
 
 def test_silence_is_reported_as_such():

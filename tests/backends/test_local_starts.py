@@ -119,6 +119,16 @@ def test_a_start_has_the_same_documented_time_limit_and_tells_who_took_it(lab: L
     assert report.message.endswith("waiting for the data")
 
 
+def test_a_server_at_another_address_is_named_as_the_reason(lab: Lab, settings):
+    settings.PORTAL_SPAWN_TIMEOUT = 5
+    lab.write("start", '#!/bin/sh\nexec "$@" --ServerApp.base_url=/mine/\n')
+    report = lab.start()
+    assert (report.state, report.code) == ("gone", "spawn.timeout")
+    assert "refused the portal's requests for 5 seconds (status 404)" in report.message
+    assert "/mine/" in report.message
+    assert "GET /api/status" not in report.message
+
+
 def test_the_delay_of_a_start_can_be_explained_while_it_lasts(lab: Lab):
     lab.write("start", '#!/bin/sh\necho waiting for the data\nsleep 100\nexec "$@"\n')
     lab.spec = replace(lab.spec, id=lab.spec.id + 10_000)

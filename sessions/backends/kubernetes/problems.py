@@ -14,6 +14,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from sessions import jupyter
 from sessions.backends import endings
 from sessions.backends.endings import Cause, ServerEnd
 from sessions.backends.messages import NO_GPU, NO_ROOM
@@ -275,12 +276,14 @@ def why_slow(pod: Pod, output: str, seconds: float) -> Reason:
 
     ``output`` is its last output.
     """
+    answer, lines = jupyter.refusals(shown_lines(output))
     begun = serverpod.BEGUN_LINE in output.splitlines() or output.count("\n") + 1 >= MAX_TAIL_LINES
     return endings.why_ended(
         ServerEnd(
             has_begun=begun,
             script=helper_pods.start_script(pod),
-            lines=shown_lines(output),
+            answer=answer,
+            lines=lines,
             seconds=seconds,
         )
     )

@@ -20,6 +20,7 @@ from sessions.backends import BuildReport, LogLines, ServerReport
 from sessions.backends.endings import MAX_LINES, ServerEnd, why_ended
 from sessions.backends.messages import files_report
 from sessions.backends.unreadable import read_each, unreadable_build, unreadable_server
+from sessions.jupyter import refusals
 from sessions.states import Phase
 
 from . import environments, keeper_processes
@@ -137,7 +138,8 @@ def _server_state(found: Status, working: bool, is_cancelled: bool) -> tuple[str
 
 def why_slow(folder: Path, seconds: float) -> tuple[str, str]:
     """Return code and sentence for a notebook that has not answered after ``seconds``."""
-    end = ServerEnd(has_begun=True, lines=_last_lines(folder), seconds=seconds)
+    answer, lines = refusals(_last_lines(folder))
+    end = ServerEnd(has_begun=True, answer=answer, lines=lines[-MAX_LINES:], seconds=seconds)
     try:
         job = jobs.read(folder)
         built = environments.read_result(Path(job.environment)) or {}
@@ -154,7 +156,7 @@ def _last_lines(folder: Path) -> list[str]:
         with files.open_own(folder / log.FILE) as file:
             size = os.fstat(file.fileno()).st_size
             file.seek(max(0, size - _MAX_READ_BYTES))
-            return file.read().decode("utf-8", "replace").splitlines()[-MAX_LINES:]
+            return file.read().decode("utf-8", "replace").splitlines()
     except (OSError, ValueError):
         return []
 

@@ -21,7 +21,6 @@ from .files import RETRYABLE_ERRNOS
 FILE = "log"
 MAX_LINE_LENGTH = 4000
 PHASE_MARK = "\x1e"
-_LAST = 10
 _RECENT = 200
 _MAX_PENDING_BYTES = 1_000_000
 """Bytes that may wait for disk space; anything beyond is lost, and the log says so."""
@@ -30,7 +29,7 @@ _MAX_PENDING_BYTES = 1_000_000
 class Log:
     """The log in ``folder``, at most ``limit`` bytes; says so when it cuts.
 
-    ``last`` holds the last lines, including those that were cut, and ``recent`` many more.
+    ``recent`` holds the last lines, including those that were cut.
     """
 
     def __init__(self, folder: Path, limit: int) -> None:
@@ -42,7 +41,6 @@ class Log:
         self._has_gap = False
         if size and _last_byte(folder / FILE, size) != b"\n":  # a power cut lost the rest
             self._write(b"\n")
-        self.last: deque[str] = deque(maxlen=_LAST)
         self.recent: deque[str] = deque(maxlen=_RECENT)
 
     def phase(self, name: str) -> None:
@@ -80,7 +78,6 @@ class Log:
         return True
 
     def _append(self, lines: list[str]) -> None:
-        self.last.extend(lines)
         self.recent.extend(lines)
         if not lines or self._remaining <= 0:
             return

@@ -55,7 +55,11 @@ class Probe:
 
     async def answers(self) -> bool:
         """Return whether JupyterLab answers and accepts the token."""
-        return self._link_socket() and await self.ask("GET", STATUS) == 200
+        return await self.answer() == 200
+
+    async def answer(self) -> int:
+        """Return the status of JupyterLab's answer, 0 if there is none yet."""
+        return await self.ask("GET", STATUS) if self._link_socket() else 0
 
     async def ask(self, method: str, path: str) -> int:
         """Send an empty request and return the answer's status; 0 if none comes in 5 seconds."""

@@ -17,6 +17,7 @@ from typing import Any
 
 from sessions.egress import proxy
 from sessions.egress.addresses import EgressRules
+from sessions.jupyter import refusals
 from sessions.repofiles import merge
 
 from . import bounds, jupyter, status
@@ -33,6 +34,10 @@ from .status import JobFailed, Status
 
 _SHUTDOWN_SECONDS = 5
 _PAUSE = 0.02
+_LINES = 10
+_REFUSED_PAUSE = 3.0
+"""Seconds between requests to a server that refuses them, as it will mostly go on doing."""
+_OK = 200
 _IN_MEMORY = ("/tmp", "/dev/shm", "/run")
 
 
@@ -56,6 +61,7 @@ class Server:
         self._socket = folder / jupyter.SOCKET
         self._probe = Probe(self._io_folder, self._socket, job.token)
         self._ready = False
+        self._answer = 0
         self._built: dict[str, str] = {}
         self._group = group
         self._key = key
@@ -127,8 +133,9 @@ class Server:
         """Report that the notebook is ready once it answers."""
         try:
             async with asyncio.timeout(self._job.start_seconds):
-                while not await self._probe.answers():
-                    await asyncio.sleep(_PAUSE)
+                while (answer := await self._probe.answer()) != _OK:
+                    self._answer = answer
+                    await asyncio.sleep(_REFUSED_PAUSE if answer else _PAUSE)
         except TimeoutError:
             message = "The notebook did not answer in time."
             raise self._failure("spawn.timeout", message, None) from None
@@ -152,6 +159,7 @@ class Server:
     def _failure(self, code: str, message: str, status: int | None) -> JobFailed:
         """Return the end with all that is known about it; ``status`` is None if it still runs."""
         script = self._built["start"] if self._job.runs_start else ""
+        _status, lines = refusals(self._log.recent)
         return JobFailed(
             code,
             message,
@@ -160,7 +168,8 @@ class Server:
                 "has_begun": not script or os.path.lexists(self._io_folder / jupyter.BEGUN),
                 "was_ready": self._ready,
                 "script": script,
-                "lines": list(self._log.last),
+                "answer": self._answer,
+                "lines": lines[-_LINES:],
                 "seconds": self._job.start_seconds,
             },
         )
