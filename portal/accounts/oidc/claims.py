@@ -112,6 +112,23 @@ def parse_identity(claims: Claims, policy: Policy) -> Identity:
     )
 
 
+def stated_fields(claims: Claims, identity: Identity) -> dict[str, str]:
+    """Return the fields of a person's row of which the claims say something.
+
+    A provider may leave out, in a refreshed token, the address and names that it sends at sign-in.
+    """
+    fields = {"first_name": identity.first_name, "last_name": identity.last_name}
+    named = {"first_name": ("given_name", "name"), "last_name": ("family_name",)}
+    stated = {
+        field: value
+        for field, value in fields.items()
+        if any(isinstance(claims.get(name), str) for name in named[field])
+    }
+    if identity.email or claims.get("email") == "":
+        stated["email"] = identity.email
+    return stated
+
+
 class Missing(StrEnum):
     """Why an answer does not say which groups a person is in."""
 

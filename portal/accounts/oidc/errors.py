@@ -55,6 +55,19 @@ class GroupsNotSent(AccountNotAllowed):
         )
 
 
+class AddressNotSent(AccountNotAllowed):
+    """Domains of mail addresses decide who may enter, and the provider sent no address."""
+
+    refusal_code = "oidc.email"
+
+    def _sentence(self) -> str:
+        return _(
+            "%(provider)s knows you as %(account)s, but did not send your email address, and only "
+            "people with an address in certain domains may use this portal. Tell whoever runs this "
+            "portal, with this name: they can have it sent. Or sign in with another account."
+        )
+
+
 class ClocksDiffer(UnverifiedResponse):
     """The answer is of another time: the provider's clock and ours differ by ``seconds``.
 

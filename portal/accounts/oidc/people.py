@@ -39,8 +39,9 @@ from .claims import (
     is_allowed,
     memberships,
     parse_identity,
+    stated_fields,
 )
-from .errors import AccountNotAllowed, GroupsNotSent
+from .errors import AccountNotAllowed, AddressNotSent, GroupsNotSent
 from .provider import Provider
 
 TRIES = 10
@@ -58,22 +59,25 @@ UPDATED_FIELDS = [
 def sync_user(provider: Provider, claims: Claims) -> User:
     """Return the person's row, created at the first sign-in and updated with the present claims.
 
-    Where the claims do not say which groups there are, the known ones stay. Raises
-    `AccountNotAllowed` if the site's rules exclude the person: then no row is created, and their
-    open sign-ins end.
+    Where the claims do not say which groups there are, the known ones stay, and so do address and
+    names. Raises `AccountNotAllowed` if the site's rules exclude the person: then no row is
+    created, and their open sign-ins end; but without an address nothing says that its domain does.
     """
     policy = settings.OIDC_POLICY
     identity, named = parse_identity(claims, policy), memberships(claims, policy, provider.prefix)
     known = _known_groups(identity) if named.missing else frozenset()
     if not is_allowed(claims, policy, provider.prefix, known):
-        _end_sign_ins(identity)
         by_group = bool(policy.allow_groups or policy.allow_entitlements)
         refusal = GroupsNotSent if named.missing and by_group else AccountNotAllowed
+        if policy.allow_mail_domains and claims.get("email") is None:
+            refusal = AddressNotSent
+        else:
+            _end_sign_ins(identity)
         raise refusal(provider, account_label(claims))
     with transaction.atomic():
         user = _find_user(identity) or _create_user(identity)
-        user.email = identity.email
-        user.first_name, user.last_name = identity.first_name, identity.last_name
+        for name, value in stated_fields(claims, identity).items():
+            setattr(user, name, value)
         sync_groups(user, named.names, policy, is_whole=not named.missing)
         user.vouched_until = vouched_until()
         user.save(update_fields=UPDATED_FIELDS)
