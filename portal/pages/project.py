@@ -154,6 +154,7 @@ PREVIEW_POLICY = (
     "form-action 'none'; frame-ancestors 'self'; sandbox"
 )
 """Whatever a preview contains: no script runs, and nothing is loaded or sent."""
+THEMES = ("light", "dark")
 PREVIEW_PROBLEMS = {
     run.TOO_LARGE_CODE: gettext_lazy("This file is too large for a preview."),
     run.INVALID_CODE: gettext_lazy("This file cannot be shown here. The build goes on."),
@@ -177,7 +178,9 @@ def preview(request: HttpRequest, name: str) -> HttpResponseBase:
     if not found or not found.html:
         raise Http404
     html = mark_safe(found.html)  # noqa: S308 -- the policy makes it harmless, whatever it is
-    text = loader.render_to_string("portal/preview.html", {"name": found.name, "html": html})
+    theme = request.GET.get("theme")  # the frame itself knows the system's alone
+    shown = {"name": found.name, "html": html, "theme": theme if theme in THEMES else ""}
+    text = loader.render_to_string("portal/preview.html", shown)
     headers = {"Content-Security-Policy": PREVIEW_POLICY, "X-DNS-Prefetch-Control": "off"}
     return HttpResponse(text, headers=headers)
 

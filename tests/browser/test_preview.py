@@ -13,6 +13,8 @@ from tests.hostile import ACTIVE_HTML, ELSEWHERE
 from tests.stack import Api
 
 BUILD = "#!/bin/bash\necho building\nsleep 600\n"
+GROUNDS = {"light": "rgb(255, 255, 255)", "dark": "rgb(28, 31, 35)"}
+OTHER = {"light": "dark", "dark": "light"}
 README = "# Flowers\n\nAll about **flowers**.\n\n"
 
 
@@ -65,6 +67,10 @@ def test_it_fits_a_phone_and_follows_the_look(sign_in: SignIn, building: str, sc
     expect(shown.get_by_role("heading", name="Flowers")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
     ground = shown.locator("body").evaluate("b => getComputedStyle(b).backgroundColor")
-    assert ground == {"light": "rgb(255, 255, 255)", "dark": "rgb(28, 31, 35)"}[scheme]
+    assert ground == GROUNDS[scheme]
+    page.locator("[data-theme-switch]").click()
+    expect(shown.locator("html")).to_have_attribute("data-theme", other := OTHER[scheme])
+    ground = shown.locator("body").evaluate("b => getComputedStyle(b).backgroundColor")
+    assert ground == GROUNDS[other]
     page.locator("#preview summary").click()
     expect(page.locator("#preview iframe")).to_be_hidden()

@@ -97,7 +97,21 @@ document.addEventListener("htmx:oobBeforeSwap", ({ detail }) => {
   if (isSame) detail.shouldSwap = false;
 });
 
+// A frame that can do nothing knows the system's look alone: one that was chosen is told to it.
+function applyTheme() {
+  const frame = document.querySelector("#preview iframe");
+  const theme = document.documentElement.dataset.theme ?? "";
+  if (!frame || (frame.dataset.theme ?? "") === theme) return;
+  frame.dataset.theme = theme;
+  const address = new URL(frame.src);
+  address.searchParams.set("theme", theme);
+  frame.src = address;
+}
+
+new MutationObserver(applyTheme).observe(document.documentElement, { attributeFilter: ["data-theme"] });
+
 function awaitPreview() {
+  applyTheme();
   clearTimeout(previewTimer);
   if (document.querySelector("#preview").dataset.preview !== "pending") return;
   previewTimer = setTimeout(() => htmx.trigger(document.body, "changed"), PREVIEW_PAUSE_MS);
