@@ -14,7 +14,7 @@ import resource
 import struct
 
 CPU_SECONDS = 10
-MAX_MEMORY_BYTES = 512 * 2**20
+MAX_MEMORY_BYTES = 320 * 2**20
 
 _ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _CALLS = {

@@ -7,7 +7,7 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from threading import Timer
+from threading import Lock, Timer
 
 from . import INVALID, MAX_INPUT_BYTES, MAX_OUTPUT_BYTES, TOO_LARGE
 
@@ -20,6 +20,8 @@ UNAVAILABLE_CODE = "preview.unavailable"
 """For one that could not begin, as on a machine without the means to shut it in."""
 _CODES = {0: "", INVALID: INVALID_CODE, TOO_LARGE: TOO_LARGE_CODE}
 _KINDS = {".ipynb": "notebook", ".md": "markdown", ".markdown": "markdown"}
+_turn = Lock()
+"""One at a time in each worker: each may take `lockdown.MAX_MEMORY_BYTES`."""
 _SEARCH_PATH = str(Path(__file__).resolve().parents[2])
 _PROGRAM = (
     "import sys; sys.path.insert(0, sys.argv[1]); from sessions.preview.program import main; main()"
@@ -38,7 +40,12 @@ def render(name: str, content: bytes, max_seconds: float = MAX_SECONDS) -> Rende
     """Return the file as HTML; its name tells what it is."""
     if len(content) > MAX_INPUT_BYTES:
         return Rendered(code=TOO_LARGE_CODE)
-    kind = _KINDS.get(PurePosixPath(name).suffix.lower(), "text")
+    with _turn:
+        return _run(_KINDS.get(PurePosixPath(name).suffix.lower(), "text"), content, max_seconds)
+
+
+def _run(kind: str, content: bytes, max_seconds: float) -> Rendered:
+    """Run the process and return what it wrote, or why it did not."""
     with tempfile.TemporaryFile() as given:
         given.write(content)
         given.seek(0)

@@ -104,7 +104,7 @@ def test_a_private_repositorys_preview_is_its_owners_alone(sshd, ada, bob, backe
 def test_a_file_that_cannot_be_shown_is_said_to_be_so_and_the_launch_goes_on(
     git: GitServer, ada, backend, worker, bring_up
 ):
-    files = {"large.ipynb": b" " * 50_000_000, "no.ipynb": "no"}
+    files: dict[str, str | bytes] = {"large.ipynb": b" " * 50_000_000, "no.ipynb": "no"}
     url = git.repository("ada/odd", files)
     codes = {"large.ipynb": run.TOO_LARGE_CODE, "no.ipynb": run.INVALID_CODE}
     for path, code in codes.items():
