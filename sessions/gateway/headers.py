@@ -166,18 +166,21 @@ def _reachable(location: bytes, path: bytes, host: bytes) -> bytes:
     here = _PROXIED.match(path)
     prefix = here[0] if here else b""
     inside = _LOOPBACK.match(location)
-    own = re.match(rb"https?://" + re.escape(host) + b"(?=/)", location)
+    own = re.match(rb"(?:https?:)?//" + re.escape(host) + rb"(?=[/?#]|$)", location)
     if inside:
         kind = (here and here[1]) or b""
         base = b"/proxy/" + kind + (inside[1] or b"80")
-        rest = location[inside.end() :]
-        location = _below(base, rest if rest.startswith(b"/") else b"/" + rest)
+        location = _below(base, _path(location[inside.end() :]))
     elif prefix and own:
-        rest = location[own.end() :]
+        rest = _path(location[own.end() :])
         location = rest if here and here[1] else _below(prefix, rest)
     while prefix and location.startswith(prefix + prefix + b"/"):
         location = location[len(prefix) :]
     return location
+
+
+def _path(rest: bytes) -> bytes:
+    return rest if rest.startswith(b"/") else b"/" + rest
 
 
 def _below(prefix: bytes, path: bytes) -> bytes:
