@@ -45,6 +45,10 @@ numpy=1.26.4=py311h64a7726_0
         ("-e git+git@github.com:a/b.git", "Write git+https://"),
         ("git+ssh://git@github.com:a/b.git", "Write git+https://"),
         ("<!DOCTYPE html>\n<html>", "is a web page"),
+        ("{\\rtf1\\ansi numpy\\par}", "is a document of a word processor"),
+        ('"numpy",\n"pandas",\n', "Line 1 of requirements.txt has quotes or a comma"),
+        ("numpy\n['pandas', 'six']\n", "Line 2 of requirements.txt has quotes or a comma"),
+        ("numpy,\npandas\n", "Line 1 of requirements.txt has quotes or a comma"),
     ],
 )
 def test_a_mistake_is_named_with_what_to_write_instead(text: str, words: str):
@@ -64,6 +68,7 @@ def test_a_mistake_is_named_with_what_to_write_instead(text: str, words: str):
         "git+ssh://git@example.org:2222/a/b.git\n",
         "numpy==1.0  # “the old one” – as on the cluster\n",
         "idna==3.10 --hash=sha256:abc=def\n",
+        'numpy>=1,<2 ; python_version > "3.9"\n-r "my list.txt"\nx[a,b]\n',
         "",
     ],
 )

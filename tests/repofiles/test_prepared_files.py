@@ -172,6 +172,9 @@ def test_beside_a_dockerfile_nothing_else_is_changed(prepared: Make):
     assert Path("start").read_bytes() == b"#!/bin/sh\r\n"
 
 
+CONFLICT = b"a\n<<<<<<< HEAD\nb\n=======\nc\n>>>>>>> theirs\n"
+
+
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
@@ -187,6 +190,13 @@ def test_beside_a_dockerfile_nothing_else_is_changed(prepared: Make):
         ("Pipfile.lock", b"[" * 100_000, "Pipfile.lock is not valid JSON"),
         ("apt.txt", b"tree\n$(x)\n", "line 2 of apt.txt"),
         ("runtime.txt", b"a-b-c", "runtime.txt says “a-b-c”"),
+        ("requirements.txt", CONFLICT, "has the marks of a conflict (<<<<<<<, line 2)"),
+        (
+            ".binder/environment.yml",
+            CONFLICT,
+            ".binder/environment.yml has the marks of a conflict",
+        ),
+        ("Dockerfile", CONFLICT.replace(b"\n", b"\r\n"), "Decide on one of the two versions"),
     ],
 )
 def test_what_cannot_be_read_is_a_fault_and_stays(prepared: Make, name, content, words):
@@ -290,18 +300,21 @@ def test_a_name_of_its_own_is_not_remarked_on(prepared: Make, name: str):
 
 
 @pytest.mark.parametrize(
-    ("text", "is_told"),
+    ("text", "missing"),
     [
-        ("[project]\nname = 'x'\ndependencies = ['six']\n", True),
-        ("[tool.poetry.dependencies]\nsix = '*'\n", True),
-        ("[tool.ruff]\nline-length = 100\n", False),
-        ("[project]\nname = 'x'\n[build-system]\nrequires = []\n", False),
-        ("tool = 1\n", False),
+        ("[project]\nname = 'x'\ndependencies = ['six']\n", "build-system"),
+        ("[tool.poetry.dependencies]\nsix = '*'\n", "build-system"),
+        ("[tool.poetry]\nname = 'x'\n[build-system]\nrequires = []\n", "project"),
+        ("[tool.ruff]\nline-length = 100\n", ""),
+        ("[project]\nname = 'x'\n[build-system]\nrequires = []\n", ""),
+        ("tool = 1\n", ""),
     ],
 )
-def test_a_project_that_cannot_be_installed_as_it_is_is_told(prepared: Make, text, is_told):
+def test_a_project_that_cannot_be_installed_as_it_is_is_told(prepared: Make, text, missing):
     found = told(PYTHON, prepared({"pyproject.toml": text}), is_package=False)
-    assert any("it has no [build-system]" in line for line in found) is is_told
+    said = [line for line in found if line.startswith("Not used: pyproject.toml")]
+    assert len(said) == bool(missing)
+    assert not missing or f"it has no [{missing}]" in said[0]
 
 
 def test_a_proper_file_silences_guesses_about_names_like_its_own(prepared: Make):

@@ -33,6 +33,7 @@ _RECORD = "plain.json"
 _KEPT_PLAIN = ("start", *names.IGNORES)
 _MAX_BYTES = 5_000_000
 _MAX_INCLUDED = 50
+_CONFLICT = tuple(re.compile(f"^{mark}$", re.MULTILINE) for mark in ("<{7} .*", "={7}", ">{7} .*"))
 _POINTER = b"version https://git-lfs.github.com/spec/v1"
 _ANY_MINOR = re.compile(r"^(\s*-\s*[\"']?)(python|r-base)\s*={1,2}\s*(\d+)\.\*", re.MULTILINE)
 """Any version of a major one, which repo2docker misreads: without the dot, it means the same."""
@@ -170,6 +171,7 @@ def _plain(path: str, content: bytes, found: Prepared, mirror: str) -> bytes | N
     text = encoding.decode(content)
     if not encoding.is_plain(content):
         found.notes[path] = f"{path} was converted to UTF-8 with usual line ends for the build."
+    _check_merged(path, text)
     _check_syntax(path, text)
     if name == names.RUNTIME:
         return _reworded(path, text, runtimefile.canonical, found)
@@ -185,6 +187,18 @@ def _plain(path: str, content: bytes, found: Prepared, mirror: str) -> bytes | N
         _note_mistake(path, requirements.mistake(path, text), found)
         meant = encoding.without_invisible(meant)
     return content if meant == text and encoding.is_plain(content) else meant.encode()
+
+
+def _check_merged(path: str, text: str) -> None:
+    """Raise `ValueError` with a sentence if the file is a merge that nobody has finished."""
+    found = [mark.search(text) for mark in _CONFLICT]
+    if found[0] and all(found):
+        line = text.count("\n", 0, found[0].start()) + 1
+        raise ValueError(
+            f"{path} has the marks of a conflict (<<<<<<<, line {line}), which git left when "
+            "branches were merged. Decide on one of the two versions, remove the marks and commit "
+            "the file."
+        )
 
 
 def _check_syntax(path: str, text: str) -> None:

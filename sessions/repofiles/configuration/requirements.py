@@ -40,6 +40,7 @@ _CONDA_PIN = re.compile(
 )
 _CONDA_LINE = re.compile(r"[ \t]*[A-Za-z0-9_][\w.-]*=[^\s=]+=[^\s=]+[ \t]*")
 _LOCAL_BUILD = re.compile(r"[ \t]*[\w.-]+[ \t]*@[ \t]*file:///")
+_QUOTED = re.compile(r"""[ \t]*\[?[ \t]*["'][A-Za-z0-9]|[A-Za-z0-9][\w.-]*[ \t]*,[ \t]*$""")
 _COMMAND = re.compile(
     r"[ \t]*[!%]?[ \t]*(?:(?:sudo|python3?[ \t]+-m)[ \t]+)?(?:pip3?|conda|mamba)[ \t]+install\b"
 )
@@ -105,6 +106,10 @@ def _has_yaml(lines: list[str]) -> bool:
     return any(line.rstrip() == "dependencies:" for line in lines)
 
 
+def _has_rich_text(lines: list[str]) -> bool:
+    return bool(lines) and lines[0].startswith("{\\rtf")
+
+
 def _has_html(lines: list[str]) -> bool:
     return any(line.lstrip().lower().startswith(("<!doctype", "<html")) for line in lines[:5])
 
@@ -123,6 +128,7 @@ _WHOLE_FILES: Final[tuple[tuple[Callable[[list[str]], bool], str], ...]] = (
         "looks like the output of pip list. Write it with pip list --format=freeze.",
     ),
     (_has_yaml, "looks like a file for conda. Call it environment.yml."),
+    (_has_rich_text, "is a document of a word processor. Save it as plain text."),
     (_has_html, "is a web page. Save the file itself, not the page that shows it."),
 )
 _LINES: Final = (
@@ -143,6 +149,13 @@ _LINES: Final = (
             "asks for a version that PyPI does not have (+cu… or +cpu). Write the version without "
             "it, or add the index that has it, such as --extra-index-url "
             "https://download.pytorch.org/whl/cpu"
+        ),
+    ),
+    (
+        _QUOTED,
+        (
+            "has quotes or a comma around a name, as a list in Python has. Write only the names of "
+            "packages, one per line."
         ),
     ),
     (_COMMAND, "is a command. Write only the names of packages, one per line."),

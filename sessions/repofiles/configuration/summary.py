@@ -165,22 +165,24 @@ def _foreign(pack: str, folder: str, taken: list[str]) -> Iterator[str]:
     for name, instead in names.INSTEAD.items():
         if name in there and instead not in used_names:
             yield f"Not used: {os.path.join(folder, name)}. Describe this in {instead}."
-    if not folder and "pyproject.toml" not in taken and _lists_packages(Path("pyproject.toml")):
+    is_left = not folder and "pyproject.toml" not in taken
+    if is_left and (missing := _missing_table(Path("pyproject.toml"))):
         yield (
-            "Not used: pyproject.toml, because it has no [build-system]. Add one, or list the "
+            f"Not used: pyproject.toml, because it has no [{missing}]. Add one, or list the "
             "packages in requirements.txt."
         )
 
 
-def _lists_packages(path: Path) -> bool:
-    """Return whether a pyproject.toml describes a project that cannot be installed as it is."""
+def _missing_table(path: Path) -> str:
+    """Return the table without which a project's pyproject.toml cannot be installed; or ""."""
     try:
         found = tomllib.loads(path.read_bytes()[:_MAX_BYTES].decode())
     except (OSError, ValueError, RecursionError):
-        return False
+        return ""
     tool = found.get("tool")
     is_project = "project" in found or (isinstance(tool, dict) and "poetry" in tool)
-    return is_project and "build-system" not in found
+    missing = (name for name in ("build-system", "project") if name not in found)
+    return next(missing, "") if is_project else ""
 
 
 def _printable(line: str) -> str:
