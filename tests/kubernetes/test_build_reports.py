@@ -71,13 +71,19 @@ FAILED = ended({"code": "build.requirements", "message": "It cannot be installed
         pod("Pending", RUNS, told="cancel"),
         pod("Running", DONE, PLANNED, DONE, DONE, RUNS, told="cancel"),
         pod("Pending", FAILED),
-        pod("Pending", {"waiting": {"reason": "ErrImagePull", "message": "connection refused"}}),
-        pod("Pending", {"waiting": {"reason": "ImagePullBackOff", "message": "Back-off pulling"}}),
         pod("Pending", {}),
     ],
 )
 def test_an_unfinished_build_is_not_reported_as_finished(thing):
     assert build_report(thing) == BuildReport(7)
+
+
+@pytest.mark.parametrize("reason", ["ErrImagePull", "ImagePullBackOff", "RegistryUnavailable"])
+def test_a_build_that_waits_for_the_builders_image_says_so(reason: str):
+    waiting = {"reason": reason, "message": "connection refused"}
+    found = build_report(pod("Pending", {"waiting": waiting}))
+    assert (found.finished, found.code) == (False, "build.builder")
+    assert found.message.endswith("trying again. connection refused")
 
 
 def test_an_unschedulable_build_waits_and_gives_the_reason():
@@ -198,6 +204,13 @@ def test_a_killed_container_is_reported_as_out_of_memory(last):
     found = build_report(pod("Failed", DONE, PLANNED, DONE, last))
     assert found.code == "build.out-of-memory"
     assert found.buildpack == "Python"
+
+
+def test_a_container_that_its_machine_has_forgotten_is_a_lost_build():
+    last = ended(exitCode=137, reason="ContainerStatusUnknown")
+    found = build_report(pod("Failed", DONE, PLANNED, DONE, last))
+    assert found.code == "build.lost"
+    assert "its machine in the cluster is gone" in found.message
 
 
 @pytest.mark.parametrize(

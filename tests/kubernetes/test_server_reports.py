@@ -312,6 +312,27 @@ def test_a_container_that_cannot_be_created_ends_the_notebook(reason, expected):
     assert code(secret(), pulling("it cannot be done", reason)) == ("gone", expected)
 
 
+@pytest.mark.parametrize(
+    ("reason", "message", "expected"),
+    [
+        ("CreateContainerError", "context deadline exceeded", "spawn.container"),
+        ("CreateContainerError", 'the name "n_1" is reserved for "2"', "spawn.container"),
+        (
+            "CreateContainerConfigError",
+            "failed to sync secret cache: timed out waiting for the condition",
+            "spawn.container",
+        ),
+        ("RegistryUnavailable", "503", "spawn.image-pull"),
+        ("SignatureValidationFailed", "no signature", "spawn.image-pull"),
+        ("ImageInspectError", "rpc error", "spawn.image-pull"),
+    ],
+)
+def test_what_may_pass_is_said_and_does_not_end_the_notebook(reason, message, expected):
+    found = seen(secret(), pulling(message, reason))
+    assert (found.state, found.code) == ("starting", expected)
+    assert found.message.endswith(f"right now; trying again. {message}")
+
+
 @pytest.mark.parametrize("event", ["FailedMount: timed out", "FailedAttachVolume: Multi-Attach"])
 def test_a_volume_that_cannot_be_mounted_is_reported(event):
     waits = pod("Pending", {"waiting": {"reason": "ContainerCreating"}})
@@ -340,6 +361,7 @@ def disrupted(reason: str) -> Pod:
         (crashed(status=137, reason="OOMKilled"), "spawn.out-of-memory"),
         (crashed('{"code": "spawn.out-of-memory"}', 143), "spawn.out-of-memory"),
         (crashed('{"code": "spawn.no-jupyterlab"}'), "spawn.no-jupyterlab"),
+        (crashed("could not be located", 137, "ContainerStatusUnknown"), "spawn.node-lost"),
         (crashed(f"{BEGUN_LINE}\nTraceback"), "spawn.crashed"),
         (crashed("exec: not found", 127), "spawn.entry-point"),
         (crashed('{"code": "spawn.deleted"}'), "spawn.entry-point"),

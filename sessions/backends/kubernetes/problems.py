@@ -34,6 +34,19 @@ _PERMANENT_PULL_ERROR = re.compile(
     r"invalid reference|authentication required|no match for platform",
     re.IGNORECASE,
 )
+_PULLING = frozenset({
+    "ErrImageNeverPull", "ErrImagePull", "ImageInspectError", "ImagePullBackOff",
+    "RegistryUnavailable", "SignatureValidationFailed",
+})  # fmt: skip
+_NOT_CREATED = frozenset(
+    {"CreateContainerConfigError", "CreateContainerError", "RunContainerError"}
+)
+_PASSING_ERROR = re.compile(
+    r"context deadline exceeded|timed out waiting for the condition|is reserved for"
+    r"|failed to sync \S+ cache",
+    re.IGNORECASE,
+)
+"""Messages of a busy machine, on which the kubelet tries again."""
 _RESOURCE_NAMES = {
     "cpu": gettext_lazy("processors"),
     "memory": gettext_lazy("memory"),
@@ -86,18 +99,25 @@ def why_not_running(pod: Pod, warning: str) -> Reason:
     """Explain what a scheduled pod waits for; ``warning`` is the cluster's latest."""
     for _name, status in container_statuses(pod):
         waiting = status.get("state", {}).get("waiting", {})
-        if waiting.get("reason") in {"ErrImagePull", "ImagePullBackOff"}:
+        if is_pulling(waiting):
             message = _("The image cannot be pulled right now; trying again. %(why)s")
-            return "spawn.image-pull", message % {"why": _short_message(waiting)}
+            return "spawn.image-pull", message % {"why": short_message(waiting)}
+        if waiting.get("reason") in _NOT_CREATED:
+            message = _("The container cannot be started right now; trying again. %(why)s")
+            return "spawn.container", message % {"why": short_message(waiting)}
         if status.get("state", {}).get("running"):
             return _NO_REASON
     return refusals.explain_warning(warning) or _NO_REASON
 
 
+def is_pulling(waiting: Pod) -> bool:
+    """Return whether the container waits for an image that could not be pulled so far."""
+    return waiting.get("reason") in _PULLING
+
+
 def is_pull_refused(waiting: Pod) -> bool:
     """Return whether pulling the image again would end the same way."""
-    pulling = waiting.get("reason") in {"ErrImagePull", "ImagePullBackOff"}
-    return pulling and bool(_PERMANENT_PULL_ERROR.search(waiting.get("message", "")))
+    return is_pulling(waiting) and bool(_PERMANENT_PULL_ERROR.search(waiting.get("message", "")))
 
 
 def permanent_problem(pod: Pod) -> Reason | None:
@@ -107,13 +127,13 @@ def permanent_problem(pod: Pod) -> Reason | None:
         reason = waiting.get("reason", "")
         if reason == "InvalidImageName" or is_pull_refused(waiting):
             message = _("The image cannot be pulled. Rebuild it, or ask the staff. %(why)s")
-            return "spawn.image-pull", message % {"why": _short_message(waiting)}
-        if reason in {"CreateContainerConfigError", "CreateContainerError", "RunContainerError"}:
+            return "spawn.image-pull", message % {"why": short_message(waiting)}
+        if reason in _NOT_CREATED and not _PASSING_ERROR.search(waiting.get("message", "")):
             if known := entrypoint.start_refusal(waiting.get("message", "")):
                 return known
             message = _("The container cannot be started. Rebuild it, or ask the staff. %(why)s")
             code = endings.NOT_RUN if reason == "RunContainerError" else "spawn.container"
-            return code, message % {"why": _short_message(waiting)}
+            return code, message % {"why": short_message(waiting)}
     return None
 
 
@@ -152,7 +172,18 @@ def disruption(pod: Pod) -> Cause:
         return _DISRUPTIONS.get(target.get("reason", ""), Cause.DELETED)
     if is_terminating(pod):
         return Cause.DELETED
+    if any(_is_forgotten(each) for _name, each in container_statuses(pod)):
+        return Cause.NODE_LOST
     return Cause.CLUSTER if status.get("reason") else Cause.NONE  # such as OutOfcpu
+
+
+def _is_forgotten(container: Pod) -> bool:
+    """Return whether the kubelet no longer knew the container, as after its machine restarted.
+
+    It then makes up an exit status: that of a program that was killed.
+    """
+    ended = container.get("state", {}).get("terminated", {})
+    return ended.get("reason") == "ContainerStatusUnknown"
 
 
 _PREPARING = {
@@ -309,5 +340,6 @@ def _reported_code(ended: Pod) -> str:
         return ""
 
 
-def _short_message(waiting: Pod) -> str:
+def short_message(waiting: Pod) -> str:
+    """Return the cluster's own words about a container that waits."""
     return str(waiting.get("message", ""))[:300]

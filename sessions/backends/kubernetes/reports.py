@@ -177,7 +177,9 @@ def _build_wait_reason(pod: Pod, warning: str) -> tuple[str, str]:
     reason = unscheduled_reason(pod)
     if reason is None and pod.get("status", {}).get("phase") == "Pending":
         known = refusals.explain_warning(warning)
-        return known if known and known[0] == refusals.MISSING_OBJECT else ("", "")
+        if known and known[0] == refusals.MISSING_OBJECT:
+            return known
+        return _builder_wait_reason(pod)
     if not reason:
         return "", ""
     message = _(
@@ -185,6 +187,16 @@ def _build_wait_reason(pod: Pod, warning: str) -> tuple[str, str]:
         "cluster says: %(why)s"
     )
     return NO_ROOM_TO_BUILD, message % {"why": reason[:300]}
+
+
+def _builder_wait_reason(pod: Pod) -> tuple[str, str]:
+    """Return why the builder's image cannot be pulled so far; empty if it can."""
+    for _name, status in container_statuses(pod):
+        waiting = status.get("state", {}).get("waiting", {})
+        if problems.is_pulling(waiting):
+            message = _("The builder's image cannot be pulled right now; trying again. %(why)s")
+            return "build.builder", message % {"why": problems.short_message(waiting)}
+    return "", ""
 
 
 def _is_unscheduled(pod: Pod) -> bool:
