@@ -90,6 +90,9 @@ ANY = Policy(allow_groups=GROUP.allow_groups, allow_mail_domains=DOMAIN.allow_ma
         (DOMAIN, {"email": "ada@sub.example.org"}, False),
         (DOMAIN, {"email": "example.org"}, False),
         (DOMAIN, {"email": "@example.org"}, False),
+        (DOMAIN, {"email": "eve@evil.example, ada@example.org"}, False),
+        (DOMAIN, {"email": "eve@evil.example@example.org"}, False),
+        (DOMAIN, {"email": "ada@example.org\nBcc: eve@evil.example"}, False),
         (ANY, {"email": "ada@example.org"}, True),
         (ANY, {"groups": "members"}, True),
         (ANY, {"groups": "others"}, False),
@@ -111,6 +114,22 @@ def test_username_candidates_follow_the_order_of_the_claims():
         "lovelace",
         "1",
     )
+
+
+@pytest.mark.parametrize(
+    ("email", "read"),
+    [
+        ("ada@example.org", "ada@example.org"),
+        (" ada+x@intranet\n", "ada+x@intranet"),
+        ("ü@ü.example", "ü@ü.example"),
+        ("Ada <ada@example.org>", ""),
+        ("ada@example.org,bob@example.org", ""),
+        ("a b@example.org", ""),
+        (["ada@example.org"], ""),
+    ],
+)
+def test_only_one_plain_address_is_an_address(email, read):
+    assert parse_identity({**ADA, "email": email}, Policy()).email == read
 
 
 def test_account_label_is_the_email_address_or_the_subject():

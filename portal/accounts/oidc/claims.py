@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -21,6 +22,9 @@ ROLE_VARIABLES = {
     "OIDC_OPERATORS": "operator",
     "OIDC_SUPERUSERS": "superuser",
 }
+_ADDRESS = re.compile(r"[^\s@,;:<>()\[\]\"\\]+@[^\s@,;:<>()\[\]\"\\]+")
+"""One plain address: no list of them, no name beside it, no quoted part (RFC 5321, 4.1.2)."""
+_MAX_ADDRESS = 254
 KEEP_OR_NONE = frozenset({"keep", "none"})
 
 
@@ -100,13 +104,13 @@ class Identity:
 
 def parse_identity(claims: Claims, policy: Policy) -> Identity:
     """Return the identity in proven claims, which have an issuer and a subject."""
-    email = clean_text(claims.get("email"))
+    email = _address(claims)
     names = (clean_text(claims.get(policy.username_claim)), email.partition("@")[0], claims["sub"])
     return Identity(
         issuer=claims["iss"],
         subject=claims["sub"],
         username_candidates=tuple(name for name in names if name),
-        email=email if "@" in email and len(email) <= 254 else "",
+        email=email,
         first_name=clean_text(claims.get("given_name") or claims.get("name"))[:150],
         last_name=clean_text(claims.get("family_name"))[:150],
     )
@@ -269,5 +273,10 @@ def _domain(claims: Claims) -> str:
     verified = claims.get("email_verified", True)
     if verified is False or str(verified).lower() == "false":
         return ""
-    name, _at, domain = clean_text(claims.get("email")).rpartition("@")
-    return domain.lower() if name else ""
+    return _address(claims).partition("@")[2].lower()
+
+
+def _address(claims: Claims) -> str:
+    """Return the one mail address of the person; "" if there is none, or anything else."""
+    email = clean_text(claims.get("email"))
+    return email if len(email) <= _MAX_ADDRESS and _ADDRESS.fullmatch(email) else ""
