@@ -121,13 +121,9 @@ def stated_fields(claims: Claims, identity: Identity) -> dict[str, str]:
 
     A provider may leave out, in a refreshed token, the address and names that it sends at sign-in.
     """
-    fields = {"first_name": identity.first_name, "last_name": identity.last_name}
-    named = {"first_name": ("given_name", "name"), "last_name": ("family_name",)}
-    stated = {
-        field: value
-        for field, value in fields.items()
-        if any(isinstance(claims.get(name), str) for name in named[field])
-    }
+    stated = {}
+    if any(isinstance(claims.get(name), str) for name in ("given_name", "family_name", "name")):
+        stated = {"first_name": identity.first_name, "last_name": identity.last_name}
     if identity.email or claims.get("email") == "":
         stated["email"] = identity.email
     return stated
