@@ -229,6 +229,12 @@ _BYTE_ORDER_MARKS = (
 )
 
 
+_POINTER = "version https://git-lfs.github.com/spec/"
+_CONFLICT = "<" * 7
+_USUAL = str.maketrans("\uff1d\uff1a", "=:")
+"""The wide signs of East Asian keyboards."""
+
+
 def _decode(content: bytes) -> str:
     if len(content) > MAX_BYTES:
         message = _(
@@ -242,6 +248,12 @@ def _decode(content: bytes) -> str:
         text = content.decode(encoding)
     except UnicodeDecodeError:
         text = "\0"
+    if text.startswith(_POINTER):
+        message = _(
+            "The file .resources is kept in Git LFS, so there is only a pointer to it in the "
+            "repository. Exclude it in .gitattributes, and commit the file itself."
+        )
+        raise ResourcesRefused("resources.not-text", message)
     if "\0" in text:
         message = _("The file .resources is not text. Save it as plain text in UTF-8.")
         raise ResourcesRefused("resources.not-text", message)
@@ -249,10 +261,19 @@ def _decode(content: bytes) -> str:
 
 
 def _significant_lines(text: str) -> Iterator[tuple[int, str]]:
-    """Yield the lines that say something, with their numbers, without comments and outer blanks."""
+    """Yield the lines that say something, with their numbers, without comments and outer blanks.
+
+    Wide signs are the usual ones here.
+    """
     # Not `splitlines`: editors number lines by these three line ends only.
     for number, line in enumerate(re.split(r"\r\n|\r|\n", text), 1):
-        if bare := line.partition("#")[0].strip():
+        if bare := line.translate(_USUAL).partition("#")[0].strip():
+            if bare.startswith(_CONFLICT):
+                message = _(
+                    "Line %(line)d of .resources marks a conflict that git left when branches were "
+                    "merged. Decide on one of the two versions, and remove the marks."
+                )
+                raise ResourcesRefused("resources.key", message % {"line": number}, number)
             yield number, bare
 
 

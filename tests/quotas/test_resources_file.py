@@ -51,6 +51,17 @@ FILES: dict[str, tuple[bytes, Resources | tuple[str, int], int]] = {
     "CR": (b"cpur=2\rcpul=4\r", Resources(2, 4, 1, 16), 0),
     "all three ends, counted": (b"# a\r# b\r\n# c\n\ngpu=x", (VALUE, 5), 0),
     "BOM": (b"\xef\xbb\xbfgpu=1\n", Resources(1, 8, 1, 16, 1), 0),
+    "signs of another width": ("gpu＝1\ncpul：2".encode(), Resources(1, 2, 1, 16, 1), 0),
+    "a merge that is not finished": (
+        b"<<<<<<< HEAD\ngpu=1\n=======\ngpu=2\n>>>>>>> x\n",
+        (KEY, 1),
+        0,
+    ),
+    "a pointer of Git LFS": (
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 3\n",
+        ("resources.not-text", 0),
+        0,
+    ),
     "blanks around": (b"  cpur \t=\t 2  \n", Resources(2, 8, 1, 16), 0),
     "no-break blanks": ("\xa0memr\xa0=\xa02\xa0\n".encode(), Resources(1, 8, 2, 16), 0),
     "comment after a value": (b"gpu=1  # one\n", Resources(1, 8, 1, 16, 1), 0),
