@@ -118,9 +118,17 @@ _MISSING = re.compile(
     r"|Permission denied|not appear to be a git repository|not valid: is this a git repository"
 )
 _PASSING = re.compile(
-    r"error: (?:429|5\d\d)|hung up|early EOF|RPC failed|timed out|Connection (?:reset|closed)"
+    r"error: (?:408|425|429|5\d\d)|hung up|early EOF|RPC failed|timed out|unexpected disconnect"
+    r"|Connection (?:was )?(?:reset|closed)|HTTP/2 (?:stream|framing)|HTTP2 framing|transfer closed"
     r"|Empty reply|Could not (?:connect|resolve)|Failed to connect|kex_exchange"
 )
+_ADDRESS = re.compile(r"(?:https?|ssh)://[^\s']*")
+_BROKEN_OFF = re.compile(
+    r"SSL_ERROR_SYSCALL|SSL_(?:read|write)|unexpected eof|non-properly terminated|pull function"
+    r"|push function|recv error|send error|SSL connection timeout",
+    re.IGNORECASE,
+)
+"""Encrypted connections that ended early, in the words of OpenSSL and GnuTLS."""
 _AWAY = re.compile(r"timed out|Could not (?:connect|resolve)|Failed to connect")
 _TOO_LARGE = re.compile(r"File too large|[Oo]ut of memory")
 _NO_ROOM = re.compile(r"No space left on device|Disk quota exceeded")
@@ -171,6 +179,7 @@ def failure(
 
 def _explain_stderr(stderr: str, url: str, host: str) -> BinderyError:
     detail = sanitize(stderr)
+    stderr = _ADDRESS.sub("", stderr)  # a repository may be called ssl-course
     if _MISSING.search(stderr):
         return UserError(
             "launch.repository-not-found",
@@ -193,7 +202,8 @@ def _explain_stderr(stderr: str, url: str, host: str) -> BinderyError:
             _("The portal has no disk space to fetch the repository. Try again later."),
             git=detail,
         )
-    if _CERTIFICATE.search(stderr):
+    broke_off = _BROKEN_OFF.search(stderr) and "certificate" not in stderr.lower()
+    if _CERTIFICATE.search(stderr) and not broke_off:
         return UserError(
             "launch.host-certificate",
             _(
@@ -203,7 +213,7 @@ def _explain_stderr(stderr: str, url: str, host: str) -> BinderyError:
             % {"host": host},
             git=detail,
         )
-    if _PASSING.search(stderr):
+    if broke_off or _PASSING.search(stderr):
         return _passing(stderr, host, detail)
     return UserError("launch.repository-not-readable", _refusal(stderr, host), git=detail)
 
