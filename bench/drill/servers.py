@@ -57,8 +57,8 @@ class Server:
 
 
 @contextmanager
-def postgres(address: str = LOOPBACK) -> Iterator[tuple[Server, str]]:
-    """Run a server with an empty database; yield it and the database's address."""
+def postgres(address: str = LOOPBACK, *more: str) -> Iterator[tuple[Server, str]]:
+    """Run a server with an empty database; yield it and its address. ``more`` are options."""
     own = _AS_POSTGRES if os.geteuid() == 0 else ()
     newest = max(_BIN.iterdir(), key=lambda path: int(path.name)) / "bin"
     with _folder() as folder:
@@ -74,7 +74,7 @@ def postgres(address: str = LOOPBACK) -> Iterator[tuple[Server, str]]:
         with (folder / "data/pg_hba.conf").open("a") as rules:
             rules.write("host all all all scram-sha-256\n")
         options = [f"listen_addresses={address}", "unix_socket_directories=", "max_connections=200"]
-        options += ["fsync=off"]  # the machine goes on when the server is killed
+        options += ["fsync=off", *more]  # the machine goes on when the server is killed
         settings = [word for option in options for word in ("-c", option)]
         ends = [*(own or ("setpriv",)), "--pdeathsig", "INT", "--"]
         program = [*ends, newest / "postgres", "-D", "data", "-p", str(port), *settings]

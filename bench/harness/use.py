@@ -24,7 +24,12 @@ def resident(pid: int) -> float:
 
 def seconds(pids: Iterable[int]) -> float:
     """Return the CPU seconds that these have used so far."""
-    return sum(map(_seconds, pids))
+    return sum(_seconds(pid, 11, 13) for pid in pids)
+
+
+def seconds_with_ended(pids: Iterable[int]) -> float:
+    """Return the CPU seconds of these and of all their children that have ended."""
+    return sum(_seconds(pid, 11, 15) for pid in pids)
 
 
 @contextmanager
@@ -54,9 +59,10 @@ def _of(pid: int, file: str, name: str) -> float:
     return sum(float(line.split()[1]) for line in text.splitlines() if line.startswith(name))
 
 
-def _seconds(pid: int) -> float:
+def _seconds(pid: int, first: int, end: int) -> float:
+    """Return the sum of these fields of ``stat``: user, system, and both of ended children."""
     try:
         words = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     except OSError:
         return 0
-    return (int(words[11]) + int(words[12])) / _TICKS
+    return sum(map(int, words[first:end])) / _TICKS
