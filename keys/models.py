@@ -11,6 +11,7 @@ import logging
 import secrets
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -18,7 +19,7 @@ from django.db import DatabaseError, models, transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from portal.lib.db import CompiledQuery, Param, TimeOrParam
+from portal.lib.db import CompiledQuery, Param, TimeOrParam, write_soon
 from portal.models import User, may_enter
 
 
@@ -137,7 +138,7 @@ class TokenQuerySet(models.QuerySet["Token"]):
         now = timezone.now()
         for token in _VALID_BY_DIGEST(digest=digest(secret), now=now):
             if token.unused_since(now - LAST_USED_STEP):
-                self._note_use(token)
+                write_soon(("token", token.pk), partial(self._note_use, token))
             return token
         return None
 

@@ -4,13 +4,17 @@ Django's own handler gives each request a new thread with a new database connect
 between thread and event loop for the signals, some middleware, the view and the end. Here, one of
 a few long-lived threads, each with its own connection, does all of it in one go. As in Django, the
 event loop writes streaming responses until they end or the client leaves.
+
+API calls that only read the database have a thread to themselves: `portal.fastlane`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Hashable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from functools import partial
 from typing import IO, Any, cast
 
 from asgiref.sync import sync_to_async
@@ -19,14 +23,16 @@ from django.core.handlers.asgi import ASGIHandler, get_script_prefix
 from django.core.signals import request_started
 from django.db import close_old_connections
 from django.http.response import HttpResponseBase, StreamingHttpResponse
-from django.urls import set_script_prefix
+from django.urls import ResolverMatch, set_script_prefix
 
+from portal import fastlane
+from portal.lib import db
 from portal.lib.streaming import iterate_in_thread
 from portal.server import bodies
 
 THREADS = 32
 """Requests answered at once; others wait. Also the most database connections that a process has,
-besides the event loop's.
+besides those of the event loop, the fast lane and the thread that writes after its answers.
 """
 
 
@@ -35,8 +41,15 @@ class PortalHandler(ASGIHandler):
 
     def __init__(self) -> None:
         super().__init__()
-        threads = ThreadPoolExecutor(THREADS, "answering")
-        self._in_a_thread = sync_to_async(self._answer, thread_sensitive=False, executor=threads)
+        self._threads = ThreadPoolExecutor(THREADS, "answering")
+        self._in_pool: Callable[[fastlane.Answer], Awaitable[HttpResponseBase]] = sync_to_async(
+            lambda answer: answer(), thread_sensitive=False, executor=self._threads
+        )
+        self._lane = fastlane.Lane()
+        self._writer = ThreadPoolExecutor(1, "after answers")
+        self._due: set[Hashable] = set()
+        self._fast = fastlane.FastLane()
+        self._fast.load_middleware()
 
     def load_middleware(self, is_async: bool = False) -> None:
         super().load_middleware(is_async=False)
@@ -46,7 +59,11 @@ class PortalHandler(ASGIHandler):
             body = await bodies.read(scope, receive)
         except RequestAborted:
             return
-        response = await self._in_a_thread(scope, body)
+        match = fastlane.match_of(scope)
+        if match and bodies.REFUSED not in scope:
+            response = await self._in_lane(partial(self._answer, scope, body, self._fast, match))
+        else:
+            response = await self._in_pool(partial(self._answer, scope, body, self))
         if bodies.REFUSED in scope and not response.streaming:
             await self.send_response(response, _closing_later(receive, send))
         elif response.streaming:
@@ -58,13 +75,39 @@ class PortalHandler(ASGIHandler):
         else:
             await self.send_response(response, send)
 
-    def _answer(self, scope: Any, body: IO[bytes]) -> HttpResponseBase:
+    async def _in_lane(self, answer: fastlane.Answer) -> HttpResponseBase:
+        """Run a call of the fast lane there, or in the pool if it would have to wait there."""
+        writes: db.Writes = {}
+        try:
+            response = await self._lane.run(
+                partial(copy_context().run, db.defer_writes, writes, answer)
+            )
+        except fastlane.HeldUp:
+            response = await self._in_pool(answer)
+        for key, write in writes.items():
+            if key not in self._due:
+                self._due.add(key)
+                self._writer.submit(copy_context().run, self._write, key, write)
+        return response
+
+    def _write(self, key: Hashable, write: Callable[[], object]) -> None:
+        close_old_connections()
+        try:
+            write()
+        finally:
+            self._due.discard(key)
+
+    def _answer(
+        self, scope: Any, body: IO[bytes], handler: ASGIHandler, match: ResolverMatch | None = None
+    ) -> HttpResponseBase:
         """Return the response, closed with all that it held unless it is still to be streamed."""
         set_script_prefix(get_script_prefix(scope))
         request_started.send(sender=type(self), scope=scope)
         with body:
             request, refusal = self.create_request(scope, body)
-            answer = self.get_response(request) if request else refusal
+            if request:
+                request.resolver_match = match
+            answer = handler.get_response(request) if request else refusal
         response = cast(HttpResponseBase, answer)
         if response.streaming:
             close_old_connections()  # the stream is not written in this thread

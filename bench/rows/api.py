@@ -1,6 +1,6 @@
-"""Authenticated API requests: who am I, on both sides, by a person's token.
+"""Authenticated API requests by a person's token: who am I, on both sides.
 
-Ours also returns the person's limits and usage, which the peer's does not.
+Also the whole of ``me/``, with the person's limits and usage, which the peer does not return.
 """
 
 from __future__ import annotations
@@ -16,6 +16,10 @@ from bench.peers import hub
 
 CONNECTIONS = (1, 10, 50)
 PERSON = "ada"
+QUESTIONS = {
+    "me/?fields=identity": ("who am I", Target("ratio", 1.5)),
+    "me/": ("all about me", None),
+}
 
 
 def measure(ground: Ground) -> Iterator[Figure]:
@@ -27,16 +31,18 @@ def measure(ground: Ground) -> Iterator[Figure]:
     for number in CONNECTIONS:
         ask = partial(load.ask, connections=number, seconds=plan.seconds)
         sides = {
-            "ours": partial(ask, f"{portal.api}/me/", headers=portal.headers(PERSON)),
-            "theirs": partial(ask, f"{peer.api}/user", headers=token),
+            path: partial(ask, f"{portal.api}/{path}", headers=portal.headers(PERSON))
+            for path in QUESTIONS
         }
+        sides["theirs"] = partial(ask, f"{peer.api}/user", headers=token)
         given = in_turn(sides, plan.rounds, plan.chance(f"api {number}"))
-        yield Figure(
-            f"API, {number} at once",
-            "answers/s",
-            [each.rate for each in given["ours"]],
-            hub.NAME,
-            [each.rate for each in given["theirs"]],
-            more_is_better=True,
-            target=Target("ratio", 5) if number == max(CONNECTIONS) else None,
-        )
+        for path, (what, target) in QUESTIONS.items():
+            yield Figure(
+                f"API, {what}, {number} at once",
+                "answers/s",
+                [each.rate for each in given[path]],
+                hub.NAME,
+                [each.rate for each in given["theirs"]],
+                more_is_better=True,
+                target=target,
+            )

@@ -4,6 +4,9 @@
 on making the SQL (measured: four fifths of a millisecond, where asking and reading the rows take
 one), so queries that nearly every request makes are compiled once. Django still makes the rows.
 
+`write_soon` makes a write after the answer that would otherwise wait for it, where the caller wants
+that (`portal.handler`).
+
 `retry_after_deadlock` calls a function again whose transaction the database has ended in favour of
 another one.
 
@@ -18,11 +21,12 @@ SQLite's driver raises for more, wherever Django has not checked.
 
 from __future__ import annotations
 
-import copy
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from contextvars import ContextVar
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, wraps
 from typing import Any, Generic, ParamSpec, TypeVar
@@ -37,12 +41,16 @@ from django.db import (
 )
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.models import Expression, Field, QuerySet
-from django.db.models.sql.compiler import SQLCompiler
+from django.db.models.query import (
+    FlatValuesListIterable,
+    ModelIterable,
+    ValuesListIterable,
+    get_related_populators,
+)
 
 P = ParamSpec("P")
 Result = TypeVar("Result")
 Row = TypeVar("Row")
-SqlWithParams = tuple[str, tuple[Any, ...]]
 
 
 class Param(Expression):
@@ -71,34 +79,99 @@ class CompiledQuery(Generic[Row]):
 
     def __call__(self, **values: Any) -> list[Row]:
         """Return the rows for these values, read now."""
-        queryset, ready, (sql, places) = self._compiled_query
-        connection = connections[queryset.db]
-
-        def value(place: Any) -> Any:
-            if not isinstance(place, Param):
-                return place
-            return place.output_field.get_db_prep_value(values[place.name], connection)
-
-        made = sql, tuple(value(place) for place in places)
-        compiler: Any = copy.copy(ready)
-        compiler.connection, compiler.as_sql = connection, lambda *_args, **_more: made
-        clone = queryset._clone()  # noqa: SLF001 -- as each of its own methods does
-        clone.query.get_compiler = lambda *_args, **_more: compiler
-        return list(clone._iterable_class(clone))  # noqa: SLF001
+        plan = self._plan
+        connection = connections[plan.db]
+        given = [
+            place.output_field.get_db_prep_value(values[place.name], connection)
+            if isinstance(place, Param)
+            else place
+            for place in plan.places
+        ]
+        with connection.cursor() as cursor:
+            cursor.execute(plan.sql, given)
+            rows = cursor.fetchall()
+        return [plan.make_row(_converted(row, plan.converters, connection)) for row in rows]
 
     @cached_property
-    def _compiled_query(self) -> tuple[Any, SQLCompiler, SqlWithParams]:
+    def _plan(self) -> _Plan:
         queryset = self._make()
-        compiler, made = _compile(queryset)
-        if _compile(self._make())[1] != made:
+        compiler, sql, places = _compile(queryset)
+        if _compile(self._make())[1:] != (sql, places):
             raise ValueError(f"the query is different each time it is made: {queryset.query}")
-        return queryset, compiler, made
+        converters = compiler.get_converters([column[0] for column in compiler.select])
+        return _Plan(queryset.db, sql, places, converters, _row_maker(queryset, compiler))
 
 
-def _compile(queryset: QuerySet[Any, Any]) -> tuple[SQLCompiler, SqlWithParams]:
+@dataclass(frozen=True)
+class _Plan:
+    db: str
+    sql: str
+    places: tuple[Any, ...]
+    converters: dict[int, tuple[list[Any], Any]]
+    make_row: Callable[[Any], Any]
+
+
+def _compile(queryset: QuerySet[Any, Any]) -> tuple[Any, str, tuple[Any, ...]]:
     compiler = queryset.query.get_compiler(queryset.db)
     sql, places = compiler.as_sql()
-    return compiler, (sql, tuple(places))
+    return compiler, sql, tuple(places)
+
+
+def _converted(row: Any, converters: dict[int, tuple[list[Any], Any]], connection: Any) -> Any:
+    values = list(row)
+    for at, (steps, expression) in converters.items():
+        for step in steps:
+            values[at] = step(values[at], expression, connection)
+    return values
+
+
+def _row_maker(queryset: QuerySet[Any, Any], compiler: Any) -> Callable[[Any], Any]:
+    """Return what makes a row's result of its values, as the queryset's own iterable does."""
+    kind = queryset._iterable_class  # noqa: SLF001
+    if kind is FlatValuesListIterable:
+        return lambda values: values[0]
+    if kind is ValuesListIterable:
+        return tuple
+    about, db = compiler.klass_info, queryset.db
+    fields = slice(about["select_fields"][0], about["select_fields"][-1] + 1)
+    names = [column[0].target.attname for column in compiler.select[fields]]
+    populators: Any = get_related_populators  # the stubs describe Django 6
+    related = populators(about, compiler.select, db)
+
+    def make(values: Any) -> Any:
+        row = about["model"].from_db(db, names, values[fields])
+        for populator in related:
+            populator.populate(values, row)
+        return row
+
+    if kind is not ModelIterable or compiler.annotation_col_map:
+        raise ValueError(f"rows of this kind cannot be prepared: {queryset.query}")
+    return make
+
+
+Writes = dict[Hashable, Callable[[], object]]
+_deferred: ContextVar[Writes | None] = ContextVar("deferred_writes", default=None)
+
+
+def defer_writes(writes: Writes, act: Callable[[], Result]) -> Result:
+    """Return what ``act`` returns; what it passes to `write_soon` is added to ``writes``, undone.
+
+    Call it in a context of its own.
+    """
+    _deferred.set(writes)
+    return act()
+
+
+def write_soon(key: Hashable, write: Callable[[], object]) -> None:
+    """Make a write that nobody waits for: now, unless the caller defers it.
+
+    One that is still due under the same ``key`` stands for this one, too.
+    """
+    writes = _deferred.get()
+    if writes is None:
+        write()
+    else:
+        writes[key] = write
 
 
 DEADLOCK_STATES = frozenset({"40P01", "40001"})

@@ -28,6 +28,7 @@ from sessions.gateway.hosts import is_listed_origin
 from sessions.gateway.request import CORS_MAX_AGE, allowed_headers
 from sessions.models import Project
 
+ANYTHING = "*/*"
 AS_SENT = "%/:@!$&'()*+,;=~-._"
 """Characters of an address that are kept as they were sent; `quote` adds letters and digits."""
 
@@ -93,6 +94,12 @@ class Endpoint(APIView):
             act = partial(view.post, request, *args, **kwargs)
             view.post = lambda *_args, **_kwargs: idempotency.run_once(self, request, key, act)
 
+    def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
+        if request.META.get("HTTP_ACCEPT", ANYTHING) == ANYTHING:
+            first = self.get_renderers()[0]
+            return first, first.media_type
+        return super().perform_content_negotiation(request, force)
+
     def throttled(self, request: Request, wait: float | None) -> NoReturn:
         raise throttles.RateLimited(wait)
 
@@ -102,12 +109,25 @@ class Endpoint(APIView):
         return response
 
 
-def endpoint(view: type[APIView], **options: Any) -> Callable[..., HttpResponseBase]:
-    """Return the view wrapped in `Endpoint`, for a URL pattern."""
+def endpoint(
+    view: type[APIView], *, reads_only: bool = False, **options: Any
+) -> Callable[..., HttpResponseBase]:
+    """Return the view wrapped in `Endpoint`, for a URL pattern.
+
+    ``reads_only`` says that its GET only reads a few rows of the database: `portal.fastlane`
+    answers that, so nothing in it may wait for anything else, or write.
+    """
     name, about = view.__name__, {"__doc__": view.__doc__, "__module__": view.__module__}
     whole: Any = type(name, (Endpoint, view), about)
     handled = [name for name in whole.http_method_names if name != "options"]
-    return _cors(whole.as_view(**options), [name for name in handled if hasattr(whole, name)])
+    answer = _cors(whole.as_view(**options), [name for name in handled if hasattr(whole, name)])
+    answer.reads_only = reads_only  # type: ignore[attr-defined]
+    return answer
+
+
+def reads_only(view: Callable[..., Any]) -> bool:
+    """Return whether the view's GET only reads a few rows; see `endpoint`."""
+    return getattr(view, "reads_only", False)
 
 
 def _cors(

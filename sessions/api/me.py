@@ -14,10 +14,11 @@ from django.contrib.auth.models import Group
 from django.db.models import BigIntegerField
 from django.http.response import HttpResponseBase
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import serializers
-from rest_framework.exceptions import NotFound
+from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -54,21 +55,35 @@ class UsageSerializer(serializers.Serializer[Any]):
     gpu = serializers.IntegerField()
 
 
+SELECTION = "identity"
+_UNKNOWN = gettext_lazy("“%(fields)s” is none of the choices: use identity, or leave it out.")
+
+
+class SelectionSerializer(serializers.Serializer[Any]):
+    """Which fields to return."""
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        text = "`identity`: only `username`, `email` and `is_staff`, which is quicker to answer."
+        # A class attribute of this name would hide the serializer's own.
+        return {"fields": serializers.ChoiceField([SELECTION], required=False, help_text=text)}
+
+
 class MeSerializer(serializers.Serializer[Any]):
-    """A person, with their limits and use."""
+    """A person, with their limits and use unless only their identity was asked for."""
 
     username = serializers.CharField()
-    name = serializers.CharField(help_text="The full name, if known.")
+    name = serializers.CharField(required=False, help_text="The full name, if known.")
     email = serializers.CharField()
     is_staff = serializers.BooleanField()
-    groups = serializers.ListField(child=serializers.CharField())
+    groups = serializers.ListField(child=serializers.CharField(), required=False)
     scopes = serializers.ListField(
         child=serializers.CharField(),
         allow_null=True,
+        required=False,
         help_text="The token's scopes; null for a signed-in browser, which needs no token.",
     )
-    limits = LimitsSerializer()
-    usage = UsageSerializer()
+    limits = LimitsSerializer(required=False)
+    usage = UsageSerializer(required=False)
 
 
 _GROUPS = CompiledQuery(
@@ -84,11 +99,21 @@ class MeView(APIView):
     """The signed-in person."""
 
     @extend_schema(
-        operation_id="get_me", summary="My account, limits and usage", responses=MeSerializer
+        operation_id="get_me",
+        summary="My account, limits and usage",
+        parameters=[SelectionSerializer],
+        responses=MeSerializer,
     )
     def get(self, request: Request) -> Response:
         """Return the owner of the token, or the person who is signed in."""
         user = current_user(request)
+        if fields := request.query_params.get("fields"):
+            # As quick as it gets: the serializer only describes this.
+            if fields != SELECTION:
+                raise ValidationError({"fields": [_UNKNOWN % {"fields": fields}]})
+            return Response(
+                {"username": user.username, "email": user.email, "is_staff": user.is_staff}
+            )
         return Response(
             {
                 "username": user.username,

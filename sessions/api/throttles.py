@@ -87,12 +87,13 @@ def _exceeds_limit(key: str, limit: int) -> bool:
 
 
 def _count(key: str) -> int:
-    if cache.add(key, 1, 2 * MINUTE):
-        return 1
-    try:
-        return cache.incr(key)
-    except ValueError:  # just expired
-        return 1
+    for _try in range(2):
+        try:
+            return cache.incr(key)
+        except ValueError:  # the minute's first, unless another thread is quicker
+            if cache.add(key, 1, 2 * MINUTE):
+                break
+    return 1
 
 
 def seconds_to_next_minute() -> float:

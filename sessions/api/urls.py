@@ -18,18 +18,18 @@ from sessions.api.openapi import SchemaView, docs
 PROJECT = "projects/<slug:name>/"
 
 urlpatterns = [
-    path("me/", endpoint(MeView)),
+    path("me/", endpoint(MeView, reads_only=True)),
     path("me/download/", endpoint(DownloadView)),
     path(
         "tokens/",
         endpoint(api.TokensView, pagination_class=KeysetPagination, has_secret_response=True),
     ),
     path("tokens/<int:pk>/", endpoint(api.TokenView)),
-    path("ssh-key/", endpoint(me.SshKeyView)),
+    path("ssh-key/", endpoint(me.SshKeyView, reads_only=True)),
     path("ssh-key/rotate/", endpoint(me.RotateView)),
     re_path(r"^users/(?P<username>[\w.@+-]+)/limits/$", endpoint(LimitsView)),
     path("projects/", endpoint(views.ProjectsView)),
-    path(PROJECT, endpoint(views.ProjectView)),
+    path(PROJECT, endpoint(views.ProjectView, reads_only=True)),
     path(f"{PROJECT}events/", endpoint(EventsView)),
     path(f"{PROJECT}files/", endpoint(FilesView)),
     *(

@@ -1,0 +1,179 @@
+"""The fast lane: API calls that only read the database, answered one after another by one thread.
+
+Threads that compute at the same time take the interpreter from each other, which made fifty callers
+slower than one. Calls of the pool's other threads may wait for anything: git, an identity provider,
+an upload, the database's lock. Those in the lane do not wait, so one thread is enough. If one
+takes long all the same, the calls behind it go to the pool (`portal.handler`).
+
+A view is marked for it by `sessions.api.endpoint`, and its caller sends an API token. So there is
+no session, no form and no page, and little is left of the middleware. The database is asked who the
+caller is for each call, as everywhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
+from queue import SimpleQueue
+from threading import Lock, Thread
+from time import monotonic
+from typing import Any, cast
+
+from csp.middleware import CSPMiddleware
+from django.conf import settings
+from django.core.handlers.asgi import ASGIHandler
+from django.core.handlers.exception import convert_exception_to_response
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.middleware.clickjacking import XFrameOptionsMiddleware
+from django.middleware.locale import LocaleMiddleware
+from django.middleware.security import SecurityMiddleware
+from django.urls import ResolverMatch, resolve
+from django.utils.translation import get_language
+
+from keys.authentication import bearer_token
+from portal.lib.logs.requests import current_trace
+from portal.server.bodies import RequestGuard
+from sessions.api.endpoint import reads_only
+
+Answer = Callable[[], HttpResponseBase]
+MAX_MATCHES = 4096
+PATIENCE = 0.25
+"""Seconds that a call waits in the lane for others."""
+BATCH_SECONDS = 0.01
+
+
+class HeldUp(Exception):
+    """Raised for a call that has waited in the lane for `PATIENCE`, and was not begun there."""
+
+
+@dataclass
+class _Call:
+    answer: Answer
+    future: asyncio.Future[HttpResponseBase]
+    begun: Lock = field(default_factory=Lock)
+    response: HttpResponseBase | None = None
+    error: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            self.response = self.answer()
+        except BaseException as error:  # noqa: BLE001 -- raised where the answer is awaited
+            self.error = error
+
+
+class Lane:
+    """One thread that answers calls in the order in which they come.
+
+    It hands over several answers at once: each change between the event loop and the thread takes
+    about as long as an answer.
+    """
+
+    def __init__(self) -> None:
+        self._calls: SimpleQueue[_Call] = SimpleQueue()
+        Thread(target=self._run, name="fast lane", daemon=True).start()
+
+    async def run(self, answer: Answer) -> HttpResponseBase:
+        """Return what ``answer`` returns in the thread. Raises `HeldUp`."""
+        loop = asyncio.get_running_loop()
+        call = _Call(answer, loop.create_future())
+        timer = loop.call_later(PATIENCE, _withdraw, call)
+        self._calls.put(call)
+        try:
+            return await call.future
+        finally:
+            timer.cancel()
+
+    def _run(self) -> None:
+        while True:
+            call, until = self._calls.get(), monotonic() + BATCH_SECONDS
+            answered = []
+            while True:
+                if call.begun.acquire(blocking=False):
+                    call.run()
+                    answered.append(call)
+                if monotonic() > until or self._calls.empty():
+                    break
+                call = self._calls.get()
+            if answered:
+                with suppress(RuntimeError):  # the loop is closed
+                    call.future.get_loop().call_soon_threadsafe(_deliver, answered)
+
+
+def _withdraw(call: _Call) -> None:
+    """Take a call back that was not begun."""
+    if call.begun.acquire(blocking=False) and not call.future.done():
+        call.future.set_exception(HeldUp())
+
+
+def _deliver(calls: list[_Call]) -> None:
+    for call in calls:
+        if call.future.done():  # the client has left
+            continue
+        if call.error:
+            call.future.set_exception(call.error)
+        else:
+            call.future.set_result(cast(HttpResponseBase, call.response))
+
+
+class FastLane(ASGIHandler):
+    """Django's handler with only what calls of the lane need of the middleware."""
+
+    def load_middleware(self, is_async: bool = False) -> None:
+        answer: Any = convert_exception_to_response(self._call_view)
+        if len(settings.LANGUAGES) > 1:
+            answer = convert_exception_to_response(LocaleMiddleware(answer))
+        answer = convert_exception_to_response(RequestGuard(answer))
+        self._middleware_chain: Any = partial(self._with_headers, answer)
+        self._headers: dict[bool, dict[str, str]] = {}
+
+    def _call_view(self, request: HttpRequest) -> HttpResponseBase:
+        request.get_host()  # refuses another host, as CommonMiddleware does
+        match = cast(ResolverMatch, request.resolver_match)
+        if trace := current_trace():
+            trace.route = match.view_name or trace.route
+        response: Any = match.func(request, *match.args, **match.kwargs)
+        return cast(
+            HttpResponseBase, response.render() if hasattr(response, "render") else response
+        )
+
+    def _with_headers(self, answer: Any, request: HttpRequest) -> HttpResponseBase:
+        response: HttpResponse = answer(request)
+        response.headers.setdefault("Content-Length", str(len(response.content)))
+        is_secure = request.is_secure()
+        if is_secure not in self._headers:
+            self._headers[is_secure] = _constant_headers(request)
+        for name, value in self._headers[is_secure].items():
+            response.headers.setdefault(name, value)
+        return response
+
+
+def _constant_headers(request: HttpRequest) -> dict[str, str]:
+    """Return the headers that are the same for every answer, as their middleware sets them."""
+    answer: Any = lambda _request: HttpResponse()  # noqa: E731
+    for middleware in (XFrameOptionsMiddleware, CSPMiddleware, SecurityMiddleware):
+        answer = middleware(answer)
+    response: HttpResponse = answer(request)
+    del response.headers["Content-Type"]
+    return {"Content-Language": get_language(), **response.headers}
+
+
+def match_of(scope: Any) -> ResolverMatch | None:
+    """Return the view of a request for the fast lane; None if it is not for it."""
+    if scope["method"] != "GET" or not scope["path"].startswith("/api/"):
+        return None
+    held = [value for name, value in scope["headers"] if name == b"authorization"]
+    if len(held) != 1 or not bearer_token(held[0].decode("latin-1")):
+        return None
+    match = _match(scope["path"])
+    return match if match and reads_only(match.func) else None
+
+
+@lru_cache(MAX_MATCHES)
+def _match(path: str) -> ResolverMatch | None:
+    try:
+        return resolve(path)
+    except Http404:
+        return None
