@@ -295,7 +295,12 @@ Q_CLUSTER = {
     "queue_limit": 4,
     "max_attempts": 1,
     "ack_failures": True,
-    "poll": 0.1,
+    # On one machine, the worker is woken (sessions/lifecycle/queue.py).
+    **(
+        {"broker_class": "sessions.lifecycle.queue.Broker", "poll": 0}
+        if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3"
+        else {"poll": 0.1}
+    ),
     "save_limit": 100,
     "catch_up": False,
     "label": "Tasks",

@@ -1,7 +1,8 @@
 """Find a launch's commit and give it its build: a finished one, one in progress, or a new one.
 
 `prepare` is the worker's first step. Where a repository's server has to be asked, a thread does the
-work (`portal.lib.threadpool`), so that a slow server holds up nobody else; otherwise `prepare` does
+work (`portal.lib.threadpool`), so that a slow server holds up nobody else, and one answer serves
+all who ask the same within a few seconds (`sessions.git.sharing`); otherwise `prepare` does
 it itself, like any other short task. As with all `steps`, it changes nothing more if it is run
 twice, or twice at the same time.
 
@@ -34,6 +35,7 @@ from sessions.errors import BinderyError, TemporaryError
 from sessions.git import archive
 from sessions.git.read_file import first_entry
 from sessions.git.resolve import ResolvedRef, require_reachable, resolve
+from sessions.git.sharing import Sharing
 from sessions.models import Build, Project, RepositoryRule, Session
 from sessions.names import image_name, short_commit
 from sessions.progress import journal
@@ -56,6 +58,7 @@ _CONTENT_REF = "launch.content-ref-not-found"
 """Replaces their codes if the ref is the content's: the offers are no refs of the environment."""
 
 _pool = ThreadPool(MAX_THREADS, MAX_PER_HOST, MAX_PER_USER)
+_shared = Sharing()
 
 
 def prepare(session_id: int) -> None:
@@ -119,7 +122,12 @@ def _resolve(project: Project, *, again: bool) -> ResolvedRef:
         return ResolvedRef(project.commit, project.ref, project.path)
     if is_archive(project.provider):
         return archive.resolve(parse_repository(project.repository, path=project.path))
-    found = resolve(project.as_repository(), sshkey.fetch_identity(project))
+    repository, identity = project.as_repository(), sshkey.fetch_identity(project)
+    ask = partial(resolve, repository, identity)
+    if again or identity or not settings.IN_WORKER:
+        found = ask()
+    else:
+        found = _shared.ask(("ref", repository), project.owner_id, ask)
     if project.content_url:  # what opens is the content's
         return replace(found, path=project.path)
     return replace(found, path=_existing_path(project, project.url, found))
