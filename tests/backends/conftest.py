@@ -11,8 +11,8 @@ import pytest
 
 from quotas.resources import Resources
 from sessions.backends import BuildSpec, ServerSpec
-from sessions.backends.local import LocalBackend
-from sessions.backends.local.folders import BUILD, SERVER
+from sessions.backends.local import LocalBackend, keeper_processes
+from sessions.backends.local.folders import BUILD, SERVER, Folders
 from sessions.backends.local.keeper import cgroups
 from sessions.backends.local.keeper.files import remove
 from sessions.backends.local.keeper.removal import TRASH
@@ -36,6 +36,9 @@ def data(warm_data: Path) -> Iterator[Path]:
     folder = scratch.folder()
     warm_up(folder, warm_data)
     yield folder
+    base_keeper = Folders(folder).base_keeper
+    keeper_processes.kill(base_keeper, keeper_processes.CANCEL)
+    until(lambda: not keeper_processes.is_alive(base_keeper), 20)
     cgroups.sweep(folder / "run", ())
     until(lambda: not any(folder.glob(f"*/{TRASH}")), 60)  # a process of its own empties it
     remove(folder)

@@ -14,6 +14,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from django.conf import settings
@@ -36,7 +37,7 @@ from sessions.backends import (
     SetAsideItem,
 )
 from sessions.backends.personfiles import FilesHere
-from sessions.errors import TemporaryError, UserError
+from sessions.errors import BinderyError, TemporaryError, UserError
 from sessions.repofiles.browse import Browser
 
 from . import (
@@ -52,7 +53,7 @@ from . import (
     toolbox,
 )
 from .folders import BUILD, SERVER, Folders
-from .keeper import bases
+from .keeper import bases, compiling
 from .keeper.jobs import base_folder
 from .reports import Changes
 from .toolbox import interpreters
@@ -116,7 +117,7 @@ class LocalBackend:
 
     @outages.retry_on_disk_error()
     def warm_up(self) -> None:
-        """Start a keeper that makes the base of environments, unless there is one.
+        """Start a keeper that makes the base of environments and compiles, if one is needed.
 
         Raises `TemporaryError` if this machine lacks something that builds need.
         """
@@ -125,7 +126,8 @@ class LocalBackend:
             return
         removal.drop(folder)  # what an earlier one has left
         job = keeper_jobs.base_job(self.folders, self._toolbox())
-        if not bases.is_usable(base_folder(job, next(iter(job.pythons)))):
+        has_base = bases.is_usable(base_folder(job, next(iter(job.pythons))))
+        if not has_base or compiling.pending(self.folders.environments):
             keeper_processes.start(folder, owners.builder_uid(), job)
 
     def _record_earlier_uids(self) -> None:
@@ -251,16 +253,14 @@ class LocalBackend:
         job = keeper_jobs.server_job(spec, self.folders, self._toolbox())
         uid = owners.person_uid(spec.owner_id)
         owners.chown_private(self.folders.environment(spec.image), uid)
-        owners.make_person_folder(
-            self.folders.volume(spec.volume), spec.owner_id, self.folders.homes
-        )
-        owners.make_person_folder(
-            self.folders.project(spec.name), spec.owner_id, self.folders.homes
-        )
+        for place in (self.folders.volume(spec.volume), self.folders.project(spec.name)):
+            owners.make_person_folder(place, spec.owner_id, self.folders.homes)
         owners.make_folder(folder, uid, 0o700)
         if spec.identity:
             keyfiles.write(folder, uid, spec.identity)
         keeper_processes.start(folder, uid, job, keeper_jobs.fetch_key(spec))
+        if compiling.pending(self.folders.environments):
+            self.warm_up()
 
     def remove_server(self, session_id: int) -> None:
         """Tell the notebook's keeper to end, and to report it as stopped."""
@@ -331,6 +331,9 @@ class LocalBackend:
 
     def sweep(self) -> list[str]:
         """Remove leftovers of dead builds and removed projects; return their names."""
+        if compiling.pending(self.folders.environments):  # whose keeper was killed
+            with suppress(BinderyError):
+                self.warm_up()
         return orphans.sweep(self.folders)
 
     def changes(self) -> Iterator[BuildReport | ServerReport | None]:

@@ -9,7 +9,7 @@ set-aside/projects/<id>    what no row asked for; projects/.set-aside if on anot
 */.going/                  what is being removed, beside where it was
 installation               the id of the installation to which all this belongs
 run/build-<id>, server-<id>  one keeper each: job, status, log, lock, sockets (io), keys (ssh)
-run/base                   the keeper that makes the base ahead of the first build
+run/base                   the keeper that makes the base ahead of the first build, and compiles
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Folders:
 
     @property
     def base_keeper(self) -> Path:
-        """Return the run folder of the keeper that makes the base ahead of the first build."""
+        """Return the run folder of the keeper that makes the base, and compiles packages."""
         return self.run / "base"
 
     def all_untrusted(self) -> tuple[Path, ...]:

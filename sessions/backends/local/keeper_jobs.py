@@ -100,7 +100,7 @@ def build_job(spec: BuildSpec, folders: Folders, toolbox: Path) -> BuildJob:
 
 
 def base_job(folders: Folders, toolbox: Path) -> BuildJob:
-    """Return the job of the keeper that makes the base ahead of the first build."""
+    """Return the job of the keeper that makes the base, and compiles what builds left to it."""
     pythons = interpreters(owners.builder_uid())
     return BuildJob(
         url="",
@@ -116,6 +116,7 @@ def base_job(folders: Folders, toolbox: Path) -> BuildJob:
         fetch_trusted=[],
         trusted=list(settings.PORTAL_TRUSTED_HOSTS),
         closed=sorted(egress_rules().closed_ports),
+        environments=str(folders.environments),
     )
 
 

@@ -29,7 +29,7 @@ from sessions.errors import StateConflict, TemporaryError
 from . import environments, keeper_processes, removal, reports
 from .folders import BUILD, SERVER, Folders, is_valid_name
 from .keeper import cgroups
-from .keeper.files import UNSYNCED_MARK, may_be_incomplete, sync_all, sync_folder
+from .keeper.files import UNCOMPILED_MARK, UNSYNCED_MARK, may_be_incomplete, sync_all, sync_folder
 
 
 def read_id(folders: Folders) -> str:
@@ -115,7 +115,8 @@ def sweep(folders: Folders, *, min_age: float = MIN_AGE_SECONDS) -> list[str]:
     for name in doubtful:
         environments.drop(folders, name)
     removal.start_removal(folders.all_untrusted())
-    cgroups.sweep(folders.run, set(keeper_processes.running_folders(folders.run)))
+    working = {*keeper_processes.running_folders(folders.run), folders.base_keeper.name}
+    cgroups.sweep(folders.run, working)
     return [*(path.name for path in found), *doubtful]
 
 
@@ -123,8 +124,9 @@ def _sync_finished(folders: Folders) -> None:
     """Sync what builds did not wait for; if that fails, the next call does it."""
     for there, pattern in ((folders.environments, "[!.]*"), (folders.cache, "base-*")):
         marked = [path.parent for path in there.glob(f"{pattern}/{UNSYNCED_MARK}")]
+        written = [each for each in marked if not (each / UNCOMPILED_MARK).exists()]
         with suppress(OSError):
-            sync_all(there, [each for each in marked if not may_be_incomplete(each)])
+            sync_all(there, [each for each in written if not may_be_incomplete(each)])
 
 
 def _renamed_projects(folders: Folders) -> Iterator[Path]:

@@ -9,15 +9,17 @@ The damaged base keeps its files for the staff, under another name; the next bui
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from . import files
-from .status import JobFailed
+from .log import Log
+from .status import JobFailed, acquire_lock
 
 DAMAGED = JobFailed(
     "build.base-damaged",
@@ -29,6 +31,7 @@ FOUND = "damaged-files.txt"
 """The file in a base that was set aside which names what was damaged."""
 _SUFFIX = ".damaged"
 _MAX_FOUND = 100
+_LOCK_PAUSE = 0.1
 _Facts = tuple[int, int]
 
 
@@ -40,6 +43,20 @@ def record(draft: Path, kept: Path) -> None:
 def is_usable(kept: Path) -> bool:
     """Return whether builds can begin with this base: an older portal's has no list of files."""
     return files.is_whole(kept) and _list_file(kept).exists()
+
+
+@asynccontextmanager
+async def lock(kept: Path, log: Log) -> AsyncIterator[None]:
+    """Hold the lock of a base that is to be made; wait while another keeper makes it."""
+    path = kept.with_name(f".{kept.name}.lock")
+    if (held := acquire_lock(path)) is None:
+        log.write_line("── Waiting for JupyterLab, which is being installed once for all")
+        while (held := acquire_lock(path)) is None:
+            await asyncio.sleep(_LOCK_PAUSE)
+    try:
+        yield
+    finally:
+        os.close(held)
 
 
 def set_aside_if_damaged(kept: Path, since: float) -> bool:

@@ -20,7 +20,7 @@ from sessions.egress import proxy
 from sessions.egress.addresses import EgressRules
 from sessions.repofiles.configuration import hints, names, summary
 
-from . import bases, bounds, files, status, steps, trial
+from . import bases, bounds, compiling, files, steps, trial
 from .cgroups import Group
 from .files import make_readable, remove, rename_unless_exists
 from .jobs import BuildJob, Key, base_folder
@@ -33,7 +33,6 @@ from .status import JobFailed, Status
 
 _FOLDERS = ("env", "home", "tmp", "cache", "answer")
 _SCRATCH = 64_000_000
-_LOCK_PAUSE = 0.1
 _IN_MEMORY = ("/dev/shm", "/run")
 _TOO_MANY_FILES = JobFailed(
     "build.too-many-files",
@@ -121,8 +120,13 @@ class Build:
         asked = steps.repository_steps(self._job, found)
         for step in asked:
             await self._step(step)
-        if asked:  # otherwise it is the base alone, which was tried when it was made
-            await self._try_packages(asked[-1], found)
+        if not asked:  # it is the base alone, which was tried when it was made
+            return
+        await self._try_packages(asked[-1], found)
+        if self._job.private:  # `compiling` cannot reach what is somebody's alone
+            await self._step(steps.compile_step(self._job, found["python"], self._job.partial))
+        else:
+            compiling.request(self._partial, found["python"])
 
     def _is_base_damaged(self) -> bool:
         """Return whether this build used a base that was damaged; the log says so."""
@@ -276,17 +280,20 @@ class Build:
             server.close()
 
     async def _base_alone(self) -> Status:
-        """Make the base of the preferred Python, ahead of the first build."""
+        """Make the base of the preferred Python if there is none, then do what can wait."""
         self._log.phase("building")
         async with self._egress_proxy(self._job.trusted):
-            await self._install_base(next(iter(self._job.pythons)))
+            version = next(iter(self._job.pythons))
+            if not bases.is_usable(base_folder(self._job, version)):
+                await self._install_base(version)
+            await compiling.compile_all(self._job, self._step)
         return Status()
 
     async def _install_base(self, version: str) -> None:
         """Install JupyterLab; it is the same for all environments, so it is installed only once."""
         kept = base_folder(self._job, version)
         if not bases.is_usable(kept):
-            async with self._base_lock(kept):
+            async with bases.lock(kept, self._log):
                 if not bases.is_usable(kept):
                     return await self._make_base(kept, version)
         self._log.write_line(f"── Using Python {version} and JupyterLab from an earlier build")
@@ -295,19 +302,6 @@ class Build:
         (self._partial / "env" / files.UNSYNCED_MARK).unlink(missing_ok=True)
         self._add_user_site(version)
         return None
-
-    @asynccontextmanager
-    async def _base_lock(self, kept: Path) -> AsyncIterator[None]:
-        """Hold the lock of a base that is to be made; wait while another keeper makes it."""
-        path = kept.with_name(f".{kept.name}.lock")
-        if (lock := status.acquire_lock(path)) is None:
-            self._log.write_line("── Waiting for JupyterLab, which is being installed once for all")
-            while (lock := status.acquire_lock(path)) is None:
-                await asyncio.sleep(_LOCK_PAUSE)
-        try:
-            yield
-        finally:
-            os.close(lock)
 
     async def _make_base(self, kept: Path, version: str) -> None:
         """Install the base into this environment, and keep a duplicate of it."""

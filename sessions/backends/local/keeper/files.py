@@ -221,6 +221,8 @@ def errno_in(text: str) -> int:
 RESULT = "result.json"
 """The file that describes a finished environment; written before that gets its name."""
 UNSYNCED_MARK = ".unsynced"
+UNCOMPILED_MARK = ".uncompiled"
+"""The file in a finished environment whose packages `compiling` has not compiled yet."""
 
 
 def mark_unsynced(folder: Path) -> None:

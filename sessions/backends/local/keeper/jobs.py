@@ -57,7 +57,8 @@ class BuildJob:
     ``trusted`` are hosts that may be reached despite their address: by git, and by everything after
     it; ``closed`` and, for git alone, ``fetch_front`` are those of
     `sessions.egress.addresses.EgressRules`. ``private`` means that the result is for one person
-    only. Without an ``environment``, only the base of the preferred Python is made.
+    only. Without an ``environment``, only the base of the preferred Python is made, and what waits
+    for it in the folder ``environments`` is compiled.
     """
 
     url: str
@@ -77,6 +78,7 @@ class BuildJob:
     fetch_front: str = ""
     archive: str = ""
     archive_hosts: dict[str, str] = field(default_factory=dict)
+    environments: str = ""
 
 
 def base_folder(job: BuildJob, version: str) -> Path:

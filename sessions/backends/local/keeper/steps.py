@@ -30,7 +30,7 @@ _PIPENV = (UV, "tool", "run", "--python", PYTHON, "pipenv")
 
 COMPILE = """
 find "$2" -mindepth 1 -maxdepth 1 -newer "$3" ! -name "*-info" \\
-    -exec "$1" -I -m compileall -q -j 0 -x "/tests?/" {} + > /dev/null || true
+    -exec "$1" -I -S -m compileall -q -j 0 -x "/tests?/" {} + > /dev/null || true
 """
 RESTORE = """
 import sys
@@ -164,8 +164,7 @@ def repository_steps(job: BuildJob, detected: Mapping[str, Any]) -> list[Step]:
         steps.append(replace(pipenv, workdir=os.path.join(HOME, os.path.dirname(path))))
     if detected["package"]:
         steps.append(_install_step(job, "the repository's package", (*install, ".")))
-    steps += [_post_build_step(job, path) for path in detected["post_build"]]
-    return [*steps, _compile_step(job, detected["python"])] if steps else []
+    return steps + [_post_build_step(job, path) for path in detected["post_build"]]
 
 
 def restore_step(job: BuildJob) -> Step:
@@ -197,19 +196,20 @@ def _post_build_step(job: BuildJob, path: str) -> Step:
     )
 
 
-def _compile_step(job: BuildJob, version: str) -> Step:
-    """Compile new packages, because notebooks cannot write to the environment.
+def compile_step(job: BuildJob, version: str, folder: str) -> Step:
+    """Compile the new packages in ``folder``, because notebooks cannot write to the environment.
 
-    Errors are ignored: a package that does not compile may never be used. Packages' own tests, half
-    of the modules of pandas and many others, are left out.
+    The machine's own Python reads them and runs nothing of them. Errors are ignored: a package that
+    does not compile may never be used. Packages' own tests, half of the modules of pandas and many
+    others, are left out.
     """
     packages = f"{ENVIRONMENT}/lib/python{version}/site-packages"
     # The last file written into the environment's base: anything newer is the repository's.
     newest = f"{packages}/{USER_SITE_FILE}"
     return Step(
         title="Compiling packages",
-        argv=("sh", "-c", COMPILE, "sh", PYTHON, packages, newest),
-        binds=(_environment(job),),
+        argv=("sh", "-c", COMPILE, "sh", job.pythons[version], packages, newest),
+        binds=(Bind(f"{folder}/env", ENVIRONMENT, writable=True),),
         code="build.internal",
         message="The packages could not be compiled; see the last lines of the log.",
         workdir="/tmp",
