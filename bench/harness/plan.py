@@ -32,6 +32,7 @@ class Plan:
     upload_bytes: int
     starts: int
     builds: int
+    later_builds: int
     growth: int
 
     def chance(self, purpose: str) -> random.Random:
@@ -44,7 +45,7 @@ def full(seed: int) -> Plan:
     return Plan(
         seed=seed, minutes=15, rounds=4, seconds=2.0, launches=60, launch_rounds=3,
         warm_launches=20, viewers=(1, 50, 200), log_seconds=8.0, notebooks=1000, scale=1.0,
-        list_rounds=10, upload_bytes=5 * 10**8, starts=2, builds=1, growth=3,
+        list_rounds=10, upload_bytes=5 * 10**8, starts=2, builds=1, later_builds=3, growth=3,
     )  # fmt: skip
 
 
@@ -53,5 +54,6 @@ def quick(seed: int) -> Plan:
     return Plan(
         seed=seed, minutes=2, rounds=1, seconds=0.5, launches=10, launch_rounds=1,
         warm_launches=3, viewers=(20,), log_seconds=2.0, notebooks=100, scale=0.01,
-        list_rounds=3, upload_bytes=10**8, starts=0, builds=0, growth=0,
+        list_rounds=3, upload_bytes=10**8, starts=0, builds=0, later_builds=0,
+        growth=0,
     )  # fmt: skip

@@ -75,6 +75,21 @@ def test_a_build_makes_the_base_if_its_maker_is_killed(new, order):
     assert "── Installing JupyterLab\n" in log(new, spec.id)
 
 
+@pytest.mark.slow("an index is asked", seconds=60)
+def test_a_misspelt_package_fails_the_build_before_the_base_is_made(new, order):
+    spec = order(
+        {"binder/requirements.txt": "idna\n-r more.txt\n", "binder/more.txt": "\nNumpyy_x\n"}
+    )
+    new.ensure_build(spec)
+    report = finished(new, spec)
+    assert report.code == "build.requirements"
+    named = (
+        "The package index has no package named numpyy-x, which line 2 of binder/more.txt asks for."
+    )
+    assert named in report.message
+    assert "JupyterLab" not in log(new, spec.id)
+
+
 def test_no_base_is_made_where_builds_cannot_work(new):
     remove(new.folders.toolboxes)
     new.folders.toolboxes.mkdir()

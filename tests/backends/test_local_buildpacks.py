@@ -192,7 +192,10 @@ def test_all_python_files_together_build_one_environment(backend, order, wish):
     assert "from the package 3.10\n" in log(backend, spec.id)
     environment = backend.folders.environment(spec.image)
     assert (environment / "home/built-at").read_text() == "/home/jovyan\n"
-    there = {path.name for path in environment.iterdir()} - {files.UNSYNCED_MARK}
+    there = {path.name for path in environment.iterdir()} - {
+        files.UNSYNCED_MARK,
+        files.UNCOMPILED_MARK,
+    }
     assert there == {"env", "home", files.RESULT}
     server = wish(spec)
     backend.ensure_server(server)
@@ -258,6 +261,11 @@ def test_a_folder_in_the_place_of_a_script_is_not_run(backend, order):
     ("files", "code", "words"),
     [
         ({"requirements.txt": "os\n"}, "build.requirements", "a part of Python itself"),
+        (
+            {"requirements.txt": "idna\n\nNo_such.Package>1\n"},
+            "build.requirements",
+            "line 3 of req",
+        ),
         ({"postBuild": "sudo apt-get install x\n"}, "build.post-build", "no root rights"),
         ({"requirements.txt": b"# \xf6\n"}, "build.configuration", "Save it as UTF-8"),
     ],

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
+from . import requirements
 
 _SUDO = re.compile(r"^[^#\n]*(?<![\w/.-])sudo\s", re.MULTILINE)
 _APT = re.compile(
@@ -21,6 +24,8 @@ _NODE = re.compile(
 )
 
 _POST_BUILD = "postBuild"
+_MISSING = re.compile(r"\bBecause ([A-Za-z0-9][\w.-]*) was not found in the package registry")
+_CHECK_NAME = "Check its spelling: the name to install may differ from the one to import."
 _CODES = frozenset({"build.requirements", "build.package", "build.post-build"})
 _NO_ROOT = (
     "uses sudo, but a build has no root rights. Name Debian packages in apt.txt, which a portal on "
@@ -107,11 +112,22 @@ def expects_node(text: str) -> bool:
     return _NODE.search(text) is not None
 
 
-def explain(code: str, output: Iterable[str], mistakes: Mapping[str, str]) -> str:
+def missing_package(output: Iterable[str]) -> str:
+    """Return the package that the index does not have, as uv prints it; "" if it names none."""
+    found = _MISSING.search("\n".join(output))
+    return found[1] if found else ""
+
+
+def explain(
+    code: str,
+    output: Iterable[str],
+    mistakes: Mapping[str, str],
+    places: Mapping[str, str] = MappingProxyType({}),
+) -> str:
     """Return the sentences that explain the failure of a step; "" if nothing is known.
 
     ``code`` is that of the failure, ``output`` its last lines, and ``mistakes`` are the known ones
-    in the repository's files, by path.
+    in the repository's files, by path. ``places`` say where packages are named.
     """
     if code not in _CODES:
         return ""
@@ -119,8 +135,17 @@ def explain(code: str, output: Iterable[str], mistakes: Mapping[str, str]) -> st
     found = [text for path, text in mistakes.items() if path.endswith(_POST_BUILD) == is_script]
     if found:
         return " ".join(found)
+    output = list(output)
+    if name := missing_package(output):
+        place = places.get(requirements.normalized(name), "")
+        return f"{_named(name, place)} {_CHECK_NAME}"
     printed = "\n".join(output)
     for pattern, sentence in _SCRIPTS if is_script else _INSTALLERS:
         if match := pattern.search(printed):
             return sentence.format(**match.groupdict())
     return ""
+
+
+def _named(name: str, place: str) -> str:
+    sentence = f"The package index has no package named {name}"
+    return f"{sentence}, which {place} asks for." if place else f"{sentence}."

@@ -79,6 +79,7 @@ def describe(pack: Any, prepared: Prepared) -> dict[str, Any]:
     return {
         "report": summary.lines(name, prepared, taken),
         "mistakes": {path: text for path, text in mistakes if summary.concerns(path, taken)},
+        "places": prepared.places,
         "rewritten": bool(prepared.digests),
         "node": any(path in taken for path in prepared.node),
     }

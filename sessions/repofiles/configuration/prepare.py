@@ -45,6 +45,7 @@ class Prepared:
 
     ``folder`` is the one that has them, "" for the root. By path, ``notes`` say what was
     understood, ``faults`` why a file cannot be used, and ``mistakes`` what explains a failure.
+    ``places`` are the lines of packages, by name.
     ``digests`` has the files that were rewritten, ``node`` those that expect Node.js.
     """
 
@@ -52,6 +53,7 @@ class Prepared:
     notes: dict[str, str] = field(default_factory=dict)
     faults: dict[str, str] = field(default_factory=dict)
     mistakes: dict[str, str] = field(default_factory=dict)
+    places: dict[str, str] = field(default_factory=dict)
     digests: dict[str, str] = field(default_factory=dict)
     node: list[str] = field(default_factory=list)
 
@@ -185,6 +187,7 @@ def _plain(path: str, content: bytes, found: Prepared, mirror: str) -> bytes | N
         found.notes[path] = f"{path} was understood as: {found_minor[2]}={found_minor[3]}"
     if name in names.REQUIREMENTS or name not in names.ALL:
         _note_mistake(path, requirements.mistake(path, text), found)
+        found.places = {**requirements.places(path, text), **found.places}
         meant = encoding.without_invisible(meant)
     return content if meant == text and encoding.is_plain(content) else meant.encode()
 

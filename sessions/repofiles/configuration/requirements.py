@@ -55,6 +55,17 @@ def includes(text: str) -> list[str]:
     return _INCLUDE.findall(text)
 
 
+def places(path: str, text: str) -> dict[str, str]:
+    """Return where the file names each package, in words; names are as PEP 503 writes them."""
+    named = ((number, _NAME.fullmatch(line)) for number, line in enumerate(text.splitlines(), 1))
+    return {normalized(name[1]): f"line {number} of {path}" for number, name in named if name}
+
+
+def normalized(name: str) -> str:
+    """Return a package's name as PEP 503 writes it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
 def use_mirror(text: str, mirror: str) -> str:
     """Return the text with the site's ``mirror`` in the place of PyPI's own index."""
     return _PYPI.sub(lambda _: mirror, text) if mirror else text

@@ -21,6 +21,10 @@ NETLINK_DIVISOR = 4
 _DISK_PAUSE = 3.0
 MAX_OPEN_FILES = 65_536
 """Open files of all processes in a sandbox together; each process has 4,096 at most."""
+TOO_MANY_FILES = JobFailed(
+    "build.too-many-files",
+    f"The build had more than {MAX_OPEN_FILES:,} files and connections open at once.",
+)
 _FILES_PAUSE = 0.5
 _PROBE = 1_000_000
 RESERVED_DISK_BYTES = 32_000_000

@@ -34,10 +34,6 @@ from .status import JobFailed, Status
 _FOLDERS = ("env", "home", "tmp", "cache", "answer")
 _SCRATCH = 64_000_000
 _IN_MEMORY = ("/dev/shm", "/run")
-_TOO_MANY_FILES = JobFailed(
-    "build.too-many-files",
-    f"The build had more than {bounds.MAX_OPEN_FILES:,} files and connections open at once.",
-)
 
 
 class Build:
@@ -57,7 +53,7 @@ class Build:
         self._log = log
         self._key = key
         self._linker = linker
-        self._mistakes: dict[str, str] = {}
+        self._explained: list[dict[str, str]] = [{}, {}]
         self._notes: list[str] = []
         self._partial = Path(job.partial)
         self._group = group
@@ -114,6 +110,8 @@ class Build:
 
     async def _install(self, found: dict[str, Any]) -> None:
         """Install everything, and check that JupyterLab starts."""
+        if not self._linker or not bases.is_usable(base_folder(self._job, found["python"])):
+            await self._resolve(found)
         await self._install_base(found["python"])
         if self._linker:
             self._linker.end()
@@ -127,6 +125,19 @@ class Build:
             await self._step(steps.compile_step(self._job, found["python"], self._job.partial))
         else:
             compiling.request(self._partial, found["python"])
+
+    async def _resolve(self, found: dict[str, Any]) -> None:
+        """Fail if a package does not exist, before the base is made or copied.
+
+        All other failures are left to the installation, which sees the packages of the base.
+        """
+        if not (step := steps.resolve_step(self._job, found)):
+            return
+        try:
+            await self._step(step)
+        except JobFailed as failed:
+            if failed.code != step.code or hints.missing_package(self._log.recent):
+                raise
 
     def _is_base_damaged(self) -> bool:
         """Return whether this build used a base that was damaged; the log says so."""
@@ -175,7 +186,7 @@ class Build:
         found: dict[str, Any] = json.loads(files.read_own(self._partial / "answer/detected.json"))
         block = summary.block(found.get("report", []), self._notes)
         self._log.write_output("".join(f"{line}\n" for line in block).encode())
-        self._mistakes = found.get("mistakes", {})
+        self._explained = [found.get("mistakes", {}), found.get("places", {})]
         if name := found.get("containers"):
             raise JobFailed(
                 "build.needs-containers",
@@ -199,20 +210,18 @@ class Build:
     ) -> None:
         self._log.write_line(f"── {step.title}")
         self._log.recent.clear()
-        whole = self._job.bounds.disk
-        full = JobFailed("build.disk-full", f"The build wrote more than {bounds.gigabytes(whole)}.")
         status = await run(
             self._sandbox(step),
             step.argv,
             self._log.write_output,
-            lambda process: self._watch(process, limit or whole, failure or full),
+            lambda process: self._watch(process, limit, failure),
         )
         self._log.end_line()
         self._memory.check()
         if status and (why := bounds.disk_error(self._job.partial)):  # too fast for the monitor
             raise JobFailed.from_disk("build", why)
         if status:
-            why = hints.explain(step.code, self._log.recent, self._mistakes)
+            why = hints.explain(step.code, self._log.recent, *self._explained)
             raise JobFailed(step.code, f"{step.message} {why}".rstrip())
 
     async def _try_packages(self, step: steps.Step, found: dict[str, Any]) -> None:
@@ -227,15 +236,13 @@ class Build:
 
     async def _start_once(self, step: steps.Step, fault: trial.Fault) -> None:
         self._log.write_line("── Starting JupyterLab once")
-        whole = self._job.bounds.disk
-        full = JobFailed("build.disk-full", f"The build wrote more than {bounds.gigabytes(whole)}.")
         try:
             await trial.start_once(
                 self._folder,
                 self._job,
                 self._sandbox(step),
                 self._log.write_output,
-                lambda process: self._watch(process, whole, full),
+                self._watch,
                 fault,
             )
         finally:
@@ -256,11 +263,15 @@ class Build:
             group=self._group,
         )
 
-    async def _watch(self, process: int, disk: int, failure: JobFailed) -> None:
+    async def _watch(self, process: int, disk: int = 0, failure: JobFailed | None = None) -> None:
+        """Raise `JobFailed` at a limit, for ``disk`` bytes with the ``failure``."""
+        whole = self._job.bounds.disk
+        wrote = f"The build wrote more than {bounds.gigabytes(whole)}."
+        failure = failure or JobFailed("build.disk-full", wrote)
         await bounds.run_until_first(
             self._memory.watch(process),
-            bounds.watch_open_files(process, _TOO_MANY_FILES),
-            bounds.watch_disk([self._job.partial], disk, failure),
+            bounds.watch_open_files(process, bounds.TOO_MANY_FILES),
+            bounds.watch_disk([self._job.partial], disk or whole, failure),
             bounds.watch_free_space(self._job.partial, JobFailed.from_disk("build", files.FULL)),
         )
 

@@ -152,6 +152,15 @@ def base_steps(job: BuildJob, version: str) -> list[Step]:
     ]
 
 
+def resolve_step(job: BuildJob, detected: Mapping[str, Any]) -> Step | None:
+    """Resolve what `repository_steps` will install, into the build's cache; None if nothing is."""
+    if not (path := detected["requirements"]):
+        return None
+    words = (UV, "pip", "compile", "--quiet", "--python", job.pythons[detected["python"]],
+             "--output-file", "/tmp/resolved.txt", path)  # fmt: skip
+    return replace(_install_step(job, path, words), title=f"Looking for the packages of {path}")
+
+
 def repository_steps(job: BuildJob, detected: Mapping[str, Any]) -> list[Step]:
     """Return the steps that the repository's own files ask for, in repo2docker's order."""
     steps = [_node_step(job)] if detected.get("node") else []
