@@ -75,7 +75,7 @@ def test_a_build_makes_the_base_if_its_maker_is_killed(new, order):
     assert "── Installing JupyterLab\n" in log(new, spec.id)
 
 
-@pytest.mark.slow("an index is asked", seconds=60)
+@pytest.mark.slow("an index is asked", seconds=150)
 def test_a_misspelt_package_fails_the_build_before_the_base_is_made(new, order):
     spec = order(
         {"binder/requirements.txt": "idna\n-r more.txt\n", "binder/more.txt": "\nNumpyy_x\n"}
@@ -88,6 +88,29 @@ def test_a_misspelt_package_fails_the_build_before_the_base_is_made(new, order):
     )
     assert named in report.message
     assert "JupyterLab" not in log(new, spec.id)
+
+
+PLANT = """
+import os, setuptools
+for folder in ("/opt/env", "/opt/env/bin", "/tmp", "/var/cache/uv", os.getcwd()):
+    try:
+        open(f"{folder}/planted", "w").write("")
+        print("planted in", folder)
+    except OSError as error:
+        print("not planted in", folder, error)
+setuptools.setup(name="planter", version="1", py_modules=[])
+"""
+
+
+@pytest.mark.slow("JupyterLab is installed", seconds=150)
+def test_code_that_runs_before_the_base_is_made_leaves_nothing_in_it(new, order):
+    spec = order({"binder/requirements.txt": "-e .\n", "setup.py": PLANT, "binder/setup.py": PLANT})
+    new.ensure_build(spec)
+    finished(new, spec)
+    print(log(new, spec.id)[:6000])
+    (base,) = new.folders.cache.glob("base-*")
+    assert list(base.rglob("planted*")) == []
+    assert list(new.folders.cache.glob("planted")) == []
 
 
 def test_no_base_is_made_where_builds_cannot_work(new):

@@ -161,8 +161,10 @@ def test_folders_shared_between_builds_are_never_writable():
         steps.fetch_step(job),
         steps.detect_step(job),
         steps.restore_step(job),
+        steps.resolve_step(job, everything),
         *steps.repository_steps(job, everything),
     ]:
+        assert step
         for bind in step.binds:
             assert bind.source.startswith(job.partial) or not bind.writable
             assert not bind.source.startswith(job.cache)
@@ -196,16 +198,17 @@ def test_files_are_installed_in_repo2dockers_order():
         (*install, "-r", "binder/requirements.txt"),
         (*install, "."),
         ("sh", "-c", steps.POST_BUILD, "sh", "b/p"),
-        (
-            "sh",
-            "-c",
-            steps.COMPILE,
-            "sh",
-            "/opt/env/bin/python",
-            "/opt/env/lib/python3.11/site-packages",
-            "/opt/env/lib/python3.11/site-packages/bindery.pth",
-        ),
     ]
+
+
+def test_packages_are_compiled_by_the_machines_python_which_runs_none_of_them():
+    step = steps.compile_step(build_job(), "3.11", "/data/environments/x")
+    packages = "/opt/env/lib/python3.11/site-packages"
+    python = build_job().pythons["3.11"]
+    assert step.argv[2:] == (steps.COMPILE, "sh", python, packages, f"{packages}/bindery.pth")
+    assert not python.startswith("/opt/env")
+    assert " -I -S -m compileall " in steps.COMPILE
+    assert step.binds == (Bind("/data/environments/x/env", "/opt/env", writable=True),)
 
 
 def test_new_packages_are_compiled_without_their_tests(tmp_path):

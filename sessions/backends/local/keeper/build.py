@@ -31,7 +31,7 @@ from .program import run
 from .sandbox import IO_FOLDER, Bind, Sandbox
 from .status import JobFailed, Status
 
-_FOLDERS = ("env", "home", "tmp", "cache", "answer")
+_FOLDERS = ("env", "home", "tmp", "cache", "resolved", "answer")
 _SCRATCH = 64_000_000
 _IN_MEMORY = ("/dev/shm", "/run")
 
@@ -340,7 +340,7 @@ class Build:
             path.write_text(line)
 
     def _finish(self, found: dict[str, Any]) -> None:
-        for name in ("tmp", "cache", "answer"):
+        for name in ("tmp", "cache", "resolved", "answer"):
             remove(self._partial / name)
         for name in ("env", "home"):
             make_readable(self._partial / name)

@@ -153,12 +153,25 @@ def base_steps(job: BuildJob, version: str) -> list[Step]:
 
 
 def resolve_step(job: BuildJob, detected: Mapping[str, Any]) -> Step | None:
-    """Resolve what `repository_steps` will install, into the build's cache; None if nothing is."""
+    """Resolve what `repository_steps` will install; None if nothing is.
+
+    An editable package runs code of its own here. So nothing is shared with the step that makes the
+    base, which may come next: neither the environment nor a cache or a temporary folder.
+    """
     if not (path := detected["requirements"]):
         return None
-    words = (UV, "pip", "compile", "--quiet", "--python", job.pythons[detected["python"]],
-             "--output-file", "/tmp/resolved.txt", path)  # fmt: skip
-    return replace(_install_step(job, path, words), title=f"Looking for the packages of {path}")
+    words = (UV, "pip", "compile", "--quiet", "--only-binary", ":all:", "--python",
+             job.pythons[detected["python"]], "--output-file", "/tmp/resolved.txt",
+             path)  # fmt: skip
+    return replace(
+        _install_step(job, path, words),
+        title=f"Looking for the packages of {path}",
+        binds=(
+            _home(job, writable=False),
+            _toolbox(job),
+            Bind(f"{job.partial}/resolved", CACHE, writable=True),
+        ),
+    )
 
 
 def repository_steps(job: BuildJob, detected: Mapping[str, Any]) -> list[Step]:
