@@ -120,7 +120,7 @@ def test_a_release_has_everything_but_its_hooks(name):
 @SETS
 def test_every_object_names_its_namespace(name):
     for each in objects(values_of(name)):
-        wanted = None if each.kind.startswith("Cluster") else "bindery"
+        wanted = None if each.kind.startswith(("Cluster", "PriorityClass")) else "bindery"
         assert each.thing["metadata"].get("namespace") == wanted, each
 
 

@@ -53,7 +53,8 @@ def test_no_pod_has_privileges(name, upgrade):
 
 @SETS
 def test_only_pods_that_ask_the_cluster_have_a_token(name):
-    asking = {"web", "worker", "watch", "back-up", "make-secrets"}
+    asking = {"web", "worker", "watch", "back-up", "make-secrets", "choose-popular",
+              "size-held-room"}  # fmt: skip
     with_token = {
         owner.name for owner, pod in pods(name) if pod["spec"]["automountServiceAccountToken"]
     }

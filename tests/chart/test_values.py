@@ -44,6 +44,7 @@ OTHERS: dict[str, Any] = {
     "gateway.parentRefs": [{"name": "other"}],
     "imagePullSecrets": [{"name": "other"}],
     "settingsSecrets": ["other"],
+    "prePull.images": ["other.example.org/other:1"],
     "settings": {"PORTAL_TOKEN_DAYS": 7},
     "notebooks.podTemplate": {"spec": {"priorityClassName": "other"}},
     "monitoring.serviceMonitor.interval": "7s",
@@ -55,6 +56,7 @@ NEEDS: dict[str, dict[str, Any]] = {
     "redis.url": {"redis": {"url": "redis://one.example.org"}},
     "web.replicas": {"web.autoscaling.enabled": False},
     "worker.replicas": {"worker.autoscaling.enabled": False},
+    "heldRoom.replicas": {"heldRoom.followUse.enabled": False},
     "embedded": {"embedded.enabled": True},
     "tls.issuer": {"tls.clusterIssuer": ""},
 }

@@ -45,6 +45,7 @@ class Request(BaseHTTPRequestHandler):
             self.names = self.names[2:]
         elif self.address.path.startswith("/apis/"):  # …/GROUP/VERSION/KIND[/NAME]
             self.names = self.address.path.split("/")[4:]
+            self.names = self.names[2:] if self.names[0] == "namespaces" else self.names
         length = int(self.headers.get("Content-Length", 0))
         self.body = json.loads(self.rfile.read(length) or b"{}")
         asked = f"{self.command} {'/'.join(self.names)}"

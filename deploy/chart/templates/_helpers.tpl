@@ -132,7 +132,7 @@ bindery-embedded
   "PORTAL_STORAGE_CLASS" .Values.storage.className
   "PORTAL_VOLUME_ACCESS" .Values.storage.accessMode
   "PORTAL_VOLUME_GB" (toString .Values.storage.sizeGB)
-  "PORTAL_POD_TEMPLATE" (ternary "" "/run/bindery/pod-template/pod.yaml" (empty .Values.notebooks.podTemplate))
+  "PORTAL_POD_TEMPLATE" (ternary "" "/run/bindery/pod-template/pod.yaml" (empty (include "bindery.podTemplate" .)))
   "PORTAL_CA_CONFIGMAP" .Values.caConfigMap
 -}}
 {{- if .Values.caConfigMap }}
@@ -156,6 +156,19 @@ bindery-embedded
 {{ $name }}: {{ $value | toString | quote }}
 {{- end }}
 {{- end }}
+{{- end }}
+
+{{/* The site's part of a notebook's pod, as YAML; "" for none. */}}
+{{- define "bindery.podTemplate" -}}
+{{- $given := deepCopy .Values.notebooks.podTemplate -}}
+{{- if .Values.notebooks.pack -}}
+{{- $same := dict "app.kubernetes.io/managed-by" "bindery" "bindery/kind" "server" -}}
+{{- $term := dict "topologyKey" "kubernetes.io/hostname" "labelSelector" (dict "matchLabels" $same) -}}
+{{- $preferred := list (dict "weight" 100 "podAffinityTerm" $term) -}}
+{{- $pod := dict "podAffinity" (dict "preferredDuringSchedulingIgnoredDuringExecution" $preferred) -}}
+{{- $given = merge $given (dict "spec" (dict "affinity" $pod)) -}}
+{{- end -}}
+{{- with $given }}{{ toYaml . }}{{ end -}}
 {{- end }}
 
 {{/* --- Parts of the portal's pods ------------------------------------------------------------ */}}
@@ -196,7 +209,7 @@ capabilities:
   mountPath: /run/bindery/registry
   readOnly: true
 {{- end }}
-{{- if .root.Values.notebooks.podTemplate }}
+{{- if include "bindery.podTemplate" .root }}
 - name: pod-template
   mountPath: /run/bindery/pod-template
   readOnly: true
@@ -221,7 +234,7 @@ capabilities:
       - key: .dockerconfigjson
         path: config.json
 {{- end }}
-{{- if .root.Values.notebooks.podTemplate }}
+{{- if include "bindery.podTemplate" .root }}
 - name: pod-template
   configMap:
     name: {{ .prefix }}bindery-pod-template

@@ -40,6 +40,7 @@ STREAM_SILENCE_SECONDS = 90
 WATCH_SECONDS = 60
 MAX_LINE_BYTES = 1_000_000
 _API = "/api/v1"
+_APPS = "/apis/apps/v1"
 _REVIEWING, _REVIEWS = "/apis/authorization.k8s.io/v1", "selfsubjectaccessreviews"
 _RULES = "selfsubjectrulesreviews"
 
@@ -106,6 +107,12 @@ class Cluster:
     def patch(self, kind: str, name: str, change: Manifest) -> bool:
         """Merge the change into it; return False if nothing has that name."""
         status, _answer = self._call("PATCH", f"{kind}/{name}", body=change, tolerated={404})
+        return status != 404
+
+    def change_workload(self, kind: str, name: str, change: Manifest) -> bool:
+        """Merge the change into a DaemonSet or Deployment; return False if it does not exist."""
+        path = f"namespaces/{self._namespace}/{kind}/{name}"
+        status, _answer = self._call("PATCH", path, body=change, tolerated={404}, root=_APPS)
         return status != 404
 
     def delete(self, kind: str, name: str, **options: Any) -> None:
