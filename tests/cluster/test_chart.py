@@ -56,6 +56,7 @@ def test_three_commands_bring_a_portal_a_notebook_and_an_account(release: Releas
     for part in ("worker", "watch"):
         for pod in release.pods(part):
             assert checked(release, pod) == "0\n", release.told()
+    assert "kube_config_path" not in release.told()
 
 
 def checked(release: Release, pod: Any) -> str:

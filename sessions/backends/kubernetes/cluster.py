@@ -7,13 +7,16 @@ live in one namespace, except the nodes.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from django.utils.translation import gettext as _
 from kubernetes import client, config
+from kubernetes.config.incluster_config import SERVICE_TOKEN_FILENAME
 from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, ReadTimeoutError
 
@@ -40,6 +43,7 @@ STREAM_SILENCE_SECONDS = 90
 WATCH_SECONDS = 60
 MAX_LINE_BYTES = 1_000_000
 _API = "/api/v1"
+_IN_POD = Path(SERVICE_TOKEN_FILENAME)
 _APPS = "/apis/apps/v1"
 _REVIEWING, _REVIEWS = "/apis/authorization.k8s.io/v1", "selfsubjectaccessreviews"
 _RULES = "selfsubjectrulesreviews"
@@ -219,10 +223,11 @@ class Cluster:
     @cached_property
     def _client(self) -> client.ApiClient:
         configuration = client.Configuration()
+        is_pod = not self._config_arguments and "KUBECONFIG" not in os.environ and _IN_POD.exists()
+        # In a pod, the other one prints on standard output that it might not work.
+        load: Any = config.load_incluster_config if is_pod else config.load_config
         try:
-            config.load_config(  # type: ignore[no-untyped-call]
-                client_configuration=configuration, **self._config_arguments
-            )
+            load(client_configuration=configuration, **self._config_arguments)
         except config.ConfigException as error:
             message = _("No cluster is configured: %(why)s") % {"why": error}
             raise BackendAway(UNREACHABLE, message) from None
