@@ -1,13 +1,17 @@
-"""The fast lane: API calls that only read the database, answered one after another by one thread.
+"""The fast lanes: API calls that wait for nothing but the database, answered one after another.
 
 Threads that compute at the same time take the interpreter from each other, which made fifty callers
-slower than one. Calls of the pool's other threads may wait for anything: git, an identity provider,
-an upload, the database's lock. Those in the lane do not wait, so one thread is enough. If one
-takes long all the same, the calls behind it go to the pool (`portal.handler`).
+slower than one. Calls in the pool's threads may wait for anything: git, an identity provider, an
+upload. Those in a lane do not, so one thread is enough. If one takes long all the same, the calls
+behind it go to the pool (`portal.handler`).
 
-A view is marked for it by `sessions.api.endpoint`, and its caller sends an API token. So there is
-no session, no form and no page, and little is left of the middleware. The database is asked who the
-caller is for each call, as everywhere.
+Calls that read and calls that change something have a lane each, since a change may wait for the
+database's lock. Changes pass all of the middleware: launches made in turn are accepted sooner than
+launches made at the same time.
+
+A view is marked by `sessions.api.endpoint`, and its caller sends an API token. So, for reading,
+there is no session, no form and no page, and little is left of the middleware. The database is
+asked who the caller is for each call, as everywhere.
 """
 
 from __future__ import annotations
@@ -36,17 +40,19 @@ from django.utils.translation import get_language
 from keys.authentication import bearer_token
 from portal.lib.logs.requests import current_trace
 from portal.server.bodies import RequestGuard
-from sessions.api.endpoint import reads_only
+from sessions.api.endpoint import is_quick
 
 Answer = Callable[[], HttpResponseBase]
 MAX_MATCHES = 4096
 PATIENCE = 0.25
-"""Seconds that a call waits in the lane for others."""
+"""Seconds that a call that reads waits in the lane for others."""
+PATIENCE_TO_CHANGE = 1.0
+"""The same for one that changes something: the one before may wait for the database's lock."""
 BATCH_SECONDS = 0.01
 
 
 class HeldUp(Exception):
-    """Raised for a call that has waited in the lane for `PATIENCE`, and was not begun there."""
+    """Raised for a call that has waited in the lane for too long, and was not begun there."""
 
 
 @dataclass
@@ -71,15 +77,16 @@ class Lane:
     about as long as an answer.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, patience: float = PATIENCE) -> None:
         self._calls: SimpleQueue[_Call] = SimpleQueue()
+        self._patience = patience
         Thread(target=self._run, name="fast lane", daemon=True).start()
 
     async def run(self, answer: Answer) -> HttpResponseBase:
         """Return what ``answer`` returns in the thread. Raises `HeldUp`."""
         loop = asyncio.get_running_loop()
         call = _Call(answer, loop.create_future())
-        timer = loop.call_later(PATIENCE, _withdraw, call)
+        timer = loop.call_later(self._patience, _withdraw, call)
         self._calls.put(call)
         try:
             return await call.future
@@ -162,13 +169,13 @@ def _constant_headers(request: HttpRequest) -> dict[str, str]:
 
 def match_of(scope: Any) -> ResolverMatch | None:
     """Return the view of a request for the fast lane; None if it is not for it."""
-    if scope["method"] != "GET" or not scope["path"].startswith("/api/"):
+    if not scope["path"].startswith("/api/"):
         return None
     held = [value for name, value in scope["headers"] if name == b"authorization"]
     if len(held) != 1 or not bearer_token(held[0].decode("latin-1")):
         return None
     match = _match(scope["path"])
-    return match if match and reads_only(match.func) else None
+    return match if match and is_quick(match.func, scope["method"]) else None
 
 
 @lru_cache(MAX_MATCHES)

@@ -46,6 +46,7 @@ class PortalHandler(ASGIHandler):
             lambda answer: answer(), thread_sensitive=False, executor=self._threads
         )
         self._lane = fastlane.Lane()
+        self._changes = fastlane.Lane(fastlane.PATIENCE_TO_CHANGE)
         self._writer = ThreadPoolExecutor(1, "after answers")
         self._due: set[Hashable] = set()
         self._fast = fastlane.FastLane()
@@ -61,7 +62,7 @@ class PortalHandler(ASGIHandler):
             return
         match = fastlane.match_of(scope)
         if match and bodies.REFUSED not in scope:
-            response = await self._in_lane(partial(self._answer, scope, body, self._fast, match))
+            response = await self._in_lane(scope, body, match)
         else:
             response = await self._in_pool(partial(self._answer, scope, body, self))
         if bodies.REFUSED in scope and not response.streaming:
@@ -75,8 +76,15 @@ class PortalHandler(ASGIHandler):
         else:
             await self.send_response(response, send)
 
-    async def _in_lane(self, answer: fastlane.Answer) -> HttpResponseBase:
-        """Run a call of the fast lane there, or in the pool if it would have to wait there."""
+    async def _in_lane(self, scope: Any, body: IO[bytes], match: ResolverMatch) -> HttpResponseBase:
+        """Run a call of the fast lanes there, or in the pool if it would have to wait there."""
+        if scope["method"] != "GET":
+            answer = partial(self._answer, scope, body, self)
+            try:
+                return await self._changes.run(partial(copy_context().run, answer))
+            except fastlane.HeldUp:
+                return await self._in_pool(answer)
+        answer = partial(self._answer, scope, body, self._fast, match)
         writes: db.Writes = {}
         try:
             response = await self._lane.run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin
@@ -184,6 +185,10 @@ class SessionAdmin(ReadOnlyAdmin[Session]):
     def reason(self, session: Session) -> SafeString | str:
         """Return why the session ended."""
         return display.reason(session)
+
+    def get_list_select_related(self, request: HttpRequest) -> Sequence[str]:
+        """Return what the list shows of other rows; an action on its rows needs the rest, too."""
+        return ("project__owner",) if request.method == "GET" else self.list_select_related
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Session], search_term: str

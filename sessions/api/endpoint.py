@@ -8,7 +8,7 @@ pages of the origins in `PORTAL_CORS_ORIGINS` may read it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import partial, wraps
 from typing import Any, NoReturn, cast
 from urllib.parse import quote
@@ -110,24 +110,24 @@ class Endpoint(APIView):
 
 
 def endpoint(
-    view: type[APIView], *, reads_only: bool = False, **options: Any
+    view: type[APIView], *, quick: Collection[str] = (), **options: Any
 ) -> Callable[..., HttpResponseBase]:
     """Return the view wrapped in `Endpoint`, for a URL pattern.
 
-    ``reads_only`` says that its GET only reads a few rows of the database: `portal.fastlane`
-    answers that, so nothing in it may wait for anything else, or write.
+    ``quick`` are the methods that only read or change a few rows of the database, and wait for
+    nothing else: these are for `portal.fastlane`. What is quick about GET does not write.
     """
     name, about = view.__name__, {"__doc__": view.__doc__, "__module__": view.__module__}
     whole: Any = type(name, (Endpoint, view), about)
     handled = [name for name in whole.http_method_names if name != "options"]
     answer = _cors(whole.as_view(**options), [name for name in handled if hasattr(whole, name)])
-    answer.reads_only = reads_only  # type: ignore[attr-defined]
+    answer.quick = frozenset(quick)  # type: ignore[attr-defined]
     return answer
 
 
-def reads_only(view: Callable[..., Any]) -> bool:
-    """Return whether the view's GET only reads a few rows; see `endpoint`."""
-    return getattr(view, "reads_only", False)
+def is_quick(view: Callable[..., Any], method: str) -> bool:
+    """Return whether the method of this view waits for nothing but the database; see `endpoint`."""
+    return method in getattr(view, "quick", ())
 
 
 def _cors(

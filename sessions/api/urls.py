@@ -18,22 +18,22 @@ from sessions.api.openapi import SchemaView, docs
 PROJECT = "projects/<slug:name>/"
 
 urlpatterns = [
-    path("me/", endpoint(MeView, reads_only=True)),
+    path("me/", endpoint(MeView, quick=["GET"])),
     path("me/download/", endpoint(DownloadView)),
     path(
         "tokens/",
         endpoint(api.TokensView, pagination_class=KeysetPagination, has_secret_response=True),
     ),
     path("tokens/<int:pk>/", endpoint(api.TokenView)),
-    path("ssh-key/", endpoint(me.SshKeyView, reads_only=True)),
+    path("ssh-key/", endpoint(me.SshKeyView, quick=["GET"])),
     path("ssh-key/rotate/", endpoint(me.RotateView)),
     re_path(r"^users/(?P<username>[\w.@+-]+)/limits/$", endpoint(LimitsView)),
-    path("projects/", endpoint(views.ProjectsView)),
-    path(PROJECT, endpoint(views.ProjectView, reads_only=True)),
+    path("projects/", endpoint(views.ProjectsView, quick=["POST"])),
+    path(PROJECT, endpoint(views.ProjectView, quick=["GET", "DELETE"])),
     path(f"{PROJECT}events/", endpoint(EventsView)),
     path(f"{PROJECT}files/", endpoint(FilesView)),
     *(
-        path(f"{PROJECT}{action}/", endpoint(views.action_view(action)))
+        path(f"{PROJECT}{action}/", endpoint(views.action_view(action), quick=["POST"]))
         for action in views.ActionView.actions
     ),
     path("schema/", endpoint(SchemaView), name="schema"),

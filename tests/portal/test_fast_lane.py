@@ -32,7 +32,7 @@ class Broken(MeView):
 
 
 urlpatterns = [
-    path("api/v1/broken/", endpoint(Broken, reads_only=True)),
+    path("api/v1/broken/", endpoint(Broken, quick=["GET"])),
     path("", include(urls.urlpatterns)),
 ]
 handler500 = urls.handler500
@@ -52,16 +52,17 @@ class Web:
 
         self.handler._fast.get_response = counted
 
-    async def ask(self, address: str, **headers: str) -> httpx.Response:
+    async def ask(self, address: str, method: str = "GET", **headers: str) -> httpx.Response:
         fields = {"Authorization": f"Bearer {self.secret}", **headers}
         transport = httpx.ASGITransport(app=self.handler, raise_app_exceptions=False)
         async with httpx.AsyncClient(
             transport=transport, base_url="http://localhost", headers=fields
         ) as client:
-            return await asyncio.wait_for(client.get(address), 10)
+            return await asyncio.wait_for(client.request(method, address), 10)
 
     async def close(self) -> None:
         await self.handler._lane.run(connections.close_all)
+        await self.handler._changes.run(connections.close_all)
         closing = [self.handler._threads.submit(connections.close_all) for _ in range(THREADS)]
         closing.append(self.handler._writer.submit(connections.close_all))
         for each in closing:
@@ -135,6 +136,33 @@ async def test_the_pool_takes_over_if_a_call_takes_long_in_the_lane(web):
         doors.set()
     assert await slow
     assert (await web.ask(IDENTITY)).status_code == 200
+
+
+async def test_changes_are_made_in_turn_and_hold_up_no_reader(web, token):
+    """One that waits, for the database's lock perhaps, delays other changes and nothing else."""
+    doors = Event()
+    slow = asyncio.create_task(web.handler._changes.run(doors.wait))
+    await asyncio.sleep(0)
+    change = asyncio.create_task(web.ask("/api/v1/projects/none/stop/", method="POST"))
+    try:
+        assert (await web.ask(IDENTITY)).status_code == 200
+        assert not change.done()
+    finally:
+        doors.set()
+    assert await slow
+    assert (await change).json()["code"] == "not_found"
+
+
+async def test_the_pool_takes_a_change_over_that_would_wait_for_long(web):
+    doors = Event()
+    slow = asyncio.create_task(web.handler._changes.run(doors.wait))
+    await asyncio.sleep(0)
+    try:
+        answer = await web.ask("/api/v1/projects/none/stop/", method="POST")
+        assert answer.status_code == 404
+    finally:
+        doors.set()
+    assert await slow
 
 
 async def test_calls_are_begun_once_and_in_their_order():
