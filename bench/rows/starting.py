@@ -1,18 +1,18 @@
-"""How long an existing portal takes to start, and the memory of its processes.
+"""How long an existing portal takes to start, and what its processes use of the machine.
 
-The memory is measured while nobody does anything, and after launches and logs.
+Memory and processor are measured while nobody does anything, memory after launches and logs, too.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
 from bench.drill.stage import SMALL
 from bench.harness import use
-from bench.harness.figures import Figure
+from bench.harness.figures import Figure, Target
 from bench.harness.ground import Ground
 from bench.harness.turns import in_turn
 from bench.harness.waiting import answers
@@ -24,12 +24,16 @@ SETTLED = 5.0
 """Seconds after which all processes have finished starting."""
 
 
+IDLE_SECONDS = 10.0
+
+
 @dataclass(frozen=True)
 class Start:
-    """Seconds until it answers, and MB of each part some seconds later."""
+    """Seconds until it answers; a little later, MB of each part, and % of a processor of all."""
 
     seconds: float
     memory: Mapping[str, float]
+    idle: float
 
 
 class Light(Stack):
@@ -65,6 +69,14 @@ def measure(ground: Ground) -> Iterator[Figure]:
         f"{hub.NAME} and its proxy",
         [sum(start.memory.values()) for start in given["theirs"]],
     )
+    yield Figure(
+        "processor without anybody there",
+        "% of a processor",
+        [start.idle for start in given["ours"]],
+        f"{hub.NAME} and its proxy",
+        [start.idle for start in given["theirs"]],
+        target=Target("median", 1),
+    )
     for part in given["ours"][0].memory:
         yield Figure(f"of that: {part}", "MB", [start.memory[part] for start in given["ours"]])
 
@@ -81,8 +93,16 @@ def _ours(stack: Stack) -> Start:
     seconds = time.monotonic() - began
     time.sleep(SETTLED)
     memory = {part: use.memory(pids) for part, pids in parts(stack).items()}
+    idle = _idle([pid for pids in parts(stack).values() for pid in pids])
     stack.stop()
-    return Start(seconds, memory)
+    return Start(seconds, memory, idle)
+
+
+def _idle(pids: Sequence[int]) -> float:
+    """Return what these use of a processor, in %, while nobody does anything."""
+    before = use.seconds(pids)
+    time.sleep(IDLE_SECONDS)
+    return (use.seconds(pids) - before) / IDLE_SECONDS * 100
 
 
 def _theirs() -> Start:
@@ -90,4 +110,4 @@ def _theirs() -> Start:
     with hub.running() as peer:
         seconds = time.monotonic() - began
         time.sleep(SETTLED)
-        return Start(seconds, {"all": use.memory(peer.pids())})
+        return Start(seconds, {"all": use.memory(peer.pids())}, _idle(peer.pids()))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin
@@ -186,7 +185,7 @@ class SessionAdmin(ReadOnlyAdmin[Session]):
         """Return why the session ended."""
         return display.reason(session)
 
-    def get_list_select_related(self, request: HttpRequest) -> Sequence[str]:
+    def get_list_select_related(self, request: HttpRequest) -> tuple[str, ...]:
         """Return what the list shows of other rows; an action on its rows needs the rest, too."""
         return ("project__owner",) if request.method == "GET" else self.list_select_related
 
