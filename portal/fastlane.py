@@ -24,7 +24,7 @@ from functools import lru_cache, partial
 from queue import SimpleQueue
 from threading import Lock, Thread
 from time import monotonic
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from csp.middleware import CSPMiddleware
 from django.conf import settings
@@ -43,6 +43,7 @@ from portal.server.bodies import RequestGuard
 from sessions.api.endpoint import is_quick
 
 Answer = Callable[[], HttpResponseBase]
+Result = TypeVar("Result")
 MAX_MATCHES = 4096
 PATIENCE = 0.25
 """Seconds that a call that reads waits in the lane for others."""
@@ -57,15 +58,15 @@ class HeldUp(Exception):
 
 @dataclass
 class _Call:
-    answer: Answer
-    future: asyncio.Future[HttpResponseBase]
+    act: Callable[[], Any]
+    future: asyncio.Future[Any]
     begun: Lock = field(default_factory=Lock)
-    response: HttpResponseBase | None = None
+    result: Any = None
     error: BaseException | None = None
 
     def run(self) -> None:
         try:
-            self.response = self.answer()
+            self.result = self.act()
         except BaseException as error:  # noqa: BLE001 -- raised where the answer is awaited
             self.error = error
 
@@ -82,14 +83,15 @@ class Lane:
         self._patience = patience
         Thread(target=self._run, name="fast lane", daemon=True).start()
 
-    async def run(self, answer: Answer) -> HttpResponseBase:
-        """Return what ``answer`` returns in the thread. Raises `HeldUp`."""
+    async def run(self, act: Callable[[], Result]) -> Result:
+        """Return what ``act`` returns in the thread. Raises `HeldUp`."""
         loop = asyncio.get_running_loop()
-        call = _Call(answer, loop.create_future())
+        call = _Call(act, loop.create_future())
         timer = loop.call_later(self._patience, _withdraw, call)
         self._calls.put(call)
         try:
-            return await call.future
+            result: Result = await call.future
+            return result
         finally:
             timer.cancel()
 
@@ -122,7 +124,7 @@ def _deliver(calls: list[_Call]) -> None:
         if call.error:
             call.future.set_exception(call.error)
         else:
-            call.future.set_result(cast(HttpResponseBase, call.response))
+            call.future.set_result(call.result)
 
 
 class FastLane(ASGIHandler):

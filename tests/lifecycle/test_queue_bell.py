@@ -35,6 +35,7 @@ def listen() -> Iterator[Callable[[Path], Bell]]:
 
     yield make
     for each in made:
+        assert each._heard
         each._heard[1].close()
 
 
@@ -101,7 +102,12 @@ def test_the_folder_may_have_any_length(listen, tmp_path):
 def test_a_task_is_taken_at_once(bell, monkeypatch):
     monkeypatch.setattr(Broker, "bell", bell)
     broker = Broker("bindery")
-    Timer(0.05, lambda: (broker.enqueue("work"), connection.close())).start()
+
+    def enqueue() -> None:
+        broker.enqueue("work")
+        connection.close()
+
+    Timer(0.05, enqueue).start()
     began, found = time.monotonic(), None
     while not found:
         found = broker.dequeue()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from threading import Event
+from typing import Any
 
 import httpx
 import pytest
@@ -44,17 +46,19 @@ class Web:
     def __init__(self, secret: str) -> None:
         self.handler = PortalHandler()
         self.secret, self.in_lane = secret, 0
-        answer = self.handler._fast.get_response
+        fast: Any = self.handler._fast
+        answer = fast.get_response
 
         def counted(request):
             self.in_lane += 1
             return answer(request)
 
-        self.handler._fast.get_response = counted
+        fast.get_response = counted
 
     async def ask(self, address: str, method: str = "GET", **headers: str) -> httpx.Response:
         fields = {"Authorization": f"Bearer {self.secret}", **headers}
-        transport = httpx.ASGITransport(app=self.handler, raise_app_exceptions=False)
+        app: Any = self.handler
+        transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
         async with httpx.AsyncClient(
             transport=transport, base_url="http://localhost", headers=fields
         ) as client:
@@ -77,7 +81,7 @@ def token(ada) -> tuple[Token, str]:
 
 
 @pytest.fixture
-async def web(token) -> Iterator[Web]:
+async def web(token) -> AsyncIterator[Web]:
     made = Web(token[1])
     yield made
     await made.close()
@@ -166,20 +170,20 @@ async def test_the_pool_takes_a_change_over_that_would_wait_for_long(web):
 
 
 async def test_calls_are_begun_once_and_in_their_order():
-    lane, begun = fastlane.Lane(), []
-    await asyncio.gather(*(lane.run(lambda at=at: begun.append(at)) for at in range(50)))
+    lane, begun = fastlane.Lane(), list[int]()
+    await asyncio.gather(*(lane.run(partial(begun.append, at)) for at in range(50)))
     assert begun == list(range(50))
 
 
 async def test_a_call_that_the_lane_gave_up_is_not_begun_there():
-    lane, doors, begun = fastlane.Lane(), Event(), []
+    lane, doors, begun = fastlane.Lane(), Event(), list[str]()
     slow = asyncio.create_task(lane.run(doors.wait))
     await asyncio.sleep(0)
     with pytest.raises(fastlane.HeldUp):
-        await lane.run(lambda: begun.append("late"))
+        await lane.run(partial(begun.append, "late"))
     doors.set()
     await slow
-    await lane.run(lambda: begun.append("after"))
+    await lane.run(partial(begun.append, "after"))
     assert begun == ["after"]
 
 
