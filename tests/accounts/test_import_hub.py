@@ -24,7 +24,7 @@ from quotas.limits import limits_of
 from tests.accounts.test_oidc_usernames import CAMPUS, arrives
 from tests.threadserver import ThreadServer
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.databases]
 
 # The columns of JupyterHub 6.1.1 that matter, and some that do not.
 SCHEMA = """

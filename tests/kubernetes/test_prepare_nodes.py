@@ -18,7 +18,7 @@ from sessions.statistics import demand
 from tests.chart.rendering import objects, values_of
 from tests.past_sessions import ran
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.databases]
 
 GB = 10**9
 
