@@ -42,7 +42,6 @@ def main() -> int:
         with stage(asked.notebooks) as made:
             for phase in Play(made, asked.rush, asked.builds).phases():
                 print(json.dumps(phase), flush=True)
-            print(json.dumps(made.meters.frequent()), flush=True)
     return 0
 
 

@@ -34,9 +34,7 @@ SELECT sum(calls) FROM pg_stat_statements
 WHERE query !~* '^(begin|commit|rollback|savepoint|release)'
 AND query !~ 'pg_stat_statements' AND query !~ '-- scale$'
 """
-_FREQUENT = """
-SELECT calls, left(query, 300) FROM pg_stat_statements ORDER BY calls DESC LIMIT 12
-"""
+_FREQUENT = "SELECT calls, left(query, 200) FROM pg_stat_statements ORDER BY calls DESC LIMIT 12"
 
 
 class Meters:
@@ -49,11 +47,17 @@ class Meters:
         self._connection = psycopg.connect(database, autocommit=True)
         self._connection.execute("CREATE EXTENSION pg_stat_statements")
 
+    def forget_statements(self) -> None:
+        """Begin anew to count statements."""
+        self._connection.execute("SELECT pg_stat_statements_reset()")
+
     def read(self) -> dict[str, float]:
         """Return all counters by name; CPU in seconds."""
         found: dict[str, float] = {"requests": dispatched(self._metrics())[SCHEMA]}
-        found["statements"] = int(self.row(_STATEMENTS)[0])
-        return found | {f"CPU of {name}": use.seconds(each) for name, each in self._pids().items()}
+        found["statements"] = int(self.row(_STATEMENTS)[0] or 0)
+        return found | {
+            f"CPU of {name}": use.seconds_with_ended(each) for name, each in self._pids().items()
+        }
 
     def memory(self) -> dict[str, float]:
         """Return the MB of each part of the portal and of the API server, shared memory once."""

@@ -52,6 +52,7 @@ class Play:
 
     def _measured(self, name: str, work: Callable[[], Phase]) -> Phase:
         meters = self._stage.meters
+        meters.forget_statements()
         before, began = meters.read(), time.monotonic()
         found = work()
         seconds = time.monotonic() - began
@@ -64,6 +65,7 @@ class Play:
             **found,
             **spent,
             "MB": meters.memory(),
+            "frequent": meters.frequent(),
         }
 
     def _rest(self) -> Phase:
