@@ -183,7 +183,7 @@ def _is_forgotten(container: Pod) -> bool:
     It then makes up an exit status: that of a program that was killed.
     """
     ended = container.get("state", {}).get("terminated", {})
-    return ended.get("reason") == "ContainerStatusUnknown"
+    return bool(ended.get("reason") == "ContainerStatusUnknown")
 
 
 _PREPARING = {
