@@ -56,7 +56,8 @@ class Installed:
             if name.startswith("PORTAL_") and not value.startswith("/")
         }
         stores = {name: self._reachable(pairs[name]) for name in ("DATABASE_URL", "REDIS_URL")}
-        return {**os.environ, **ours, **stores, "PORTAL_DATA": str(self._data)}
+        here = {"PORTAL_DATA": str(self._data), "PORTAL_NAMESPACE": self.release.kube.namespace}
+        return {**os.environ, **ours, **stores, **here}
 
     def is_healthy(self) -> bool:
         """Return whether each part has its pods, and all of the portal is well."""
