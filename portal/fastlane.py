@@ -48,7 +48,7 @@ MAX_MATCHES = 4096
 PATIENCE = 0.25
 """Seconds that a call that reads waits in the lane for others."""
 PATIENCE_TO_CHANGE = 1.0
-"""The same for one that changes something: the one before may wait for the database's lock."""
+"""Like `PATIENCE` for a call that changes something: another may wait for the database's lock."""
 BATCH_SECONDS = 0.01
 
 

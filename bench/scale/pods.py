@@ -1,4 +1,4 @@
-"""What a kubelet would say of a pod, as pure functions."""
+"""Make the statuses that a kubelet would give to pods. Pure functions."""
 
 from __future__ import annotations
 

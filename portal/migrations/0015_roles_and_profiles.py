@@ -1,4 +1,4 @@
-"""What the roles may do with notebook profiles."""
+"""Let the roles see or change notebook profiles."""
 
 from importlib import import_module
 

@@ -42,7 +42,7 @@ class PreviewQuerySet(models.QuerySet["Preview"]):
 
 
 class Preview(models.Model):
-    """What a file says, for all projects that open it at the same commit.
+    """A rendered file, for all projects that open it at the same commit.
 
     - ``owner`` is None for a public repository; a private one's is that person's alone.
     - ``path`` is what was asked for, "" for the README; ``name`` is the file that was found, "" if

@@ -47,7 +47,7 @@ _SHOWN = (
     "text/plain",
 )
 _VERSIONS = (3, 0), (4, v4.nbformat_minor)
-"""Those that are checked when an older notebook is converted."""
+"""Versions that are checked when an older notebook is converted."""
 
 _TAGS = frozenset((
     "a", "abbr", "b", "blockquote", "br", "caption", "code", "col", "colgroup", "dd", "del",

@@ -1,4 +1,4 @@
-"""What a namespace's ResourceQuotas and LimitRanges say about a notebook before it is made."""
+"""A namespace's ResourceQuotas and LimitRanges are read before a notebook's pod is made."""
 
 from __future__ import annotations
 

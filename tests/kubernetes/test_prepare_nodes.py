@@ -1,4 +1,4 @@
-"""What nodes are made ready for: popular images within a bound, room by the last week's use."""
+"""Nodes are made ready for popular images within a bound, and for the last week's use."""
 
 from __future__ import annotations
 

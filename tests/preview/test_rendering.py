@@ -1,4 +1,4 @@
-"""What comes out of files that somebody wrote: their text, and nothing that could do something."""
+"""Files that somebody wrote are rendered as text, with nothing that could do something."""
 
 from __future__ import annotations
 

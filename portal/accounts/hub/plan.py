@@ -32,7 +32,7 @@ NEW, CHANGED, SAME, CONFLICT = "create", "update", "unchanged", "conflict"
 
 @dataclass(frozen=True)
 class Wishes:
-    """What the operator says about a hub's people.
+    """Settings of an import: what the operator says about a hub's people.
 
     ``issuer`` is the identity provider's, ``subjects`` the people's subjects there by hub name.
     ``usernames`` are names here by hub name, where they are to differ; a name in it may be that of
@@ -50,7 +50,7 @@ class Wishes:
 
 @dataclass
 class Step:
-    """What is to be done about one person; ``notes`` are what the operator has to know or do."""
+    """Changes for one person; ``notes`` are what the operator has to know or do."""
 
     person: HubUser
     username: str

@@ -12,6 +12,7 @@ from __future__ import annotations
 import http.client
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -20,6 +21,7 @@ from typing import Any
 
 from sessions.backends import Capacity
 
+from .labels import GPU_RESOURCE
 from .serverpod import PORT
 
 PROBE_SECONDS = 1.0
@@ -135,6 +137,28 @@ def created_at(thing: Pod) -> datetime:
 def parse_time(text: str) -> datetime:
     """Return a time of the cluster (RFC 3339) in UTC. Raises `ValueError` for anything else."""
     return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def gpu_of(pod: Pod, usual: str) -> str:
+    """Return the name of the pod's GPUs in the cluster, which is ``usual`` without a profile."""
+    return annotation(pod, GPU_RESOURCE) or usual
+
+
+def lacks(reason: str | None, resource: str) -> bool:
+    """Return whether the scheduler says that there is too little of this resource."""
+    return bool(reason and re.search(rf"Insufficient {re.escape(resource)}(?![\w./-]*\w)", reason))
+
+
+def gpu_queue(pods: Iterable[Pod], usual: str) -> dict[str, int]:
+    """Return the places of the pods that wait for a GPU, by name: the oldest of each type has 1."""
+    places: Counter[str] = Counter()
+    queue = {}
+    for pod in sorted(pods, key=created_at):
+        gpu = gpu_of(pod, usual)
+        if lacks(unscheduled_reason(pod), gpu):
+            places[gpu] += 1
+            queue[pod["metadata"]["name"]] = places[gpu]
+    return queue
 
 
 def termination_messages(pod: Pod) -> Iterator[tuple[str, dict[str, str]]]:

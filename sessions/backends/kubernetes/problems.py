@@ -23,7 +23,7 @@ from . import entrypoint, refusals, serverpod
 from .homes import helper_pods
 from .homes.pods import CONTAINER as FILES
 from .homes.pods import CONTENT_CONTAINER
-from .podstatus import condition, container_statuses, is_terminating, parse_time
+from .podstatus import condition, container_statuses, is_terminating, lacks, parse_time
 from .serverpod import CONTAINER
 
 Pod = dict[str, Any]
@@ -88,11 +88,6 @@ def why_unscheduled(reason: str, queue_position: int, gpu: str, warning: str = "
         return NO_ROOM, message % {"what": ", ".join(dict.fromkeys(short))}
     message = _("No machine in the cluster can take this notebook right now: %(why)s")
     return NO_ROOM, message % {"why": reason[:300]}
-
-
-def lacks(reason: str | None, resource: str) -> bool:
-    """Return whether the scheduler says that there is too little of this resource."""
-    return bool(reason and re.search(rf"Insufficient {re.escape(resource)}(?![\w./-]*\w)", reason))
 
 
 def why_not_running(pod: Pod, warning: str) -> Reason:

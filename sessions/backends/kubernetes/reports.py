@@ -8,7 +8,6 @@ is not made yet, or gone.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -24,21 +23,14 @@ from sessions.backends.unreadable import read_each, unreadable_build, unreadable
 
 from . import problems, refusals
 from .homes import helper_pods
-from .labels import (
-    BUILD,
-    CANCEL,
-    GPU_RESOURCE,
-    INSTALLATION,
-    PROJECT,
-    REQUESTED_ACTION,
-    SESSION,
-    STOP,
-)
+from .labels import BUILD, CANCEL, INSTALLATION, PROJECT, REQUESTED_ACTION, SESSION, STOP
 from .podstatus import (
     annotation,
     claim_warning,
     container_statuses,
     created_at,
+    gpu_of,
+    gpu_queue,
     host_in_url,
     is_running,
     is_terminating,
@@ -222,7 +214,7 @@ class Snapshot:
 
 def reports(snapshot: Snapshot, site: Site) -> list[ServerReport]:
     """Return the report of every notebook."""
-    queue = _gpu_queue(snapshot.pods.values(), site)
+    queue = gpu_queue(snapshot.pods.values(), site.gpu)
     names = sorted(snapshot.secrets.keys() | snapshot.pods.keys())
     return list(
         read_each(
@@ -296,23 +288,7 @@ def _server_wait_reason(
     if reason is None:
         return problems.why_not_running(pod, snapshot.warnings.get(uid, ""))
     warning = claim_warning(pod, snapshot.warnings)
-    return problems.why_unscheduled(reason, queue.get(name, 1), _gpu(pod, site), warning)
-
-
-def _gpu(pod: Manifest, site: Site) -> str:
-    """Return the name of the pod's GPUs in the cluster."""
-    return annotation(pod, GPU_RESOURCE) or site.gpu
-
-
-def _gpu_queue(pods: Iterable[Manifest], site: Site) -> dict[str, int]:
-    """Return the places of the pods that wait for a GPU, by name: the oldest of each type has 1."""
-    places: Counter[str] = Counter()
-    queue = {}
-    waiting = [pod for pod in pods if problems.lacks(unscheduled_reason(pod), _gpu(pod, site))]
-    for pod in sorted(waiting, key=created_at):
-        places[_gpu(pod, site)] += 1
-        queue[pod["metadata"]["name"]] = places[_gpu(pod, site)]
-    return queue
+    return problems.why_unscheduled(reason, queue.get(name, 1), gpu_of(pod, site.gpu), warning)
 
 
 def _is_over(pod: Manifest, now: datetime) -> bool:
