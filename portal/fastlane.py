@@ -17,6 +17,7 @@ asked who the caller is for each call, as everywhere.
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -74,14 +75,14 @@ class _Call:
 class Lane:
     """One thread that answers calls in the order in which they come.
 
-    It hands over several answers at once: each change between the event loop and the thread takes
-    about as long as an answer.
+    The thread ends when nobody has the lane any more.
     """
 
     def __init__(self, patience: float = PATIENCE) -> None:
-        self._calls: SimpleQueue[_Call] = SimpleQueue()
+        self._calls: SimpleQueue[_Call | None] = SimpleQueue()
         self._patience = patience
-        Thread(target=self._run, name="fast lane", daemon=True).start()
+        Thread(target=_answer, args=[self._calls], name="fast lane", daemon=True).start()
+        weakref.finalize(self, self._calls.put, None)
 
     async def run(self, act: Callable[[], Result]) -> Result:
         """Return what ``act`` returns in the thread. Raises `HeldUp`."""
@@ -95,20 +96,27 @@ class Lane:
         finally:
             timer.cancel()
 
-    def _run(self) -> None:
-        while True:
-            call, until = self._calls.get(), monotonic() + BATCH_SECONDS
-            answered = []
-            while True:
-                if call.begun.acquire(blocking=False):
-                    call.run()
-                    answered.append(call)
-                if monotonic() > until or self._calls.empty():
-                    break
-                call = self._calls.get()
-            if answered:
-                with suppress(RuntimeError):  # the loop is closed
-                    call.future.get_loop().call_soon_threadsafe(_deliver, answered)
+
+def _answer(calls: SimpleQueue[_Call | None]) -> None:
+    """Answer calls until there is None.
+
+    Several answers are handed over at once: each change between the event loop and the thread takes
+    about as long as an answer.
+    """
+    call = calls.get()
+    while call:
+        until, answered = monotonic() + BATCH_SECONDS, []
+        while call:
+            if call.begun.acquire(blocking=False):
+                call.run()
+                answered.append(call)
+            if monotonic() > until or calls.empty():
+                break
+            call = calls.get()
+        if answered:
+            with suppress(RuntimeError):  # the loop is closed
+                answered[0].future.get_loop().call_soon_threadsafe(_deliver, answered)
+        call = call and calls.get()
 
 
 def _withdraw(call: _Call) -> None:

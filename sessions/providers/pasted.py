@@ -41,7 +41,6 @@ _WITHOUT_MEANING = re.compile(
 
 _BEFORE_ADDRESS = re.compile(r"^(?:git\+(?=https?://)|https?://(?=https?://))+", re.IGNORECASE)
 """Pip's word for git, and a scheme that was there already when the address was pasted."""
-_END_OF_SENTENCE = re.compile(r"(?<=[\w/])[.,;:!)>\]\"'”’]+$")
 _VIEWER = re.compile(
     r"(?:https?://)?(?:www\.)?(?P<host>nbviewer\.(?:jupyter\.|ipython\.)?org|vscode\.dev|"
     r"colab\.research\.google\.com)/+(?:format/[a-z]+/)?(?P<page>.*)",
@@ -97,17 +96,12 @@ def unwrap(text: str) -> Pasted:
         text = _link_in(text, pattern) or text
     if command := _COMMAND.fullmatch(text):
         return _cloned(command["program"], command["words"] or "")
-    text = _without_sentence(_BEFORE_ADDRESS.sub("", text))
+    text = _BEFORE_ADDRESS.sub("", text)
     if link := _GIT_PULL.fullmatch(text):
         return _pulled(link["query"])
     if viewer := _VIEWER.fullmatch(text):
         return Pasted(_viewed(viewer["page"]))
     return Pasted(text)
-
-
-def _without_sentence(text: str) -> str:
-    """Return an address without the marks after it in the sentence that it was copied from."""
-    return text if "(" in text or "://" not in text else _END_OF_SENTENCE.sub("", text)
 
 
 def _link_in(text: str, pattern: re.Pattern[str]) -> str:

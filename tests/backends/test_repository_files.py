@@ -95,6 +95,7 @@ def test_files_saved_for_windows_are_read_like_any(read: Read, tmp_path: Path):
     assert local == {
         "report": cluster["report"],
         "mistakes": {},
+        "places": {"idna": "line 1 of binder/requirements.txt"},
         "rewritten": True,
         "node": True,
         "pack": "python",

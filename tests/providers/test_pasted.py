@@ -114,11 +114,6 @@ UNDERSTOOD = {
     ),
     f'<a href="{LINK}&amp;x=1"><img src="{BADGE}"></a>': ("gh", "o/r", "v1", "a.ipynb"),
     "[our code](https://github.com/o/r)": ("gh", "o/r", "", ""),
-    # the end of a sentence
-    "https://github.com/o/r.": ("gh", "o/r", "", ""),
-    "https://github.com/o/r),": ("gh", "o/r", "", ""),
-    "https://h.org/o/r.git”;": ("git", "https://h.org/o/r.git", "", ""),
-    "https://github.com/o/r/blob/dev/a(1)": ("gh", "o/r", "dev", "a(1)"),
     # viewers
     "https://vscode.dev/github/o/r/blob/dev/a.ipynb": ("gh", "o/r", "dev", "a.ipynb"),
     "https://nbviewer.org/github/o/r/blob/dev/a.ipynb": ("gh", "o/r", "dev", "a.ipynb"),
