@@ -104,9 +104,9 @@ def _answer(calls: SimpleQueue[_Call | None]) -> None:
     about as long as an answer.
     """
     call = calls.get()
-    while call:
+    while call is not None:
         until, answered = monotonic() + BATCH_SECONDS, []
-        while call:
+        while call is not None:
             if call.begun.acquire(blocking=False):
                 call.run()
                 answered.append(call)
@@ -116,7 +116,8 @@ def _answer(calls: SimpleQueue[_Call | None]) -> None:
         if answered:
             with suppress(RuntimeError):  # the loop is closed
                 answered[0].future.get_loop().call_soon_threadsafe(_deliver, answered)
-        call = call and calls.get()
+        if call is not None:
+            call = calls.get()
 
 
 def _withdraw(call: _Call) -> None:
