@@ -4,5 +4,6 @@
 uses meanwhile: its own nodes are cordoned. `nodes` makes Node objects and keeps them alive,
 `kubelet` plays the kubelet of their pods with the statuses from `pods`, `answers` stands in for
 JupyterLab, the registry and the kubelet's logs. `stage` starts the portal, `costs` reads what it
-uses, `play` launches and measures. ``docs/scale.md`` has the results.
+uses, `play` launches and measures. `passes` measures watch alone, without a cluster.
+``docs/scale.md`` has the results.
 """
