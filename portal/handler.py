@@ -5,7 +5,8 @@ between thread and event loop for the signals, some middleware, the view and the
 a few long-lived threads, each with its own connection, does all of it in one go. As in Django, the
 event loop writes streaming responses until they end or the client leaves.
 
-API calls that only read the database have a thread to themselves: `portal.fastlane`.
+Some API calls by token have two threads to themselves, one for those that only read the database
+and one for those that change it: `portal.fastlane`.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from portal.server import bodies
 
 THREADS = 32
 """Requests answered at once; others wait. Also the most database connections that a process has,
-besides those of the event loop, the fast lane and the thread that writes after its answers.
+besides those of the event loop, the two lanes and the thread that writes after their answers.
 """
 
 

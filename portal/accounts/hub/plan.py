@@ -31,7 +31,7 @@ NEW, CHANGED, SAME, CONFLICT = "create", "update", "unchanged", "conflict"
 
 
 @dataclass(frozen=True)
-class Wishes:
+class ImportOptions:
     """Settings of an import: what the operator says about a hub's people.
 
     ``issuer`` is the identity provider's, ``subjects`` the people's subjects there by hub name.
@@ -68,7 +68,7 @@ class Step:
         return (self.account.volume if self.account else "") or owner_slug(self.username)
 
 
-def plan(people: Iterable[HubUser], claims: Iterable[Claim], wishes: Wishes) -> list[Step]:
+def plan(people: Iterable[HubUser], claims: Iterable[Claim], wanted: ImportOptions) -> list[Step]:
     """Return a step for each of the hub's people; nothing is changed."""
     by_user: dict[str, list[Claim]] = {}
     for claim in claims:
@@ -76,7 +76,7 @@ def plan(people: Iterable[HubUser], claims: Iterable[Claim], wishes: Wishes) -> 
     steps: list[Step] = []
     names: set[str] = set()
     for person in people:
-        step = _step(person, by_user.get(person.name, []), wishes)
+        step = _step(person, by_user.get(person.name, []), wanted)
         if step.action != CONFLICT and step.username in names:
             step.action = CONFLICT
             step.notes.append(_("another person of the hub gets this name; choose one"))
@@ -85,36 +85,36 @@ def plan(people: Iterable[HubUser], claims: Iterable[Claim], wishes: Wishes) -> 
     return steps
 
 
-def _step(person: HubUser, claims: list[Claim], wishes: Wishes) -> Step:
-    subject = wishes.subjects.get(person.name, "") if wishes.issuer else ""
-    chosen = wishes.usernames.get(person.name, "")
+def _step(person: HubUser, claims: list[Claim], wanted: ImportOptions) -> Step:
+    subject = wanted.subjects.get(person.name, "") if wanted.issuer else ""
+    chosen = wanted.usernames.get(person.name, "")
     step = Step(person, chosen or safe_username(person.name), subject=subject)
-    step.account = _account(step, wishes)
+    step.account = _account(step, wanted)
     if step.account:
         step.username = step.account.username
     elif why := _refusal(step, is_chosen=bool(chosen)):
         step.action = CONFLICT
         step.notes.append(why)
-    step.groups = sorted(_groups(person, wishes, step.notes))
-    step.limits = wishes.people_limits.get(person.name, {})
+    step.groups = sorted(_groups(person, wanted, step.notes))
+    step.limits = wanted.people_limits.get(person.name, {})
     step.claims = claims
-    step.notes += _notes(step, wishes)
+    step.notes += _notes(step, wanted)
     if step.account:
-        step.action = CHANGED if _differs(step, wishes) else SAME
+        step.action = CHANGED if _differs(step, wanted) else SAME
     return step
 
 
-def _account(step: Step, wishes: Wishes) -> User | None:
+def _account(step: Step, wanted: ImportOptions) -> User | None:
     """Return the account that the person has already: by subject, by choice, or by a former run.
 
     An account from a former run has no subject yet, no password, and nobody has ever used it.
     """
     if step.subject:
-        known = User.objects.filter(issuer=wishes.issuer, subject=step.subject).first()
+        known = User.objects.filter(issuer=wanted.issuer, subject=step.subject).first()
         if known:
             return known
     found = User.objects.filter(username=step.username, subject="").first()
-    is_chosen = step.person.name in wishes.usernames
+    is_chosen = step.person.name in wanted.usernames
     is_unused = found and not (found.has_usable_password() or found.last_login)
     return found if is_chosen or is_unused else None
 
@@ -135,10 +135,10 @@ def _refusal(step: Step, *, is_chosen: bool) -> str:
     return ""
 
 
-def _groups(person: HubUser, wishes: Wishes, notes: list[str]) -> Iterator[str]:
+def _groups(person: HubUser, wanted: ImportOptions, notes: list[str]) -> Iterator[str]:
     """Yield the groups that the person joins: none that grants permissions by its name alone."""
-    if person.admin and wishes.admins_as:
-        yield wishes.admins_as
+    if person.admin and wanted.admins_as:
+        yield wanted.admins_as
     elif person.admin:
         notes.append(_("an administrator of the hub, who gets no role here (--admins-as)"))
     granting = Group.objects.filter(name__in=person.groups, permissions__isnull=False)
@@ -151,11 +151,11 @@ def _groups(person: HubUser, wishes: Wishes, notes: list[str]) -> Iterator[str]:
             yield name
 
 
-def _notes(step: Step, wishes: Wishes) -> Iterator[str]:
+def _notes(step: Step, wanted: ImportOptions) -> Iterator[str]:
     if step.username and step.username != step.person.name:
         yield _("is called %(name)s here") % {"name": step.username}
     known = step.account and step.account.subject
-    if wishes.issuer and not (step.subject or known):
+    if wanted.issuer and not (step.subject or known):
         yield _("no subject is known: join the account in the admin after the first sign-in")
     if step.person.servers:
         yield _("named servers stay behind: %(names)s") % {
@@ -173,7 +173,7 @@ def _notes(step: Step, wishes: Wishes) -> Iterator[str]:
             }
 
 
-def _differs(step: Step, wishes: Wishes) -> bool:
+def _differs(step: Step, wanted: ImportOptions) -> bool:
     account = step.account
     assert account is not None  # noqa: S101  the caller has looked
     has = set(account.groups.values_list("name", flat=True))
@@ -183,11 +183,11 @@ def _differs(step: Step, wishes: Wishes) -> bool:
         or any(figures.get(name) != value for name, value in step.limits.items())
         or (step.subject and account.subject != step.subject)
         or not account.volume
-        or (wishes.admins_as and step.person.admin and not account.is_staff)
+        or (wanted.admins_as and step.person.admin and not account.is_staff)
     )
 
 
-def apply(step: Step, wishes: Wishes, *, dry_run: bool) -> None:
+def apply(step: Step, wanted: ImportOptions, *, dry_run: bool) -> None:
     """Do what the step says, or nothing of it; a conflict then stands in its notes.
 
     A dry run does it, too, and takes it back, so that it finds every conflict.
@@ -196,7 +196,7 @@ def apply(step: Step, wishes: Wishes, *, dry_run: bool) -> None:
         return
     try:
         with transaction.atomic():
-            step.account = _apply(step, wishes)
+            step.account = _apply(step, wanted)
             transaction.set_rollback(dry_run)
     except ValidationError as error:
         step.action = CONFLICT
@@ -206,13 +206,13 @@ def apply(step: Step, wishes: Wishes, *, dry_run: bool) -> None:
         step.notes.append(_("somebody has just got this name or identity; run the command again"))
 
 
-def _apply(step: Step, wishes: Wishes) -> User:
+def _apply(step: Step, wanted: ImportOptions) -> User:
     account = step.account or User.objects.create_user(step.username)
     if step.subject and not account.subject:
-        account.issuer, account.subject = wishes.issuer, step.subject
+        account.issuer, account.subject = wanted.issuer, step.subject
         account.save(update_fields=["issuer", "subject"])
     for name in step.groups:
-        if name == wishes.admins_as:
+        if name == wanted.admins_as:
             roles.assign_role(account, name)
         else:
             account.groups.add(Group.objects.get_or_create(name=name)[0])
@@ -222,10 +222,10 @@ def _apply(step: Step, wishes: Wishes) -> User:
     return account
 
 
-def apply_group_limits(wishes: Wishes, *, dry_run: bool) -> None:
+def apply_group_limits(wanted: ImportOptions, *, dry_run: bool) -> None:
     """Set the limits of groups, which are made if they do not exist. Raises `ValidationError`."""
     with transaction.atomic():
-        for name, figures in wishes.group_limits.items():
+        for name, figures in wanted.group_limits.items():
             set_own_limits(Group.objects.get_or_create(name=name)[0], figures)
         transaction.set_rollback(dry_run)
 

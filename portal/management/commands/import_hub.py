@@ -18,7 +18,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.translation import gettext as _
 
 from portal.accounts.hub import plan, source
-from portal.accounts.hub.plan import Step, Wishes
+from portal.accounts.hub.plan import ImportOptions, Step
 from portal.roles import ROLES
 from quotas.fields import FIELDS
 from sessions.backends import get_backend
@@ -73,9 +73,9 @@ class Command(BaseCommand):
             people = _people(options)
         except source.UnreadableHub as error:
             raise CommandError(str(error)) from None
-        wishes = _wishes(options, [person.name for person in people])
-        steps = plan.plan(people, _claims(options, people), wishes)
-        _apply(steps, wishes, dry_run=not options["apply"])
+        wanted = _import_options(options, [person.name for person in people])
+        steps = plan.plan(people, _claims(options, people), wanted)
+        _apply(steps, wanted, dry_run=not options["apply"])
         if options["apply"] and options["adopt_volumes"]:
             _adopt_volumes(steps)
         self._show(steps, applied=options["apply"])
@@ -123,14 +123,14 @@ def _secret(name: str) -> str:
     return value
 
 
-def _wishes(options: dict[str, Any], names: Iterable[str]) -> Wishes:
+def _import_options(options: dict[str, Any], names: Iterable[str]) -> ImportOptions:
     subjects = {name: name for name in names} if options["names_are_subjects"] else {}
     if options["subjects"]:
         subjects |= _read(options["subjects"], _pairs)
     if subjects and not options["issuer"]:
         raise CommandError(_("Name the provider of these subjects with --issuer."))
     mapping = _read(options["mapping"], _mapping) if options["mapping"] else {}
-    return Wishes(
+    return ImportOptions(
         issuer=options["issuer"],
         subjects=subjects,
         usernames=mapping.get("usernames", {}),
@@ -180,13 +180,13 @@ def _mapping(text: str) -> dict[str, Any]:
     return found
 
 
-def _apply(steps: Iterable[Step], wishes: Wishes, *, dry_run: bool) -> None:
+def _apply(steps: Iterable[Step], wanted: ImportOptions, *, dry_run: bool) -> None:
     try:
-        plan.apply_group_limits(wishes, dry_run=dry_run)
+        plan.apply_group_limits(wanted, dry_run=dry_run)
     except ValidationError as error:
         raise CommandError(" ".join(error.messages)) from None
     for step in steps:
-        plan.apply(step, wishes, dry_run=dry_run)
+        plan.apply(step, wanted, dry_run=dry_run)
 
 
 def _adopt_volumes(steps: Iterable[Step]) -> None:
