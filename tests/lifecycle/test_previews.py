@@ -61,7 +61,7 @@ def test_what_a_launch_opens_is_shown_else_the_readme(
 
 
 def test_without_a_readme_there_is_none(git: GitServer, ada, backend, worker):
-    lifecycle.launch(ada, git.repository("ada/bare", {"x.py": "1"}))
+    lifecycle.launch(ada, git.repository("ada/without-readme", {"x.py": "1"}))
     preview = made(worker)
     assert (preview.name, preview.html, preview.code) == ("", "", "")
 
@@ -105,7 +105,7 @@ def test_a_file_that_cannot_be_shown_is_said_to_be_so_and_the_launch_goes_on(
     git: GitServer, ada, backend, worker, bring_up
 ):
     files: dict[str, str | bytes] = {"large.ipynb": b" " * 50_000_000, "no.ipynb": "no"}
-    url = git.repository("ada/odd", files)
+    url = git.repository("ada/unreadable", files)
     codes = {"large.ipynb": run.TOO_LARGE_CODE, "no.ipynb": run.INVALID_CODE}
     for path, code in codes.items():
         project = lifecycle.launch(ada, url, path=path)
