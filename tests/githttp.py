@@ -11,6 +11,8 @@ Commits are made by `git fast-import`, one short process each, and are the same 
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -71,6 +73,7 @@ class GitServer:
         self.requests: list[str] = []
         self.sent = 0
         self.lfs = LfsStore()
+        self._makers: dict[str, str] = {}
         self.manners: dict[str, _Manners] = {}
         self.redirects: dict[str, str] = {}
         self.locked: set[str] = set()
@@ -117,15 +120,18 @@ class GitServer:
     ) -> str:
         """Make the repository, or a further commit in it, that holds exactly these files.
 
-        Returns the address to clone. ``branch`` is the default branch of a new repository.
+        Returns the address to clone. ``branch`` is the default branch of a new repository. One
+        that another test made is replaced: no test depends on which others ran before it.
         """
-        if not self.folder(name).exists():
+        if self._makers.get(name) != _current_test():
             self.empty(name, branch=branch)
         self._import(name, branch, files, executable=frozenset(executable))
         return self.url(name)
 
     def empty(self, name: str, *, branch: str = "main", hashes: str = "sha1") -> str:
         """Make a repository without a commit; returns its address."""
+        shutil.rmtree(self.folder(name), ignore_errors=True)
+        self._makers[name] = _current_test()
         options = [f"--initial-branch={branch}", f"--object-format={hashes}"]
         _git("init", "--quiet", "--bare", "--template=", *options, str(self.folder(name)))
         return self.url(name)
@@ -240,6 +246,11 @@ class GitServer:
             kind = "100755" if path in executable else mode
             parts.append(f"M {kind} inline {_quoted(path)}\n".encode() + _data(content))
         _git(git_dir, "fast-import", "--quiet", "--force", stdin=b"".join(parts))
+
+
+def _current_test() -> str:
+    """Return the id of the test that runs, without its phase; "" outside tests."""
+    return os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" ")[0]
 
 
 def _quoted(path: str) -> str:

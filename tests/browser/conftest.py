@@ -32,6 +32,9 @@ PATIENCE = 60_000
 STILL: Any = {"reduced_motion": "reduce"}
 """Options of a context: drawing a spinner all the time would keep a processor busy."""
 
+REFUSALS = ("the server responded with a status of", "Response Status Error Code")
+"""What Chromium and htmx write about an answer with an error, which the tests look at."""
+
 SignIn = Callable[..., Page]
 expect.set_options(timeout=PATIENCE)
 
@@ -100,8 +103,8 @@ def sign_in(chromium: Browser, stack: Stack) -> Iterator[SignIn]:
 
 
 def _note(complaints: list[str], message: ConsoleMessage) -> None:
-    refused = "the server responded with a status of" in message.text  # and is looked at itself
-    is_complaint = message.type in {"error", "warning"} and not refused
+    is_refusal = any(text in message.text for text in REFUSALS)
+    is_complaint = message.type in {"error", "warning"} and not is_refusal
     if is_complaint and not _of_a_notebook(message.location.get("url", "")):
         complaints.append(message.text)
 
