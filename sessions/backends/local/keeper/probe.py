@@ -18,6 +18,11 @@ GONE = "gone"
 STATUS = "/api/status"
 SHUTDOWN = "/api/shutdown"
 KERNELS = "/api/kernels"
+KERNEL_SPECS = "/api/kernelspecs"
+NO_KERNEL = (
+    "It has no kernel that starts: ipykernel, or what tells JupyterLab about it, was removed or "
+    "replaced."
+)
 _SECONDS = 5
 _MAX_BODY = 1_000_000
 _UPGRADE = (
@@ -39,6 +44,10 @@ _KERNEL_INFO = {
     "channel": "shell",
 }
 """See https://jupyter-client.readthedocs.io/en/stable/messaging.html#kernel-info."""
+
+
+class NoKernelError(Exception):
+    """JupyterLab works, but cannot start a kernel of the default kind, and knows no other kind."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +75,17 @@ class Probe:
         return (await self._fetch(method, path, 0))[0]
 
     async def start_kernel(self) -> str:
-        """Start a kernel of the default kind and return its id; "" if that fails."""
+        """Start a kernel of the default kind and return its id; "" if JupyterLab is only slow.
+
+        Raises `NoKernelError`. Without the default kind, one other kind is enough: a notebook of
+        that kind works.
+        """
         status, body = await self._fetch("POST", KERNELS)
+        if status >= 400:
+            specs = _parse((await self._fetch("GET", KERNEL_SPECS))[1])
+            others = specs.get("kernelspecs")
+            if not others or specs.get("default") in others:
+                raise NoKernelError(NO_KERNEL)
         return str(_parse(body).get("id", "")) if status == 201 else ""
 
     @asynccontextmanager

@@ -28,7 +28,7 @@ from . import bounds, jupyter
 from .files import read_own, remove
 from .jobs import BuildJob, ServerJob
 from .log import MAX_LINE_LENGTH
-from .probe import GONE, Probe
+from .probe import GONE, NoKernelError, Probe
 from .program import follow, open_process
 from .sandbox import ENVIRONMENT, HOME, IO_FOLDER, Bind, Sandbox
 from .status import JobFailed
@@ -44,9 +44,11 @@ _SHARED = "share/jupyter"
 _STARTUP = {"sitecustomize", "usercustomize"}
 _GROUP = re.compile(r"^\s*\[\s*(jupyter|ipy|notebook|nb|traitlets)", re.IGNORECASE | re.MULTILINE)
 """Groups of entry points that JupyterLab, its server and its kernel look for."""
+_GIVES_UP_SOON = ["--KernelRestarter.time_to_dead=0.5", "--KernelRestarter.restart_limit=2"]
+"""Otherwise, JupyterLab takes 20 seconds to give up on a kernel that dies."""
 _START_SCRIPT_NOTE = (
-    b"The kernel dies here. It is not held against the build, as the repository's start script, "
-    b"which has not run, may set what it needs.\n"
+    b"The kernel does not start here. It is not held against the build, as the repository's start "
+    b"script, which has not run, may set what it needs.\n"
 )
 
 
@@ -54,7 +56,7 @@ _START_SCRIPT_NOTE = (
 class Fault:
     """Code and sentence of a trial that fails; ``home`` is the folder that it has as its home.
 
-    Without ``needs_kernel``, a dead kernel is no failure.
+    Without ``needs_kernel``, a kernel that dies or is missing is no failure.
     """
 
     code: str
@@ -160,18 +162,16 @@ async def start_once(
     async def watch_all(pid: int) -> None:
         await bounds.run_until_first(watch(pid), _wait_for_answer(probe))
 
-    sandbox, command = (
-        _sandbox(folder, notebook, limits, fault.home),
-        jupyter.command("", "", runs_start=False),
-    )
+    sandbox = _sandbox(folder, notebook, limits, fault.home)
+    command = [*jupyter.command("", "", runs_start=False), *_GIVES_UP_SOON]
     try:
         async with open_process(sandbox, command) as process:
             status = await follow(process, recent.write, watch_all)
     except _AnsweredError:
         return
-    except _KernelDiedError:
+    except (_KernelDiedError, NoKernelError) as error:
         if fault.needs_kernel:
-            raise _failure(fault, "Its Python kernel dies at once.", recent.lines) from None
+            raise _failure(fault, str(error), recent.lines) from None
         output(_START_SCRIPT_NOTE)
         return
     except TimeoutError:
@@ -193,7 +193,7 @@ async def _wait_for_answer(probe: Probe) -> None:
 
 
 async def _wait_for_kernel(probe: Probe) -> None:
-    """Return when a kernel works, or is only slow. Raises `_KernelDiedError`."""
+    """Return when a kernel works, or is only slow. Raises `_KernelDiedError` or `NoKernelError`."""
     began, kernel = time.monotonic(), await probe.start_kernel()
     if not kernel:
         return
@@ -201,7 +201,7 @@ async def _wait_for_kernel(probe: Probe) -> None:
         while time.monotonic() - began < KERNEL_SECONDS:
             state = await probe.kernel_state(kernel)
             if state == GONE:
-                raise _KernelDiedError
+                raise _KernelDiedError("Its Python kernel dies at once.")
             if state == "idle":
                 return
             await asyncio.sleep(_PAUSE)
