@@ -197,6 +197,11 @@ class Replica:
             listed.append({"label": label, "directoryLabel": folder, "dataFile": file})
             address = f"{host}/api/access/datafile/{3000 + number}?format=original"
             self.put(address, Reply(content(text)))
+            item = {"file_id": str(3000 + number), "dataset_persistent_id": f"doi:{name}"}
+            self.put(
+                f"{host}/api/search?q=entityId:{3000 + number}&type=file",
+                data({"status": "OK", "data": {"total_count": 1, "items": [item]}}),
+            )
         latest = {"versionNumber": version[0], "versionMinorNumber": version[1], "files": listed}
         self.put(
             f"{host}/api/datasets/:persistentId?persistentId=doi:{name}",

@@ -7,11 +7,11 @@ from random import Random
 
 import pytest
 
-from sessions.errors import BinderyError
+from sessions.errors import BinderyError, TemporaryError
 from sessions.git import archive
 from sessions.git.resolve import ResolvedRef
 from sessions.providers import parse_repository
-from tests.replica import PAGE, Replica, zipped
+from tests.replica import PAGE, Replica, Reply, zipped
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow("a process for each question", seconds=60)]
 HEX = "b8f6eae9d89241cf8b5904033460af61"
@@ -39,7 +39,8 @@ def found(text: str) -> ResolvedRef:
 
 
 ZENODO = ("zenodo", "https://zenodo.org/records/3242074", "3242074")
-DATAVERSE = "https://dataverse.harvard.edu/dataset.xhtml?persistentId=doi:10.7910/DVN/TJCLKP"
+HARVARD = "https://dataverse.harvard.edu"
+DATAVERSE = f"{HARVARD}/dataset.xhtml?persistentId=doi:10.7910/DVN/TJCLKP"
 FIGSHARE = "https://figshare.com/articles/dataset/_/9782777"
 CKAN = "https://demo.ckan.org/dataset/sample"
 SWH = f"https://archive.softwareheritage.org/swh:1:dir:{SHA}"
@@ -58,6 +59,10 @@ SWH = f"https://archive.softwareheritage.org/swh:1:dir:{SHA}"
          ("figshare", f"{FIGSHARE}/1", "9782777.v1")),
         ("doi:10.7910/DVN/TJCLKP", ("dataverse", DATAVERSE, "DVN-TJCLKP.v2.1")),
         (DATAVERSE.replace("dataset", "file") + "/3YRRYJ",
+         ("dataverse", DATAVERSE, "DVN-TJCLKP.v2.1")),
+        (f"{HARVARD}/citation?persistentId=doi:10.7910/DVN/TJCLKP",
+         ("dataverse", DATAVERSE, "DVN-TJCLKP.v2.1")),
+        (f"{HARVARD}/api/access/datafile/3001?format=original",
          ("dataverse", DATAVERSE, "DVN-TJCLKP.v2.1")),
         (f"10.4211/hs.{HEX}", ("hydroshare", f"https://www.hydroshare.org/resource/{HEX}",
                                f"{HEX}.v1569430757")),
@@ -104,6 +109,7 @@ def test_of_a_large_zip_only_parts_are_fetched(replica):
         ("10.5281/zenodo.404", "archive.no-such-doi"),
         ("https://zenodo.org/records/404", "archive.not-found"),
         ("10.6084/m9.figshare.9782777.v9", "archive.not-found"),
+        (f"{HARVARD}/api/access/datafile/404", "archive.not-found"),
     ],
 )
 def test_what_is_not_there_is_refused_with_a_sentence(replica, text, code):
@@ -111,6 +117,19 @@ def test_what_is_not_there_is_refused_with_a_sentence(replica, text, code):
         found(text)
     assert refused.value.code == code
     assert refused.value.message.endswith(".")
+
+
+def test_resources_that_come_too_slowly_end_within_the_bound(replica, monkeypatch):
+    """The file would take three minutes, and the bound is 28 seconds."""
+    assert archive.READ_SECONDS == 28
+    monkeypatch.setattr(archive, "READ_SECONDS", 3)
+    version = found("10.5281/zenodo.3242074")
+    slow = Reply(b"memr 2\n" * 100, drip=4)
+    replica.put("zenodo.org/api/records/3242074/files/.resources/content", slow)
+    with pytest.raises(TemporaryError) as refused:
+        archive.read_entry(version.provider, version.url, version.commit, 1000)
+    assert refused.value.code == archive.TIMEOUT
+    assert "Try again" in refused.value.message
 
 
 def test_a_doi_that_leads_elsewhere_is_refused(replica, settings):
