@@ -41,6 +41,12 @@ _WITHOUT_MEANING = re.compile(
 
 _BEFORE_ADDRESS = re.compile(r"^(?:git\+(?=https?://)|https?://(?=https?://))+", re.IGNORECASE)
 """Pip's word for git, and a scheme that was there already when the address was pasted."""
+_END_OF_SENTENCE = re.compile(
+    r"(?P<address>https?://(?:www\.)?(?:github|gitlab|bitbucket|codeberg)\.(?:com|org)/[^\s()]+)"
+    r"[.,;:!?)]+",
+    re.IGNORECASE,
+)
+"""An address on a site where no name ends like this, as it stands in a text."""
 _VIEWER = re.compile(
     r"(?:https?://)?(?:www\.)?(?P<host>nbviewer\.(?:jupyter\.|ipython\.)?org|vscode\.dev|"
     r"colab\.research\.google\.com)/+(?:format/[a-z]+/)?(?P<page>.*)",
@@ -97,6 +103,8 @@ def unwrap(text: str) -> Pasted:
     if command := _COMMAND.fullmatch(text):
         return _cloned(command["program"], command["words"] or "")
     text = _BEFORE_ADDRESS.sub("", text)
+    if ended := _END_OF_SENTENCE.fullmatch(text):
+        text = ended["address"].rstrip(".,;:!?")
     if link := _GIT_PULL.fullmatch(text):
         return _pulled(link["query"])
     if viewer := _VIEWER.fullmatch(text):
