@@ -39,3 +39,10 @@ def test_a_kernel_in_a_notebook_works_or_dies(lab: Lab):
     until(lambda: json.loads(lab.get("/api/kernels")[1]) == [], 20)
     lab.write(SPEC, DIES)
     assert works(lab) is False
+
+
+@pytest.mark.long
+def test_a_kernel_works_although_tmp_is_full(lab: Lab):
+    lab.write("start", '#!/bin/sh\nhead -c 100G /dev/zero >/tmp/full\nexec "$@"\n')
+    assert lab.start().state == "ready"
+    assert works(lab) is True
