@@ -206,17 +206,18 @@ def _refuse_near_miss(line: int, text: str, key: str) -> None:
     if "=" in text or ":" in text:
         near = get_close_matches(key, KEYS, n=1, cutoff=_SIMILARITY)
         known = ["".join(words), *(_OTHER_NAMES.get(word, word) for word in words)]
-        meant = next((word for word in known if word in KEYS), "".join(near))
+        meant = shown = next((word for word in known if word in KEYS), "".join(near))
     else:
         first, _blank, rest = text.partition(" ")
         word = first.casefold()
         meant = _OTHER_NAMES.get(word, word) if _NUMBER.match(rest.strip()) else ""
+        shown = f"{meant}={_excerpt(rest.strip())}"
     if meant in KEYS:
         template = _(
             "Line %(line)d of .resources is not understood: “%(text)s”. Did you mean %(key)s? "
             "Write a line like gpu=1, or put # before a comment."
         )
-        message = template % {"line": line, "text": _excerpt(text), "key": meant}
+        message = template % {"line": line, "text": _excerpt(text), "key": shown}
         raise ResourcesRefused("resources.key", message, line)
 
 
