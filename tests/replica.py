@@ -163,6 +163,7 @@ class Replica:
             )
             page = f"zenodo.org/doi/10.5281/zenodo.{newest_of}"
             self.put(page, moved(f"https://zenodo.org/records/{number}"))
+            self.put(f"zenodo.org/records/{newest_of}/latest", moved(f"/records/{number}"))
             self.put(f"zenodo.org/records/{number}", PAGE)
 
     def figshare(self, article: int, version: int, files: Files) -> None:

@@ -214,7 +214,9 @@ def _named(text: str, provider: str) -> Repository:
         )
     address = None if is_identifier(text) else parse_address(text)
     if re.search(r"\s", text) and not is_identifier(text):
-        refuse(_("The repository's address contains a space. Remove it."))
+        refuse(
+            _("The repository's address contains a space. Paste only the address, without a space.")
+        )
     found = _provider(provider, text, address).parse(text, address)
     require_length(found.url)
     if is_launch_link(found.url):  # with escapes in it that hide what it is

@@ -32,9 +32,10 @@ KEYS = frozenset({DOI, *ARCHIVES})
 
 _DOI = re.compile(
     r"(?:(?:info:|urn:)?doi[:/ ] *)?(?:https?://)?(?:(?:dx|www)\.)?(?:doi\.org/)?"
-    r"(?P<doi>10\.[0-9]{4,9}/.+)",
+    r"(?P<doi>10\.[0-9]{4,9}(?:/|%2f).+)",
     re.IGNORECASE,
 )
+_END_OF_SENTENCE = "/.,;:"
 _SWHID = re.compile(
     r"(?P<id>swh:1:(?P<kind>cnt|dir|rev|rel|snp):[0-9a-f]{40})(?:;.*)?", re.IGNORECASE
 )
@@ -82,11 +83,12 @@ class Archive:
             return Repository(self.key, page, page)
         if address is None:
             self._refuse()
-        if address.host in _RESOLVERS:
-            return self._of_doi(_doi_in("/".join(address.segments)) or self._refuse())
+        if doi := _doi_at(address):
+            return self._of_doi(doi)
         if self.key == "swh":
             return _software("/".join(address.segments))
-        if address.scheme == "ssh" or archive_of(address) not in {"", self.key}:
+        is_other = address.host in _RESOLVERS or archive_of(address) not in {"", self.key}
+        if address.scheme == "ssh" or is_other:
             self._refuse()
         page = _page(address)
         return Repository(self.key, page, page, path=_file_in(self.key, address))
@@ -138,10 +140,22 @@ def _kind(text: str, address: Address | None) -> str:
 def _doi_in(text: str) -> str:
     """Return the DOI that a text is, in its usual spelling; "" if it is none."""
     found = _DOI.fullmatch(text)
-    doi = unquote(found["doi"]).strip().rstrip("/") if found else ""
+    doi = unquote(re.sub(r"[?#].*", "", found["doi"], flags=re.DOTALL)).strip() if found else ""
+    doi = doi.rstrip(_END_OF_SENTENCE if "(" in doi else f"{_END_OF_SENTENCE})")
     if not re.fullmatch(r"10\.[0-9]{4,9}/[^\s?#]{1,300}", doi) or has_invisible(doi):
         return ""
     return doi.lower() if _kind_of_doi(doi) in {"zenodo", "figshare", "hydroshare"} else doi
+
+
+def _doi_at(address: Address) -> str:
+    """Return the DOI in its resolver's address, or in that of Zenodo's badge for it; "" for none.
+
+    A badge is at ``/badge/DOI/<doi>.svg``.
+    """
+    if address.host in _RESOLVERS:
+        return _doi_in("/".join(address.segments))
+    is_badge = archive_of(address) == "zenodo" and address.segments[0] == "badge"
+    return _doi_in("/".join(address.segments[2:]).removesuffix(".svg")) if is_badge else ""
 
 
 def _kind_of_doi(doi: str) -> str:
@@ -177,6 +191,18 @@ def _file_in(key: str, address: Address) -> str:
     return "/".join(names[3:]) if key == "zenodo" and names[2:3] == ("files",) else ""
 
 
+def _is_article(segments: tuple[str, ...]) -> bool:
+    """Return whether a page is one of Figshare's, which many universities have on their host.
+
+    It is below ``/articles/<kind>/<title>/<number>[/<version>]``.
+    """
+    return (
+        segments[:1] == ("articles",)
+        and len(segments) in {4, 5}
+        and all(re.fullmatch("[0-9]{1,12}", each) for each in segments[3:])
+    )
+
+
 def archive_of(address: Address) -> str:
     """Return the archive with this page; "" if it is none's. Some archives run on many hosts."""
     if address.scheme == "ssh" or address.segments[-1].endswith(".git"):
@@ -186,10 +212,11 @@ def archive_of(address: Address) -> str:
             return key
     if address.host in HTTPS_HOSTS:
         return ""
+    if _is_article(address.segments):
+        return "figshare"
     page, query = address.segments[-1], parse_qs(address.query[:2000])
-    if page in _DATAVERSE_PAGES and "persistentId" in query:
-        return "dataverse"
-    if address.segments[-4:-1] == _DATAVERSE_FILES:
+    is_data_set = page in _DATAVERSE_PAGES and "persistentId" in query
+    if is_data_set or address.segments[-4:-1] == _DATAVERSE_FILES:
         return "dataverse"
     is_ckan = "dataset" in address.segments[:2] and len(address.segments) > 1
     return "ckan" if is_ckan and address.segments[-1] != "dataset" else ""

@@ -43,7 +43,11 @@ _PAGES = re.compile(r"/(?:-|tree|blob|src|raw|commits?|dataset)(?:/|$)")
 _FORMS = {"gh": "user/repo/ref", "gl": "namespace/ref", "git": "url/ref", "gist": "user/id/ref"}
 _NEWEST_OF_GIST = frozenset({"HEAD", "master", "main"})
 _ESCAPED = re.compile("%(?:2f|3a)", re.IGNORECASE)
+_ESCAPED_TWICE = re.compile("%25(?:2f|3a)", re.IGNORECASE)
+"""On the way through a page that led to the link, since no repository's name has an escape."""
 _ESCAPED_COLON = re.compile("^(https?|ssh)%3a(?=/)", re.IGNORECASE)
+_SAME_FOLDER = re.compile(r"(?<!:)/(?:\.?/)+")
+"""What a notebook's host reads as one slash."""
 _UNESCAPED_URL = re.compile(r"(?P<scheme>https?|ssh|git):/+(?P<rest>.+)", re.DOTALL | re.IGNORECASE)
 
 
@@ -133,6 +137,8 @@ def _archived(spec: str) -> str:
 
 def _split(provider: str, spec: str) -> tuple[str, str]:
     """Return the repository and the ref in a spec. Raises UserError if either is missing."""
+    if _ESCAPED_TWICE.search(spec.partition("/")[0]):
+        spec = unquote(spec)
     spec = _ESCAPED_COLON.sub(r"\1:", spec)
     bare = _UNESCAPED_URL.fullmatch(spec) if provider == "git" else None
     parts = [part for part in (bare["rest"] if bare else spec).split("/") if part]
@@ -173,7 +179,7 @@ def _refuse_without_ref(provider: str, spec: str) -> NoReturn:
 def _place(query: Mapping[str, str]) -> tuple[str, str]:
     """Return the file that a query opens, and the address on the notebook's host."""
     for name, above in _ABOVE_FILES.items():
-        if path := clean_path(query.get(name, "")):
+        if path := clean_path(_SAME_FOLDER.sub("/", query.get(name, ""))):
             return path, above
     urlpath = clean_urlpath(query.get("urlpath", ""))
     if query.get("content"):  # only who knows its folder can tell a file of it

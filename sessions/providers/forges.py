@@ -18,19 +18,11 @@ from urllib.parse import parse_qsl
 from django.utils.translation import gettext as _
 
 from .address import Address, refuse
+from .pages import FILES, ONE_REF, REQUESTS, names_and_page, packed_ref, plain_page, split_page
 from .repository import Repository, clean_path, clean_ref
 
-_FILES = frozenset({"tree", "blob", "blame", "edit", "raw", "src", "media"})
-"""Pages that show files at a ref; the ref and path follow."""
-_ONE_REF = frozenset({"commits", "tags", "branch", "archive"})
-_KINDS_OF_REF = frozenset({"branch", "tag", "commit"})
-"""Follow ``src`` and others on Gitea and Forgejo, before the ref."""
-_REQUESTS = {"pull": "pull", "pulls": "pull", "merge_requests": "merge-requests"}
-_FULL_REF = (["refs", "heads"], ["refs", "tags"])
-_PAGES = _FILES | _ONE_REF | {"commit", "releases", *_REQUESTS, "pull-requests"}
 _FILE = "file"
 """A page of ours for a file of a gist, which has no word for it."""
-_ARCHIVE = re.compile(r"\.(?:zip|tar\.gz|tar\.bz2|tgz|bundle)$")
 
 
 class Forge:
@@ -69,7 +61,7 @@ class Forge:
         names, page = self.split(segments)
         name = "/".join(names).removesuffix(".git")
         repository = Repository(self.key, name, f"https://{self.host}/{name}.git")
-        return _at_page(repository, ["commits", ref] if ref else page)
+        return _at_page(repository, ["tags", ref] if ref else page)
 
     def segments(self, address: Address) -> Sequence[str]:
         """Return the names and the page in an address on one of the hosts."""
@@ -91,29 +83,18 @@ def _at_page(repository: Repository, page: Sequence[str]) -> Repository:
     """Return the repository at the branch and file that a page shows. Raises UserError."""
     if not page:
         return repository
-    kind, rest = _plain_page(page)
+    kind, rest = plain_page(page)
+    name = repository.repository.rpartition("/")[2].removesuffix(".git")
     whole = "/".join(rest)
     if kind == "commit" and rest:
         return _at(repository, rest[0], "/".join(rest[1:]))
-    if kind in _ONE_REF and rest:
-        return _at(repository, _ARCHIVE.sub("", whole) if kind == "archive" else whole, "")
-    if kind in _FILES and rest:
+    if kind in ONE_REF and rest:
+        return _at(repository, packed_ref(name, rest) if kind == "archive" else whole, "")
+    if kind in FILES and rest:
         return _at(repository, rest[0], "/".join(rest[1:]), whole if len(rest) > 1 else "")
-    if kind in _REQUESTS and rest and re.fullmatch("[0-9]{1,12}", rest[0]):
-        return _at(repository, f"{_REQUESTS[kind]}/{rest[0]}", "")
+    if kind in REQUESTS and rest and re.fullmatch("[0-9]{1,12}", rest[0]):
+        return _at(repository, f"{REQUESTS[kind]}/{rest[0]}", "")
     return _at(repository, "", whole) if kind == _FILE else _refuse_page(repository, kind)
-
-
-def _plain_page(page: Sequence[str]) -> tuple[str, list[str]]:
-    """Return the kind of a page and what follows, without what each forge adds to a ref."""
-    kind, rest = page[0], list(page[1:])
-    if kind == "releases" and rest[:1] == ["tag"]:
-        kind, rest = "tags", rest[1:]
-    elif kind in _FILES | _ONE_REF and len(rest) > 1 and rest[0] in _KINDS_OF_REF:
-        kind, rest = ("commit" if rest[0] == "commit" else kind), rest[1:]
-    if rest[:2] in _FULL_REF and len(rest) > 2:
-        rest = rest[2:]
-    return kind, rest
 
 
 def _refuse_page(repository: Repository, kind: str) -> NoReturn:
@@ -142,7 +123,8 @@ def _at(repository: Repository, ref: str, path: str, tail: str = "") -> Reposito
 
 _OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 _GITHUB_NAME = re.compile(r"(?!\.{1,2}(?:\.git)?$)[A-Za-z0-9._-]{1,100}")
-_RAW_GITHUB = "raw.githubusercontent.com"
+_OTHER_GITHUB = {"raw.githubusercontent.com": "raw", "codeload.github.com": "archive"}
+"""Hosts for one kind of page, and the word for it."""
 
 
 class GitHub(Forge):
@@ -151,7 +133,7 @@ class GitHub(Forge):
     key = "gh"
     label = "GitHub"
     host = "github.com"
-    hosts: ClassVar = frozenset({"github.com", "github.dev", _RAW_GITHUB})
+    hosts: ClassVar = frozenset({"github.com", "github.dev", *_OTHER_GITHUB})
 
     def claims(self, text: str, address: Address | None) -> bool:
         """Return whether the text is ``owner/repository[@ref]`` or an address on GitHub."""
@@ -159,9 +141,11 @@ class GitHub(Forge):
         return short or super().claims(text, address)
 
     def segments(self, address: Address) -> Sequence[str]:
-        """Return the names and the page; a raw file's address leaves out the word for it."""
-        found = address.segments
-        return (*found[:2], "raw", *found[2:]) if address.host == _RAW_GITHUB else found
+        """Return the names and the page; some hosts' addresses leave out the word for it."""
+        names, page = address.segments[:2], address.segments[2:]
+        if kind := _OTHER_GITHUB.get(address.host):
+            page = (kind, *(page[1:] if kind == "archive" else page))
+        return (*names, *page)
 
     def split(self, segments: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
         """Return owner and repository, and the rest as the page. Raises UserError."""
@@ -201,6 +185,7 @@ class GitLab(Forge):
 _GIST_ID = re.compile(r"[0-9a-f]{1,64}", re.IGNORECASE)
 _GIST_COMMIT = re.compile(r"[0-9a-f]{40}", re.IGNORECASE)
 _RAW_GIST = "gist.githubusercontent.com"
+_GIST_PAGES = frozenset({"revisions", "stargazers", "forks"})
 
 
 class Gist(Forge):
@@ -220,8 +205,12 @@ class Gist(Forge):
         number = names[1].removesuffix(".git") if len(names) == 2 else ""
         if not _GIST_ID.fullmatch(number) or not _OWNER.fullmatch(names[0]):
             refuse(_("Write a gist as its user and number, such as ada/0123456789abcdef."))
+        if rest[:1] == ["archive"] and len(rest) == 2:
+            return names, rest
         if rest and _GIST_COMMIT.fullmatch(rest[0]):
             return names, ["commit", *rest]
+        if len(rest) == 1 and rest[0] in _GIST_PAGES:
+            return names, []
         return names, [_FILE, *rest] if rest else []
 
 
@@ -244,7 +233,7 @@ class Git:
             refuse()
         if found := _on_bitbucket_server(address):
             return found
-        names, page = split_page(address.segments, may_be_name=address.host != _BITBUCKET)
+        names, page = names_and_page(address)
         if address.query and not page:
             refuse(
                 _(
@@ -263,7 +252,6 @@ class Git:
         return _at_page(Repository(self.key, url, url), page)
 
 
-_BITBUCKET = "bitbucket.org"
 _SERVER_REQUEST = re.compile("[0-9]{1,12}")
 _BEFORE_NAME = re.compile("^refs/(?:heads|tags)/")
 
@@ -290,36 +278,3 @@ def _on_bitbucket_server(address: Address) -> Repository | None:
     if page[:1] == ["pull-requests"] and len(page) > 1 and _SERVER_REQUEST.fullmatch(page[1]):
         ref = f"refs/pull-requests/{page[1]}/from"
     return _at(Repository(Git.key, url, url), _BEFORE_NAME.sub("", ref), path)
-
-
-def split_page(
-    segments: Sequence[str], *, may_be_name: bool = False
-) -> tuple[Sequence[str], Sequence[str]]:
-    """Return the segments that name the repository, and those of a page below it.
-
-    With ``may_be_name``, the word for a page counts only if what follows makes it one.
-    """
-    for place, word in enumerate(segments[2:], 2):
-        if word == "-":
-            return segments[:place], segments[place + 1 :]
-        if word in _PAGES and not (may_be_name and not _is_page(word, segments[place + 1 :])):
-            return segments[:place], segments[place:]
-    return segments, []
-
-
-def _is_page(word: str, rest: Sequence[str]) -> bool:
-    """Return whether a word that may also be a name is a page, by what follows it."""
-    if word in _REQUESTS:
-        return bool(rest) and rest[0].isdigit()
-    if word in {
-        "src",
-        "media",
-        "archive",
-        "commits",
-        "branch",
-        "releases",
-        "tags",
-        "pull-requests",
-    }:
-        return len(rest) > 1 and rest[0] in {*_KINDS_OF_REF, "tag", "refs"}
-    return bool(rest)

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from html import unescape
 from typing import NamedTuple, NoReturn
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
 from django.utils.translation import gettext as _
 
@@ -29,7 +29,7 @@ _COMMAND = re.compile(
     r"(?:[$%>!#]\s*)*(?P<program>git\s+clone|(?:gh|glab)\s+repo\s+clone|hub\s+clone)(?:\s+(?P<words>.+))?",
     re.DOTALL,
 )
-_NEXT_COMMAND = re.compile(r"\s*(?:&&|\|\||;(?=\s|$)|\s\|\s|\n).*", re.DOTALL)
+_NEXT_COMMAND = re.compile(r"\s*(?:&&|\|\||;(?=\s|$)|\s\|\s|\n|\s#\s).*", re.DOTALL)
 _BRANCH = re.compile(r"(?:-b|--branch)=?(?P<ref>.*)", re.DOTALL)
 _WITH_VALUE = frozenset({"--depth", "-j", "--jobs", "-o", "--origin", "--filter"})
 _WITHOUT_MEANING = re.compile(
@@ -58,6 +58,14 @@ _VIEWED = {
     "urls/": "https://",
     "url/": "http://",
 }
+
+_LAUNCH_LINK = re.compile(r"https?://[^\s()<>\[\]{}\"']+/v2/[^\s()<>\[\]{}\"']+")
+_OLD_LINK = re.compile(
+    r"(?:https?://)?(?:[a-z]+\.)?mybinder\.org(?::80)?/+repo/+(?P<name>[^/?#\s]+/[^/?#\s]+)"
+    r"/*(?P<path>[^?#\s]*)",
+    re.IGNORECASE,
+)
+"""A link of the first mybinder.org, which opened an address on the notebook's host."""
 
 _GIT_PULL = re.compile(
     r"(?:https?://)?[^/?#\s@]+(?:/[^/?#\s]+)*/git-pull\?(?P<query>[^#\s]*)(?:#.*)?"
@@ -102,14 +110,26 @@ def unwrap(text: str) -> Pasted:
         text = _link_in(text, pattern) or text
     if command := _COMMAND.fullmatch(text):
         return _cloned(command["program"], command["words"] or "")
-    text = _BEFORE_ADDRESS.sub("", text)
+    text = _launch_link_in(_BEFORE_ADDRESS.sub("", text))
     if ended := _END_OF_SENTENCE.fullmatch(text):
         text = ended["address"].rstrip(".,;:!?")
     if link := _GIT_PULL.fullmatch(text):
         return _pulled(link["query"])
     if viewer := _VIEWER.fullmatch(text):
         return Pasted(_viewed(viewer["page"]))
+    if old := _OLD_LINK.fullmatch(text):
+        query = f"?urlpath={quote(old['path'], safe='/%')}" if old["path"] else ""
+        return Pasted(f"/v2/gh/{old['name']}/HEAD{query}")
     return Pasted(text)
+
+
+def _launch_link_in(text: str) -> str:
+    """Return the launch link in a line of a README or a sentence, else the text."""
+    begins_well = re.match(r"[\w/]", text)
+    if begins_well and (is_launch_link(text) or not re.search(r"\s", text)):
+        return text
+    links = (unescape(found[0]).rstrip(".,;:!") for found in _LAUNCH_LINK.finditer(text))
+    return next(filter(is_launch_link, links), text)
 
 
 def _link_in(text: str, pattern: re.Pattern[str]) -> str:
@@ -138,7 +158,7 @@ def _cloned(program: str, text: str) -> Pasted:
             _refuse_command()
     if not 1 <= len(named) <= 2:  # the second is the folder
         _refuse_command()
-    is_short = "/" in named[0] and ":" not in named[0] and named[0].count("/") == 1
+    is_short = re.fullmatch("[^/:.]+(?:/[^/:]+)+", named[0])
     host = "https://gitlab.com/" if program.startswith("glab") and is_short else ""
     return Pasted(host + named[0], ref)
 

@@ -106,7 +106,7 @@ PULL = "git-pull?"
 
 _INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 _AROUND = " \t\r\n\u00a0\u200b\u2060\ufeff"
-_QUOTES = {'"': '"', "'": "'", "<": ">", "“": "”", "„": "“", "‘": "’"}
+_QUOTES = {'"': '"', "'": "'", "<": ">", "“": "”", "„": "“", "‘": "’", "`": "`", "(": ")"}
 # Forbidden by git's check-ref-format, or starting with a minus sign.
 _BAD_REF = re.compile(r"^[-/]|[ ~^:?*\[\\]|\.\.|//|@\{|^@$|[/.]$|(?:^|/)\.|\.lock(?:/|$)")
 _NO_FOLDER_NAME = re.compile(r"[^\w.-]+", re.ASCII)
@@ -147,7 +147,7 @@ def require_length(text: str) -> None:
 
 
 def unquoted(text: str) -> str:
-    """Return the text without one pair of quotation marks or angle brackets around it."""
+    """Return the text without one pair of quotation marks or brackets around it."""
     inner = text[1:-1]
     if len(text) > 1 and _QUOTES.get(text[0]) == text[-1] and text[0] not in inner:
         return inner.strip(_AROUND)

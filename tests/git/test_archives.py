@@ -53,6 +53,7 @@ SWH = f"https://archive.softwareheritage.org/swh:1:dir:{SHA}"
         ("https://doi.org/10.5281/zenodo.3242073", ZENODO),
         ("https://zenodo.org/doi/10.5281/zenodo.3242073", ZENODO),
         ("https://zenodo.org/records/3242074/files/index.ipynb?download=1", ZENODO),
+        ("https://zenodo.org/records/3242073/latest", ZENODO),
         ("10.6084/m9.figshare.9782777", ("figshare", f"{FIGSHARE}/3", "9782777.v3")),
         ("10.6084/m9.figshare.9782777.v2", ("figshare", f"{FIGSHARE}/2", "9782777.v2")),
         ("https://figshare.com/articles/code/x/9782777/1",

@@ -65,7 +65,7 @@ def test_common_forms_of_repository_addresses_are_parsed(text: str, url: str):
         ("/tree/main", "main", "", ""),
         ("/tree/main/", "main", "", ""),
         ("/commit/" + COMMIT, COMMIT, "", ""),
-        ("/commits/feature/blue", "feature/blue", "", ""),
+        ("/commits/feature/blue", "feature", "blue", "feature/blue"),
         ("/releases/tag/v1.0", "v1.0", "", ""),
         ("/tree/main/notebooks", "main", "notebooks", "main/notebooks"),
         ("/blob/main/a.ipynb?plain=1#L3", "main", "a.ipynb", "main/a.ipynb"),

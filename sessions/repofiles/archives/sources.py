@@ -19,7 +19,8 @@ from .web import Web
 
 _UTC = timezone.utc  # noqa: UP017  (Python 3.10)
 _DOI_PROXY = "https://doi.org"
-_RECORD = re.compile(r"/(?:record|records)/([A-Za-z0-9-]{1,60})(?:/|$)")
+_RECORD = re.compile(r"/(?:record|records)/([A-Za-z0-9-]{1,60})(?:/(?!latest/?$)|$)")
+"""The page of a record; that of its newest version is asked for."""
 _ARTICLE = re.compile(r"/articles/(?:.*?/)?(\d+)(?:/(\d{1,4}))?/?$")
 _FIGSHARE_DOI = re.compile(r"10\.\d+/m9\.figshare\.(?:\w+\.)?(\d+)(?:\.v(\d+))?/?$")
 
