@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import os
@@ -85,6 +86,16 @@ def packed(*members: tuple[str | zipfile.ZipInfo, bytes]) -> bytes:
     return whole.getvalue()
 
 
+def with_bad(method: int) -> bytes:
+    """Return a ZIP whose one file, compressed in this way, is not what it says."""
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w", method) as archive:
+        archive.writestr("a", NOISE[:5000])
+    content = bytearray(whole.getvalue())
+    content[60:200] = bytes(140)
+    return bytes(content)
+
+
 def special(name: str, mode: int) -> zipfile.ZipInfo:
     member = zipfile.ZipInfo(name)
     member.create_system, member.external_attr = 3, (mode | 0o644) << 16
@@ -116,9 +127,11 @@ def with_password() -> bytes:
         (lambda: b"no ZIP at all", "archive.bad-package"),
         (lambda: zipped({"a": "x" * 1000})[:-30], "archive.bad-package"),
         (packed, "archive.no-files"),
+        (lambda: with_bad(zipfile.ZIP_BZIP2), "archive.bad-package"),
+        (lambda: with_bad(zipfile.ZIP_LZMA), "archive.bad-package"),
     ],
     ids=["above", "absolute", "long", "link", "device", "bomb", "large", "many", "folder", "equal",
-         "password", "text", "cut", "empty"],
+         "password", "text", "cut", "empty", "bzip2", "lzma"],
 )  # fmt: skip
 @pytest.mark.filterwarnings("ignore:Duplicate name:UserWarning")
 def test_a_bad_zip_is_refused_and_nothing_is_written_outside(
@@ -174,6 +187,7 @@ def test_the_same_files_give_the_same_commit_and_no_git_folder_of_theirs(replica
         (moved("https://169.254.169.254/latest"), "archive.address-private"),
         (moved("file:///etc/passwd"), "archive.redirects"),
         (moved(f"https://{FILE}"), "archive.redirects"),
+        (moved("https://[bad/x"), "archive.redirects"),
         (data({"message": "Permission denied."}, 403), "archive.private"),
         (data({"status": 410, "tombstone": {"note": "Retracted"}}, 410), "archive.withdrawn"),
         (data({}, 404), "archive.not-found"),
@@ -183,6 +197,7 @@ def test_the_same_files_give_the_same_commit_and_no_git_folder_of_theirs(replica
         (Reply(zipped({"a": "2"})), "archive.damaged"),
         (Reply(zipped({"a": "1"}), drip=10), "archive.slow"),
         (data({}, 429, **{"Retry-After": "3600"}), "archive.busy"),
+        (data({}, 429, **{"Retry-After": "nan"}), "archive.busy"),
     ],
 )
 def test_a_bad_download_ends_with_a_code(replica, fetch, tmp_path, reply, code):
@@ -222,12 +237,40 @@ def test_an_address_that_works_once_is_asked_for_again(replica, fetch, tmp_path)
         (f"{API}/files", data({"entries": [{"key": "a"}]}), "archive.not-json"),
         (f"{API}/files", data([1, None]), "archive.no-files"),
         (API, data({"links": {"files": "file:///etc/passwd"}}), "archive.not-json"),
+        (API, data({"links": {"files": "https://[bad/x"}}), "archive.not-json"),
+        (API, data({"links": {"files": "https://zenodo.org/\ud800"}}), "archive.not-json"),
     ],
 )
 def test_a_bad_list_ends_with_a_code(replica, fetch, address, reply, code):
     replica.zenodo("1", {"a": "1"})
     replica.put(address, reply)
     assert fetch()["code"] == code
+
+
+@pytest.mark.parametrize("checksum", ["sha256:0a", "multipart:0a-5", "", None, 5])
+def test_a_checksum_of_another_kind_counts_for_nothing(replica, fetch, tmp_path, checksum):
+    replica.zenodo("1", {"a": "1"})
+    links = {"content": f"https://{API}/files/a/content"}
+    entry = {"key": "a", "size": 1, "checksum": checksum, "links": links}
+    replica.put(f"{API}/files", data({"entries": [entry]}))
+    assert "code" not in fetch()
+    assert files(tmp_path) == {"a": "1"}
+
+
+def test_a_bad_package_is_refused_when_only_its_resources_are_read(replica, fetch):
+    replica.software("a" * 40, SHA, {"a": "1"})
+    raw = f"archive.softwareheritage.org/api/1/vault/flat/swh:1:dir:{SHA}/raw/"
+    replica.put(raw, Reply(b"no tar file"))
+    told = fetch("swh", f"https://archive.softwareheritage.org/swh:1:dir:{SHA}", SHA, mode="read")
+    assert told["code"] == "archive.bad-package", told
+
+
+def test_a_server_with_senseless_parts_gives_the_whole_file(replica, fetch, tmp_path):
+    replica.zenodo("1", {"a.zip": zipped({".resources": "memr 2\n"})})
+    senseless = {"Content-Range": f"bytes 0-0/{'9' * 5000}"}
+    whole = Reply(zipped({".resources": "memr 2\n"}), parts=False)
+    replica.put(FILE, Reply(b"P", 206, headers=senseless, parts=False), whole)
+    assert base64.b64decode(fetch(mode="read")["content"]) == b"memr 2\n"
 
 
 def test_waiting_for_hydroshare_is_bounded_and_in_the_log(replica, fetch, tmp_path):

@@ -23,7 +23,17 @@ from sessions.repofiles.gitclone.command import ask_git, exclude_own_files, run_
 from .failures import ArchiveError, bad_package, damaged, host_of, too_large
 from .packed import SOURCES, HydroShare, SoftwareHeritage
 from .sources import Ckan, RemoteFile, Source, doi_address
-from .unpack import ZIP_ERRORS, Tree, members, pieces, tar_members, untar, unzip
+from .unpack import (
+    TAR_ERRORS,
+    ZIP_ERRORS,
+    Tree,
+    members,
+    pieces,
+    tar_members,
+    unpacked,
+    untar,
+    unzip,
+)
 from .web import Web, say
 
 RESOURCES = ".resources"
@@ -96,7 +106,8 @@ class RemoteZip(io.RawIOBase):
         headers = {"Range": f"bytes={start}-{end - 1}"}
         with self._web.open(self._address, headers=headers) as answer:
             whole = re.fullmatch(
-                r"bytes (\d+)-\d+/(\d+)", answer.raw.headers.get("Content-Range") or ""
+                r"bytes (\d{1,18})-\d{1,18}/(\d{1,18})",
+                answer.raw.headers.get("Content-Range") or "",
             )
             if answer.status != 206 or not whole or int(whole[1]) != start:
                 raise LookupError
@@ -191,21 +202,16 @@ def is_package(source: Source, files: list[RemoteFile]) -> bool:
 
 def read(web: Web, source: Source, wish: Wish) -> bytes | None:
     """Return the content of ``.resources``, None if there is no such file."""
-    most = MAX_RESOURCES_BYTES
     if isinstance(source, HydroShare):
         file = RemoteFile(f"{source.version}.zip", source.package())
         return _read_zip(web, source, file, wish, source.below)
     if isinstance(source, SoftwareHeritage):
-        whole = _Pieces(download(web, wish.limit, RemoteFile(source.version, source.package())))
-        for path, member, packed in tar_members(whole):
-            if path == RESOURCES and (content := packed.extractfile(member)):
-                return content.read(most)
-        return None
+        return _read_tar(web, RemoteFile(source.version, source.package()), wish)
     files = source.listed()
     if is_package(source, files):
         return _read_zip(web, source, files[0], wish)
     named = [file for file in files if file.path == RESOURCES]
-    return b"".join(download(web, most, named[0])) if named else None
+    return b"".join(download(web, MAX_RESOURCES_BYTES, named[0])) if named else None
 
 
 class _Pieces(io.RawIOBase):
@@ -219,6 +225,16 @@ class _Pieces(io.RawIOBase):
             self._rest += piece
         found, self._rest = self._rest[:size], self._rest[size:]
         return found
+
+
+def _read_tar(web: Web, file: RemoteFile, wish: Wish) -> bytes | None:
+    try:
+        for path, member, packed in tar_members(_Pieces(download(web, wish.limit, file))):
+            if path == RESOURCES and (content := packed.extractfile(member)):
+                return content.read(MAX_RESOURCES_BYTES)
+    except TAR_ERRORS as error:
+        raise bad_package(file.path, shown(str(error)) or "it is not a tar file") from error
+    return None
 
 
 def _read_zip(
@@ -243,7 +259,7 @@ def _in_zip(file: Any, name: str, wish: Wish, below: str | None) -> bytes | None
             for path, member in members(packed, name, wish.limit, below):
                 if path == RESOURCES:
                     with packed.open(member) as content:
-                        return content.read(MAX_RESOURCES_BYTES)
+                        return next(unpacked(content), b"")[:MAX_RESOURCES_BYTES]
     except ZIP_ERRORS as error:
         raise bad_package(name, shown(str(error)) or "it is not a ZIP file") from error
     return None

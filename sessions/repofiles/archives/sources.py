@@ -111,7 +111,7 @@ class Zenodo(Source):
                 str(get(entry, "key")),
                 self._api(get(entry, "links", "content")),
                 number_of(get(entry, "size")),
-                str(get(entry, "checksum") or "").removeprefix("md5:"),
+                md5_in(get(entry, "checksum")),
             )
             for entry in list_of(found, "entries")
         ]
@@ -158,7 +158,7 @@ class Figshare(Source):
                 str(get(each, "name")),
                 address_in(get(each, "download_url"), self.url),
                 number_of(get(each, "size")),
-                str(get(each, "supplied_md5") or ""),
+                md5_in(get(each, "supplied_md5")),
             )
             for each in list_of(found, "files")
             if not get(each, "is_link_only")
@@ -205,7 +205,7 @@ class Dataverse(Source):
             f"{folder}/{name}" if folder else name,
             address,
             None if is_table else number_of(get(data, "filesize")),
-            "" if is_table else str(get(data, "md5") or ""),
+            "" if is_table else md5_in(get(data, "md5")),
         )
 
     def _name(self) -> str:
@@ -293,13 +293,27 @@ def _not_ckan(url: str) -> ArchiveError:
 
 def address_in(address: Any, page: str) -> str:
     """Return an address of an API's answer, encrypted if the archive's page is."""
-    found = re.match(r"(https?)://[^/@]+(/|$)", str(address))
-    if not found:
+    if not re.match(r"https?://[^/@]+(/|$)", str(address)) or not _can_be_split(str(address)):
         raise ArchiveError(
             "archive.not-json",
             f"{host_of(page)} gave no address for a file. Try again later.",
         )
     return re.sub(r"^http:", "https:", str(address)) if page.startswith("https:") else str(address)
+
+
+def _can_be_split(address: str) -> bool:
+    """Return whether an address has parts, and no characters that no address can have."""
+    try:
+        address.encode()
+        return bool(urlsplit(address).hostname)
+    except ValueError:
+        return False
+
+
+def md5_in(text: Any) -> str:
+    """Return the MD5 that an archive gives, "" for a checksum of another kind."""
+    found = re.fullmatch(r"(?:md5:)?([0-9a-f]{32})", str(text or "").lower())
+    return found[1] if found else ""
 
 
 def get(found: Any, *keys: str) -> Any:

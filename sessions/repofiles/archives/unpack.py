@@ -28,9 +28,13 @@ _NOT_OURS = frozenset({"__MACOSX"})
 _ENCRYPTED = 0x1
 _UNIX = 3
 
+_LZMA = getattr(zipfile, "lzma", None)  # a Python may lack it
+_BAD_DATA = (OSError, *([_LZMA.LZMAError] if _LZMA else []))
+"""What bzip2 and LZMA raise for data that are not theirs."""
 ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError,
               ValueError, OverflowError)  # fmt: skip
-_TAR_ERRORS = (tarfile.TarError, zlib.error, EOFError, ValueError, OverflowError)
+TAR_ERRORS = (tarfile.TarError, zlib.error, EOFError, RecursionError, ValueError,
+              OverflowError)  # fmt: skip
 
 
 class _Readable(Protocol):
@@ -188,7 +192,7 @@ def unzip(file: IO[bytes] | str, name: str, tree: Tree, below: str | None = None
             for path, member in members(packed, name, tree.room, below):
                 executable = member.external_attr >> 16 & 0o100 != 0
                 with packed.open(member) as content:
-                    tree.put(path, pieces(content), executable=executable)
+                    tree.put(path, unpacked(content), executable=executable)
     except ZIP_ERRORS as error:
         raise bad_package(name, shown(str(error)) or "it is not a ZIP file") from error
 
@@ -260,7 +264,7 @@ def untar(file: _Readable, name: str, tree: Tree) -> None:
                 tree.put(path, pieces(content), executable=executable)
             else:
                 raise _special(path, is_link=member.islnk())
-    except _TAR_ERRORS as error:
+    except TAR_ERRORS as error:
         raise bad_package(name, shown(str(error)) or "it is not a tar file") from error
 
 
@@ -278,6 +282,14 @@ def tar_members(file: _Readable) -> Iterator[tuple[str, tarfile.TarInfo, tarfile
             path = member.name.partition("/")[2]
             if path and not member.isdir():
                 yield path, member, packed
+
+
+def unpacked(content: IO[bytes]) -> Iterator[bytes]:
+    """Yield the rest of a file in a ZIP piece by piece. Raises `zipfile.BadZipFile`."""
+    try:
+        yield from pieces(content)
+    except _BAD_DATA as error:
+        raise zipfile.BadZipFile(str(error)) from error
 
 
 def pieces(content: IO[bytes]) -> Iterator[bytes]:

@@ -189,7 +189,7 @@ class Web:
         raise AssertionError
 
     def _follow(self, url: str, data: bytes | None, headers: Mapping[str, str]) -> Answer:
-        first = urlsplit(url).scheme
+        first = url.partition(":")[0].lower()
         for count in range(MAX_REDIRECTS + 1):
             raw = self._request(url, data, headers)
             if raw.status not in _REDIRECTS:
@@ -204,7 +204,10 @@ class Web:
     def _request(
         self, url: str, data: bytes | None, headers: Mapping[str, str]
     ) -> http.client.HTTPResponse:
-        actual = self._actual(url)
+        try:
+            actual = self._actual(url)
+        except ValueError as error:
+            raise unreachable(url, error) from error
         if urlsplit(actual).scheme not in {"http", "https"}:
             raise unreachable(url, ValueError(actual))
         request = urllib.request.Request(actual, data, dict(headers))  # noqa: S310  (checked above)
@@ -267,8 +270,11 @@ def _ring(_number: int, _frame: object) -> NoReturn:
 
 def _redirected(url: str, target: str, first: str) -> str:
     """Return where a redirect leads; never from an encrypted address to one that is not."""
-    found = urljoin(url, target)
-    parts = urlsplit(found)
+    try:
+        found = urljoin(url, target)
+        parts = urlsplit(found)
+    except ValueError:  # brackets that hold no address
+        found, parts = "", urlsplit("")
     if not target or parts.scheme not in {"http", "https"} or "@" in parts.netloc:
         raise ArchiveError(
             "archive.redirects",
@@ -282,7 +288,7 @@ def _retry_after(text: str | None) -> float:
     if not text:
         return 0
     with suppress(ValueError, TypeError):
-        return min(max(float(text), 0.1), MAX_PAUSE)
+        return max(min(MAX_PAUSE, float(text)), 0.1)  # a NaN counts as the most
     with suppress(ValueError, TypeError):
         until = parsedate_to_datetime(text)
         seconds = (until - datetime.now(until.tzinfo)).total_seconds()
