@@ -72,7 +72,7 @@ _GIT_PULL = re.compile(
 )
 _SHOWN_FILE = re.compile(
     r"/?(?P<above>(?:lab|doc)(?:/workspaces/[^/]+)?/tree|tree|notebooks|edit|view)/"
-    r"(?P<folder>[^/?#]+)/(?P<path>[^?#]+)"
+    r"(?P<path>[^?#]+)"
 )
 """Where Jupyter shows a file of the folder into which nbgitpuller puts the repository."""
 
@@ -187,9 +187,10 @@ def _pulled(query: str) -> Pasted:
     urlpath = found.get("urlpath", "")
     place = "" if _JUPYTER.fullmatch(urlpath) else urlpath
     shown = _SHOWN_FILE.fullmatch(urlpath)
-    if shown and shown["folder"] == folder:
+    if shown and shown["path"].startswith(f"{folder}/") and shown["path"] != f"{folder}/":
         place = "" if shown["above"].startswith("lab") else shown["above"]
-        return Pasted(address, found.get("branch", ""), shown["path"], place)
+        path = shown["path"].removeprefix(f"{folder}/")
+        return Pasted(address, found.get("branch", ""), path, place)
     path = found.get("subPath", found.get("subpath", ""))
     return Pasted(address, found.get("branch", ""), path, place)
 

@@ -150,6 +150,10 @@ UNDERSTOOD = {
     ),
     "hub.h.org/hub/user-redirect/git-pull?repo=https%3A%2F%2Fcodeberg.org%2Fo%2Fr&targetpath=c"
     "&urlpath=notebooks%2Fc%2Fa.ipynb": ("git", CODEBERG, "", "a.ipynb"),
+    "hub.h.org/hub/user-redirect/git-pull?repo=https%3A%2F%2Fcodeberg.org%2Fo%2Fr"
+    "&targetPath=courses%2F2026%2Fc&urlpath=lab%2Ftree%2Fcourses%2F2026%2Fc%2Fnb%2Fa.ipynb": (
+        "git", CODEBERG, "", "nb/a.ipynb",
+    ),
     "https://hub.h.org/hub/user-redirect/git-pull?repo=https%3A%2F%2Fgithub.com%2Fo%2Fr"
     "&app=notebook&subPath=nb%2Fa.ipynb": ("gh", "o/r", "", "nb/a.ipynb"),
     # commands
