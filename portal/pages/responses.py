@@ -54,8 +54,10 @@ log = logging.getLogger(__name__)
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
 
-API = "/api/"
-"""Addresses below this get JSON; the API throttles them itself: they may be called with a token."""
+BUILD = "/build/"
+API = ("/api/", BUILD)
+"""Addresses below these get JSON; the API throttles them itself: they may be called with a token.
+"""
 RETRY_AFTER = 10
 """Seconds after which to try again when the database or the disk is away."""
 BAD_REQUESTS = {
@@ -227,8 +229,7 @@ def _unavailable_response(request: HttpRequest, code: str, title: str, text: str
     response: HttpResponse
     reference = context.reference()
     if request.path.startswith(API):
-        body = {"code": code, "detail": text, "reference": reference}
-        response = JsonResponse(body, status=503)
+        response = _json_error(request, 503, code, text, reference=reference)
     else:
         about = {"title": title, "text": text, "code": code, "reference": reference}
         response = HttpResponse(loader.render_to_string("503.html", about), status=503)
@@ -248,7 +249,11 @@ def server_error(request: HttpRequest) -> HttpResponse:
         return passing
     reference = context.reference()
     if request.path.startswith(API):
-        return _json_server_error(reference)
+        text = _(
+            "Something went wrong on our side, and we do not know how far this got. Try again; "
+            "if it keeps happening, tell staff the reference %(reference)s."
+        ) % {"reference": reference}
+        return _json_error(request, 500, "error", text, reference=reference)
     page = loader.render_to_string("500.html", {"reference": reference})
     return HttpResponse(page, status=500)
 
@@ -258,14 +263,15 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     status = 413 if isinstance(exception, RequestDataTooBig) else 400
     if request.path.startswith(API):
         code, text = BAD_REQUESTS[status]
-        return JsonResponse({"code": code, "detail": text}, status=status)
+        return _json_error(request, status, code, str(text))
     return HttpResponse(loader.render_to_string("400.html"), status=status)
 
 
-def _json_server_error(reference: str) -> HttpResponse:
-    text = _(
-        "Something went wrong on our side, and we do not know how far this got. Try again; "
-        "if it keeps happening, tell staff the reference %(reference)s."
-    )
-    body = {"code": "error", "detail": text % {"reference": reference}, "reference": reference}
-    return JsonResponse(body, status=500)
+def _json_error(
+    request: HttpRequest, status: int, code: str, text: str, **more: str
+) -> HttpResponse:
+    """Return an error as JSON; in the build API, it is also the event that its clients know."""
+    body: dict[str, Any] = {"code": code, "detail": text, **more}
+    if request.path.startswith(BUILD):
+        body |= {"phase": "failed", "message": f"{text}\n", "status_code": status}
+    return JsonResponse(body, status=status)

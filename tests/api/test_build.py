@@ -159,6 +159,18 @@ def test_a_refusal_is_a_status_and_the_event_that_clients_know(ada, spec, told):
     assert body["message"].endswith("\n")
 
 
+@pytest.mark.parametrize(
+    "link",
+    [f"{SPEC}?labpath=%00", f"{SPEC}?build_token=%00", "gh/o/r/%00", f"{SPEC}?{'a=b&' * 2000}"],
+)
+def test_what_is_refused_before_the_view_is_an_event_too(ada, link):
+    answer = with_token(ada).get(f"/build/{link}", headers=EVENTS)
+    body = answer.json()
+    assert (answer.status_code, body["code"]) == (400, "bad_request")
+    assert (body["phase"], body["status_code"]) == ("failed", 400)
+    assert body["message"] == f"{body['detail']}\n"
+
+
 @pytest.mark.one_database
 @pytest.mark.parametrize("provider", ["gh/o/r", "gl/g%2Fr", "git/https%3A%2F%2Fh.org%2Fr"])
 async def test_no_escape_is_a_server_error(ada, settings, provider):

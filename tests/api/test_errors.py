@@ -26,6 +26,7 @@ def broken(request):
 urlpatterns = [
     path("api/v1/broken/", broken),
     path("broken/", broken),
+    path("build/broken", broken),
     *urls.urlpatterns,
 ]
 
@@ -141,3 +142,6 @@ def test_a_server_error_is_json_with_a_reference_and_html_elsewhere(settings):
     assert "what only the log may know" in line["exception"]
     assert b"what only the log may know" not in answer.content
     assert client.get("/broken/").headers["Content-Type"].startswith("text/html")
+    event = client.get("/build/broken").json()
+    assert (event["phase"], event["status_code"]) == ("failed", 500)
+    assert event["message"] == f"{event['detail']}\n"
