@@ -109,7 +109,7 @@ class Cluster:
         return None if status == 404 else answer
 
     def patch(self, kind: str, name: str, change: Manifest) -> bool:
-        """Merge the change into it; return False if nothing has that name."""
+        """Merge the change into it, replacing lists (RFC 7396); return False if it is not there."""
         status, _answer = self._call("PATCH", f"{kind}/{name}", body=change, tolerated={404})
         return status != 404
 
@@ -288,7 +288,7 @@ class Cluster:
     def _request(
         self, method: str, path: str, query: Query, body: Manifest | None, seconds: float
     ) -> BaseHTTPResponse:
-        kind = "strategic-merge-patch+json" if method == "PATCH" else "json"
+        kind = "merge-patch+json" if method == "PATCH" else "json"
         parameters = self._client.param_serialize(
             method,
             path,

@@ -30,7 +30,7 @@ def set_pulled(cluster: Cluster, name: str, images: Iterable[str]) -> bool:
         }
         for number, image in enumerate(images)
     ]
-    spec = {"initContainers": [{"$patch": "replace"}, *containers]}
+    spec = {"initContainers": containers}
     return cluster.change_workload("daemonsets", name, {"spec": {"template": {"spec": spec}}})
 
 
