@@ -18,7 +18,8 @@ for tick in $(seq {TICKS}); do echo "tick $tick."; sleep 0.1; done
 """
 
 
-@pytest.mark.parametrize("part", ["web", *in_long_tests("worker", "watch")])
+@pytest.mark.long  # the check has the same with `web`, below, and `whole/test_crashes`
+@pytest.mark.parametrize("part", ["web", "worker", "watch"])
 def test_the_progress_page_continues_after_a_part_is_killed(
     page: Page, stack: Stack, git: GitServer, ada: Api, part: str
 ) -> None:
