@@ -61,9 +61,12 @@ def challenge(scope: str) -> str:
 
 
 def bearer_token(header: str) -> str:
-    """Return the secret of an ``Authorization`` header, or "" if it is of another kind."""
+    """Return the secret of an ``Authorization`` header, or "" if it is of another kind.
+
+    Jupyter's clients write ``token``, others ``Bearer``.
+    """
     kind, _blank, secret = header.partition(" ")
-    return secret.strip() if kind.lower() == "bearer" else ""
+    return secret.strip() if kind.lower() in {"bearer", "token"} else ""
 
 
 def is_still_valid(auth: object) -> bool:

@@ -42,6 +42,7 @@ from rest_framework.permissions import SAFE_METHODS
 
 from portal.lib.logs import context
 from portal.models import Announcement, User
+from portal.server.heads import API_PATHS
 from quotas.models import LimitRequest
 from sessions import outages
 from sessions.api import throttles
@@ -55,9 +56,7 @@ P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
 
 BUILD = "/build/"
-API = ("/api/", BUILD)
-"""Addresses below these get JSON; the API throttles them itself: they may be called with a token.
-"""
+"""Addresses below this get errors as the event that clients of the build API know."""
 RETRY_AFTER = 10
 """Seconds after which to try again when the database or the disk is away."""
 BAD_REQUESTS = {
@@ -156,7 +155,7 @@ class Throttle:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Answer the request, or refuse it if it is a form that is sent too often."""
-        is_form = request.method not in SAFE_METHODS and not request.path_info.startswith(API)
+        is_form = request.method not in SAFE_METHODS and not request.path_info.startswith(API_PATHS)
         return (
             _too_many_requests(request) if is_form and _is_over(request) else self._answer(request)
         )
@@ -228,7 +227,7 @@ def outage_response(request: HttpRequest, error: BaseException | None) -> HttpRe
 def _unavailable_response(request: HttpRequest, code: str, title: str, text: str) -> HttpResponse:
     response: HttpResponse
     reference = context.reference()
-    if request.path.startswith(API):
+    if request.path.startswith(API_PATHS):
         response = _json_error(request, 503, code, text, reference=reference)
     else:
         about = {"title": title, "text": text, "code": code, "reference": reference}
@@ -248,7 +247,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
     if passing := outage_response(request, sys.exception()):
         return passing
     reference = context.reference()
-    if request.path.startswith(API):
+    if request.path.startswith(API_PATHS):
         text = _(
             "Something went wrong on our side, and we do not know how far this got. Try again; "
             "if it keeps happening, tell staff the reference %(reference)s."
@@ -261,7 +260,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer 400 or 413 as Django's ``handler400``: requests refused before a view sees them."""
     status = 413 if isinstance(exception, RequestDataTooBig) else 400
-    if request.path.startswith(API):
+    if request.path.startswith(API_PATHS):
         code, text = BAD_REQUESTS[status]
         return _json_error(request, status, code, str(text))
     return HttpResponse(loader.render_to_string("400.html"), status=status)

@@ -27,6 +27,8 @@ from django.utils.translation import gettext as _
 
 from portal.lib.logs import context
 
+from .heads import API_PATHS
+
 MAX_BYTES = 1024 * 1024
 MAX_BYTES_BY_PATH = {"/admin/": 2621440}
 """Larger limits in bytes, by the start of a path: the admin can tick thousands of rows."""
@@ -115,7 +117,7 @@ def _refusal(request: HttpRequest, status: int) -> HttpResponse:
         text %= {"seconds": SECONDS}
     reference = context.reference()
     response: HttpResponse
-    if request.path.startswith("/api/"):
+    if request.path.startswith(API_PATHS):
         body = {"code": code, "detail": text, "reference": reference}
         response = JsonResponse(body, status=status)
     else:

@@ -73,6 +73,8 @@ TOO_LATE = Refusal(
     "request.timeout",
     "The headers of this request did not arrive within 20 seconds. Send it again.",
 )
+API_PATHS = ("/api/", "/build/")
+"""Addresses below these get JSON, and the API throttles them itself."""
 INVALID = Refusal(400, "Bad Request", "request.invalid", "This is not a valid HTTP request.")
 
 
@@ -98,10 +100,10 @@ def response_bytes(
 ) -> bytes:
     """Return a whole answer, after which the connection closes.
 
-    It is JSON below ``/api/``, otherwise a page. ``default`` are the server's own headers.
+    It is JSON below `API_PATHS`, otherwise a page. ``default`` are the server's own headers.
     """
     target = head.split(b" ", 2)[1:2]
-    is_api = bool(target) and target[0].startswith(b"/api/")
+    is_api = bool(target) and target[0].decode("latin-1").startswith(API_PATHS)
     body = _object(refusal) if is_api else _page(refusal)
     headers = [
         *default,

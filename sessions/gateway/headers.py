@@ -63,11 +63,9 @@ class HeadTooLarge(Exception):
 def portal_token(header: str) -> str:
     """Return the portal's API token in an ``Authorization`` header; "" if it is anything else.
 
-    An application in a notebook has a right to its own ``Authorization``. Jupyter's clients write
-    ``token``, others ``Bearer``.
+    An application in a notebook has a right to its own ``Authorization``.
     """
-    kind, _blank, rest = header.partition(" ")
-    secret = bearer_token(f"Bearer {rest}" if kind.lower() == "token" else header)
+    secret = bearer_token(header)
     return secret if secret.startswith(PREFIX) else ""
 
 

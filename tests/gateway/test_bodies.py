@@ -23,6 +23,7 @@ ADDRESSES = [
     "/no/such/address/",
     "/api/v1/projects/",
     "/api/v1/no/such/",
+    "/build/gh/o/r/HEAD",
     "/health",
 ]
 
@@ -50,7 +51,7 @@ def files_open() -> set[str]:
 def assert_too_large(answer: bytes, address: str) -> None:
     headers, _empty, body = answer.partition(b"\r\n\r\n")
     assert headers.startswith(b"HTTP/1.1 413 "), answer[:200]
-    if address.startswith("/api/"):
+    if address.startswith(("/api/", "/build/")):
         assert json.loads(body)["code"] == "request.body-too-large"
     else:
         assert b"request.body-too-large" in body

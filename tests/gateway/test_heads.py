@@ -79,6 +79,12 @@ def test_a_head_over_the_limit_is_refused_at_once(port, host, fields, more, line
     assert b"clear-site-data" not in answer.lower()
 
 
+@pytest.mark.parametrize("place", ["/api/v1/me/", "/build/gh/o/r/HEAD"])
+def test_the_apis_get_json_for_a_head_over_the_limit(port, place):
+    answer = ask(port, head("localhost", line=f"GET {place}?{'x' * 70_000} HTTP/1.1"), within=SOON)
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["code"] == "request.address-too-long"
+
+
 @pytest.mark.parametrize("begun", [b"GET /", b"GET / HTTP/1.1\r\nX-Long: "])
 def test_an_endless_head_is_refused(port, begun):
     answer = ask(port, begun + b"x" * 3_000_000, within=SOON)
