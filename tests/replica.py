@@ -185,7 +185,10 @@ class Replica:
             self.put(f"ndownloader.figshare.com/files/{article}{number}",
                      moved(f"https://{stored}?signature=x"))  # fmt: skip
             self.put(f"{stored}?signature=x", Reply(content(text)))
-        self.put(f"{api}/{version}", data({"files": listed}))
+        self.put(f"{api}/{version}", data({"files": listed[:10]}))
+        for page in range(len(listed) // 1000 + 1):
+            address = f"{api}/{version}/files?page={page + 1}&page_size=1000"
+            self.put(address, data(listed[page * 1000 :][:1000]))
 
     def dataverse(self, name: str, version: tuple[int, int], files: Files) -> None:
         """Publish a data set; ``name`` is its DOI."""

@@ -95,6 +95,17 @@ def test_resources_are_read_before_anything_is_built(replica, text):
     assert entry.content == b"memr 2\n"
 
 
+@pytest.mark.parametrize("number", [8, 9, 12, 1000, 1001])
+def test_of_many_files_at_figshare_none_is_missed(replica, number: int):
+    """An article's own answer lists ten of them, and a page of the list a thousand."""
+    others = {f"{each}.txt": "1" for each in range(number)}
+    replica.figshare(7, 1, {**others, ".resources": "memr=2\n"})
+    url = "https://figshare.com/articles/dataset/_/7/1"
+    entry = archive.read_entry("figshare", url, "7.v1", 1000).entry
+    assert entry is not None
+    assert entry.content == b"memr=2\n"
+
+
 def test_of_a_large_zip_only_parts_are_fetched(replica):
     large = zipped({**FILES, "large": Random(1).randbytes(2_000_000)})
     replica.zenodo("5", {"large.zip": large})

@@ -24,7 +24,10 @@ from pathlib import Path
 
 from sessions.repofiles import onefile
 
-_MODULES = ("../gitclone/command", "failures", "web", "unpack", "sources", "packed", "main")
+_MODULES = (
+    "../gitclone/command",
+    *("failures", "web", "answers", "unpack", "sources", "packed", "main"),
+)
 """Each comes after the ones that it imports."""
 
 PROGRAM = onefile.joined(Path(__file__).parent, _MODULES)

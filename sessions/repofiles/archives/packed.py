@@ -6,19 +6,9 @@ import re
 import time
 from collections.abc import Callable
 
+from .answers import address_in, epoch, get, list_of
 from .failures import ArchiveError, busy, missing
-from .sources import (
-    Ckan,
-    Dataverse,
-    Figshare,
-    Source,
-    Version,
-    Zenodo,
-    address_in,
-    epoch,
-    get,
-    list_of,
-)
+from .sources import Ckan, Dataverse, Figshare, Source, Version, Zenodo
 from .web import Answer, say
 
 _RESOURCE = re.compile(r"([0-9a-f]{32})(?:/|$)")

@@ -10,19 +10,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
+from .answers import address_in, epoch, get, list_of, md5_in, number_of
 from .failures import ArchiveError, host_of, missing
 from .web import Web
 
-_UTC = timezone.utc  # noqa: UP017  (Python 3.10)
 _DOI_PROXY = "https://doi.org"
 _RECORD = re.compile(r"/(?:record|records)/([A-Za-z0-9-]{1,60})(?:/(?!latest/?$)|$)")
 """The page of a record; that of its newest version is asked for."""
 _ARTICLE = re.compile(r"/articles/(?:.*?/)?(\d+)(?:/(\d{1,4}))?/?$")
 _FIGSHARE_DOI = re.compile(r"10\.\d+/m9\.figshare\.(?:\w+\.)?(\d+)(?:\.v(\d+))?/?$")
+
+_FIGSHARE_FILES, _FIGSHARE_PAGE_SIZE, _FIGSHARE_PAGES = 10, 1000, 51
+"""Files in an article's own answer, files on a page of its list, and pages beyond which there are
+more files than are taken. See https://docs.figshare.com/#article_version_files."""
 
 
 @dataclass(frozen=True)
@@ -151,8 +154,6 @@ class Figshare(Source):
         return Version(url, f"{article}.v{number}")
 
     def listed(self) -> list[RemoteFile]:
-        article, number = self._article()
-        found = self.web.json(f"{self.api}/{article}/versions/{number}")
         return [
             RemoteFile(
                 str(get(each, "name")),
@@ -160,9 +161,24 @@ class Figshare(Source):
                 number_of(get(each, "size")),
                 md5_in(get(each, "supplied_md5")),
             )
-            for each in list_of(found, "files")
+            for each in self._entries()
             if not get(each, "is_link_only")
         ]
+
+    def _entries(self) -> list[Any]:
+        """Return the list of a version's files, of which its own answer has the first ten only."""
+        article, number = self._article()
+        version = f"{self.api}/{article}/versions/{number}"
+        found = list_of(self.web.json(version), "files")
+        if len(found) < _FIGSHARE_FILES:
+            return found
+        found = []
+        for page in range(1, _FIGSHARE_PAGES + 1):
+            address = f"{version}/files?page={page}&page_size={_FIGSHARE_PAGE_SIZE}"
+            found += (more := list_of(self.web.json(address)))
+            if len(more) < _FIGSHARE_PAGE_SIZE:
+                break
+        return found
 
     def _article(self) -> tuple[int, int]:
         """Return the article's number, and that of the version; 0 is the newest."""
@@ -289,55 +305,3 @@ def _not_ckan(url: str) -> ArchiveError:
         f"{host_of(url)} has a page that looks like one of CKAN, but its API does not answer. If "
         "this is a Git repository, write .git at its end.",
     )
-
-
-def address_in(address: Any, page: str) -> str:
-    """Return an address of an API's answer, encrypted if the archive's page is."""
-    if not re.match(r"https?://[^/@]+(/|$)", str(address)) or not _can_be_split(str(address)):
-        raise ArchiveError(
-            "archive.not-json",
-            f"{host_of(page)} gave no address for a file. Try again later.",
-        )
-    return re.sub(r"^http:", "https:", str(address)) if page.startswith("https:") else str(address)
-
-
-def _can_be_split(address: str) -> bool:
-    """Return whether an address has parts, and no characters that no address can have."""
-    try:
-        address.encode()
-        return bool(urlsplit(address).hostname)
-    except ValueError:
-        return False
-
-
-def md5_in(text: Any) -> str:
-    """Return the MD5 that an archive gives, "" for a checksum of another kind."""
-    found = re.fullmatch(r"(?:md5:)?([0-9a-f]{32})", str(text or "").lower())
-    return found[1] if found else ""
-
-
-def get(found: Any, *keys: str) -> Any:
-    """Return what is below these keys of a JSON object; None if it is not there."""
-    for key in keys:
-        found = found.get(key) if isinstance(found, dict) else None
-    return found
-
-
-def list_of(found: Any, key: str = "") -> list[Any]:
-    """Return a list of a JSON object; an empty one if it is not there."""
-    inner = get(found, key) if key else found
-    return inner if isinstance(inner, list) else []
-
-
-def number_of(value: Any) -> int | None:
-    """Return a whole number of a JSON object; None if it is none."""
-    return int(value) if isinstance(value, (int, float)) and 0 <= value < 2**62 else None
-
-
-def epoch(text: Any) -> int:
-    """Return the seconds since 1970 of a time as archives write it, in UTC unless it says."""
-    try:
-        found = datetime.fromisoformat(re.sub(r"Z$", "+00:00", str(text)))
-    except ValueError:
-        return 0
-    return int((found if found.tzinfo else found.replace(tzinfo=_UTC)).timestamp())
