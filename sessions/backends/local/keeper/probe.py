@@ -83,8 +83,8 @@ class Probe:
         status, body = await self._fetch("POST", KERNELS)
         if status >= 400:
             specs = _parse((await self._fetch("GET", KERNEL_SPECS))[1])
-            others = specs.get("kernelspecs")
-            if not others or specs.get("default") in others:
+            kinds = specs.get("kernelspecs")  # None if that cannot be told
+            if kinds == {} or (kinds and specs.get("default") in kinds):
                 raise NoKernelError(NO_KERNEL)
         return str(_parse(body).get("id", "")) if status == 201 else ""
 
