@@ -47,7 +47,7 @@ _ESCAPED_TWICE = re.compile("%25(?:2f|3a)", re.IGNORECASE)
 """On the way through a page that led to the link, since no repository's name has an escape."""
 _ESCAPED_COLON = re.compile("^(https?|ssh)%3a(?=/)", re.IGNORECASE)
 _SAME_FOLDER = re.compile(r"(?<!:)/(?:\.?/)+")
-"""What a notebook's host reads as one slash."""
+"""Slashes and dots that a notebook's host reads as one slash."""
 _UNESCAPED_URL = re.compile(r"(?P<scheme>https?|ssh|git):/+(?P<rest>.+)", re.DOTALL | re.IGNORECASE)
 
 

@@ -33,7 +33,7 @@ STILL: Any = {"reduced_motion": "reduce"}
 """Options of a context: drawing a spinner all the time would keep a processor busy."""
 
 REFUSALS = ("the server responded with a status of", "Response Status Error Code")
-"""What Chromium and htmx write about an answer with an error, which the tests look at."""
+"""Lines of Chromium and htmx about an answer with an error, which the tests look at."""
 
 SignIn = Callable[..., Page]
 expect.set_options(timeout=PATIENCE)

@@ -1,4 +1,4 @@
-"""What staff ban of an archive stays banned, whatever name it is launched by."""
+"""Bans of an archive hold under each of its names."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ _UNIX = 3
 
 _LZMA = getattr(zipfile, "lzma", None)  # a Python may lack it
 _BAD_DATA = (OSError, *([_LZMA.LZMAError] if _LZMA else []))
-"""What bzip2 and LZMA raise for data that are not theirs."""
+"""Errors of bzip2 and LZMA for data that are not theirs."""
 ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError,
               ValueError, OverflowError)  # fmt: skip
 TAR_ERRORS = (tarfile.TarError, zlib.error, EOFError, RecursionError, ValueError,
